@@ -1,0 +1,1 @@
+"""CARP without I/O: packets, digests, timing and the state machine."""

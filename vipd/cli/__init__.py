@@ -1,0 +1,1 @@
+"""The vipctl command line."""

@@ -1,0 +1,1 @@
+"""The daemon: brings config, carp and linux together on one event loop."""

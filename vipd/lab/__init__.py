@@ -1,0 +1,1 @@
+"""Hosts, cables and faults in network namespaces on one machine."""

@@ -1,0 +1,1 @@
+"""The kernel's side: packet sockets, announcements, addresses and links."""

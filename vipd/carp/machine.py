@@ -1,0 +1,391 @@
+"""Who is master: all that decides it is in this file; nothing outside compares priorities.
+
+The machine has no clock and does no I/O. `now` (seconds on any monotonic clock) is an argument,
+`Machine.deadline` says when to call `Machine.tick`, and what has to be done comes back as effects,
+to be carried out in their order. So the same object runs under asyncio, in a unit test and in a
+simulator.
+
+``TABLE`` below is the state machine; ucarp's ``carp.c`` (``packethandler``, ``carp_master_down``,
+``docarp``) is its source unless a comment names another.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address
+from math import inf
+from types import MappingProxyType
+from typing import NamedTuple
+
+from vipd.carp import timing
+from vipd.carp.packet import Advertisement
+
+#: advbase and advskew of a master that leaves (OpenBSD ``carp_send_ad`` with ``bow_out``): slower
+#: than any backup can wait for, so every backup takes over at once. ucarp obeys it too.
+BOW_OUT = (255, 255)
+#: How long a leaving master goes on answering for a successor that it has not heard yet, seconds.
+#: ucarp looks at a packet up to 1 s late, and may lose the first.
+LEAVE_AT_MOST = 2.0
+#: A bow-out may get lost: it is repeated this often (seconds) until a successor is heard.
+BOW_OUT_AGAIN = 0.5
+#: Silence after a step down by signal (ucarp sleeps 3 s on SIGUSR2), seconds.
+STEP_DOWN_HOLD = 3.0
+#: Announcements are repeated after this time, for switches that ignore the first, seconds.
+ANNOUNCE_AGAIN = 1.0
+
+
+class State(Enum):
+    """INIT: not taking part (interface down, or stopped). BACKUP: listening. MASTER: owner."""
+
+    INIT = "INIT"
+    BACKUP = "BACKUP"
+    MASTER = "MASTER"
+
+
+class Event(Enum):
+    """What can happen to a machine. The first five are what an advertisement means to us."""
+
+    PREFERRED = "an advertisement that beats ours"
+    EQUAL = "an advertisement as frequent as ours, from a higher address"
+    SLOWER = "an advertisement less frequent than ours"
+    LEAVING = "an advertisement so slow that its sender is bound to time out"
+    TIMEOUT = "the deadline passed"
+    LINK_UP = "the interface can be used"
+    LINK_DOWN = "the interface cannot be used"
+    STEP_DOWN = "asked to hand over and stay backup for a while"
+    STOP = "asked to hand over for good"
+
+
+class Reason(Enum):
+    """Why a transition happened; the text is for people."""
+
+    LINK_UP = "interface is up"
+    LINK_DOWN = "interface is down"
+    MASTER_DOWN = "nothing heard from a master"
+    PREEMPTION = "the master advertises slower than we do, and we preempt"
+    MASTER_LEAVING = "the master is leaving or going to time out"
+    PREFERRED_MASTER = "preferred master advertised"
+    STEPPED_DOWN = "stepped down on request"
+    STOPPED = "stopped on request"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """What the files say about one group, as far as the election is concerned.
+
+    advbase 0..255 s; advskew 0..255 in 1/256 s; deadratio 1 or more; ``source`` is the address our
+    advertisements come from, which decides between equals.
+    """
+
+    source: IPv4Address
+    advbase: int = 1
+    advskew: int = 0
+    deadratio: int = 3
+    preempt: bool = False
+
+    @property
+    def interval(self) -> float:
+        return timing.interval(self.advbase, self.advskew)
+
+    @property
+    def master_down(self) -> float:
+        return timing.master_down(self.advbase, self.advskew, self.deadratio)
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """The state changed; comes before the effects that it explains."""
+
+    old: State
+    new: State
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    """Put the addresses on the interface (or run UPSCRIPT)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Take the addresses off the interface (or run DOWNSCRIPT). ``at_start``: we never had them in
+    this life; clears what an earlier one may have left."""
+
+    at_start: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell the network where the addresses are (gratuitous ARP, unsolicited ND)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendAdvertisement:
+    """Send one advertisement with these values (ours, or the bow-out's 255/255)."""
+
+    advbase: int
+    advskew: int
+
+
+Effect = Transition | Acquire | Release | Announce | SendAdvertisement
+Effects = tuple[Effect, ...]
+
+
+class Heard(NamedTuple):
+    """The last advertisement of another host in our group, and when it came."""
+
+    ad: Advertisement
+    at: float
+
+
+def precedes(a: IPv4Address, b: IPv4Address) -> bool:
+    """Whether host ``a`` wins against an equally fast host ``b``: the lower address does.
+
+    Lower as ucarp sees it, and it compares ``s_addr`` as a little-endian machine loads it, so the
+    last octet counts most: 198.51.100.5 wins against 192.0.2.10 (measured). Comparing them as
+    people would makes two masters beside a ucarp in another subnet.
+    """
+    return a.packed[::-1] < b.packed[::-1]
+
+
+class _Mode(Enum):
+    """What we are doing; finer than `State`, which is what we tell the world."""
+
+    INIT = State.INIT, "not taking part"
+    BACKUP = State.BACKUP, "listening, and taking over when the deadline passes"
+    HOLDING = State.BACKUP, "stepped down: not taking over whatever is heard, until the hold ends"
+    MASTER = State.MASTER, "owning and advertising"
+    LEAVING = State.MASTER, "bowed out: answering until the successor is heard"
+
+    def __init__(self, state: State, _meaning: str) -> None:
+        self.state = state
+
+
+class Machine:
+    """One group's state machine on one host.
+
+    After every call look at `deadline` again (``inf``: none). Effects must be carried out in order.
+    ``heard`` is the last advertisement of another host, for people; no decision rests on it alone.
+    """
+
+    __slots__ = ("_announce_at", "_due", "_hold", "_mode", "_until", "_why", "heard", "parameters")
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+        self.heard: Heard | None = None
+        self._mode = _Mode.INIT
+        self._due = inf  # when TIMEOUT happens
+        self._announce_at = inf  # when a master repeats its announcement
+        self._why = Reason.MASTER_DOWN  # BACKUP: why TIMEOUT makes us master
+        self._until = inf  # LEAVING: when to let go although no successor was heard
+        self._hold: float | None = None  # LEAVING: seconds to hold afterwards; None: stop for good
+
+    @property
+    def state(self) -> State:
+        return self._mode.state
+
+    @property
+    def leaving(self) -> bool:
+        """Still answering for the addresses, but already handing them over."""
+        return self._mode is _Mode.LEAVING
+
+    @property
+    def deadline(self) -> float:
+        """When to call `tick`, on the clock of ``now``."""
+        return min(self._due, self._announce_at)
+
+    # What can happen
+
+    def start(self) -> Effects:
+        """Begin a life: clear what an earlier one left behind (ucarp runs DOWNSCRIPT then)."""
+        return (Release(at_start=True),)
+
+    def receive(self, ad: Advertisement, now: float) -> Effects:
+        """An advertisement of our group from another host; its digest has been verified."""
+        self.heard = Heard(ad, now)
+        return self._happen(self._meaning(ad), now)
+
+    def tick(self, now: float) -> Effects:
+        """Time has passed; harmless at any moment."""
+        effects: Effects = ()
+        if self._announce_at <= now:
+            self._announce_at = inf
+            effects = (Announce(),)
+        if self._due <= now:
+            effects += self._happen(Event.TIMEOUT, now)
+        return effects
+
+    def link_up(self, now: float) -> Effects:
+        """The interface can be used: listen."""
+        return self._happen(Event.LINK_UP, now)
+
+    def link_down(self, now: float) -> Effects:
+        """The interface cannot be used: let go at once."""
+        return self._happen(Event.LINK_DOWN, now)
+
+    def step_down(self, now: float, hold: float = STEP_DOWN_HOLD) -> Effects:
+        """A master hands over, and is not master again for ``hold`` seconds; others ignore it."""
+        if self._mode is _Mode.MASTER:
+            self._hold = hold
+        return self._happen(Event.STEP_DOWN, now)
+
+    def stop(self, now: float) -> Effects:
+        """Hand over for good. Done when the state is INIT: after `LEAVE_AT_MOST` at the latest."""
+        self._hold = None
+        return self._happen(Event.STOP, now)
+
+    # What it means
+
+    def _meaning(self, ad: Advertisement) -> Event:
+        ours = self.parameters.interval
+        theirs = timing.interval(ad.advbase, ad.advskew)
+        if theirs > self.parameters.master_down:
+            return Event.LEAVING
+        if theirs > ours:
+            return Event.SLOWER
+        if theirs == ours and not precedes(ad.source, self.parameters.source):
+            return Event.EQUAL
+        return Event.PREFERRED
+
+    def _happen(self, event: Event, now: float) -> Effects:
+        rule = TABLE.get((self._mode, event))
+        return rule(self, now) if rule else ()
+
+    # What is done about it: the actions of TABLE
+
+    def _listen(self, now: float) -> Effects:
+        """INIT to BACKUP."""
+        return (self._enter(_Mode.BACKUP, Reason.LINK_UP), *self._rearm(now))
+
+    def _rearm(self, now: float) -> Effects:
+        """Give the master its time again."""
+        self._mode = _Mode.BACKUP
+        self._due = now + self.parameters.master_down
+        self._why = Reason.MASTER_DOWN
+        return ()
+
+    def _heard_master(self, now: float) -> Effects:
+        """A master lives. It has at least until its next advertisement is due."""
+        self._rearm(now)
+        if self.heard is not None:
+            announced = timing.interval(self.heard.ad.advbase, self.heard.ad.advskew)
+            self._due = max(self._due, now + announced + timing.grace(announced))
+        return ()
+
+    def _heard_slower(self, now: float) -> Effects:
+        """A master lives that we beat: ours if we preempt."""
+        if not self.parameters.preempt:
+            return self._heard_master(now)
+        self._why = Reason.PREEMPTION
+        return self._take_over(now)
+
+    def _heard_leaving(self, now: float) -> Effects:
+        """No reason to wait for a time-out that is certain; but the best backup goes first."""
+        wait = timing.stagger(self.parameters.advbase, self.parameters.advskew)
+        self._why = Reason.MASTER_LEAVING
+        self._due = min(self._due, now + wait)
+        return self._take_over(now) if self._due <= now else ()
+
+    def _take_over(self, now: float) -> Effects:
+        """BACKUP to MASTER."""
+        transition = self._enter(_Mode.MASTER, self._why)
+        self._announce_at = now + ANNOUNCE_AGAIN
+        return (transition, Acquire(), Announce(), *self._advertise(now))
+
+    def _advertise(self, now: float) -> Effects:
+        """One advertisement, and the time of the next."""
+        self._due = timing.next_advertisement(now, self.parameters.interval)
+        return (SendAdvertisement(self.parameters.advbase, self.parameters.advskew),)
+
+    def _reassert(self, now: float) -> Effects:
+        """Somebody who should not be master advertises: clients may have learnt its MAC address.
+        Needed after a healed partition too, when our own state never changed."""
+        self._announce_at = now + ANNOUNCE_AGAIN
+        return (Announce(),)
+
+    def _yield(self, now: float) -> Effects:
+        """MASTER to BACKUP. One more advertisement makes the winner announce itself again."""
+        effects = (
+            SendAdvertisement(self.parameters.advbase, self.parameters.advskew),
+            self._enter(_Mode.BACKUP, Reason.PREFERRED_MASTER),
+            Release(),
+        )
+        self._heard_master(now)
+        return effects
+
+    def _bow_out(self, now: float) -> Effects:
+        """Make before break: ask for a successor, and answer until it is there (or for a while)."""
+        if self._mode is not _Mode.LEAVING:
+            self._mode = _Mode.LEAVING
+            self._announce_at = inf
+            self._until = now + LEAVE_AT_MOST
+        elif now >= self._until:
+            return self._let_go(now)
+        self._due = min(now + BOW_OUT_AGAIN, self._until)
+        return (SendAdvertisement(*BOW_OUT),)
+
+    def _heard_successor(self, now: float) -> Effects:
+        """Let go, unless that was somebody else's bow-out."""
+        if self.heard is not None and (self.heard.ad.advbase, self.heard.ad.advskew) == BOW_OUT:
+            return ()
+        return self._let_go(now)
+
+    def _let_go(self, now: float) -> Effects:
+        """End of a hand-over."""
+        if self._hold is None:
+            return (self._enter(_Mode.INIT, Reason.STOPPED), Release())
+        transition = self._enter(_Mode.HOLDING, Reason.STEPPED_DOWN)
+        self._due = now + self._hold
+        return (transition, Release())
+
+    def _lose_link(self, _now: float) -> Effects:
+        was_master = self.state is State.MASTER
+        transition = self._enter(_Mode.INIT, Reason.LINK_DOWN)
+        return (transition, Release()) if was_master else (transition,)
+
+    def _end(self, _now: float) -> Effects:
+        return (self._enter(_Mode.INIT, Reason.STOPPED),)
+
+    def _enter(self, mode: _Mode, reason: Reason) -> Transition:
+        transition = Transition(self.state, mode.state, reason)
+        self._mode = mode
+        self._due = self._announce_at = self._until = inf
+        return transition
+
+
+_Rule = Callable[[Machine, float], Effects]
+
+#: The state machine. A pair that is not here changes nothing.
+TABLE: Mapping[tuple[_Mode, Event], _Rule] = MappingProxyType(
+    {
+        (_Mode.INIT, Event.LINK_UP): Machine._listen,
+        #
+        (_Mode.BACKUP, Event.PREFERRED): Machine._heard_master,
+        (_Mode.BACKUP, Event.EQUAL): Machine._heard_master,
+        (_Mode.BACKUP, Event.SLOWER): Machine._heard_slower,
+        (_Mode.BACKUP, Event.LEAVING): Machine._heard_leaving,
+        (_Mode.BACKUP, Event.TIMEOUT): Machine._take_over,
+        (_Mode.BACKUP, Event.LINK_DOWN): Machine._lose_link,
+        (_Mode.BACKUP, Event.STOP): Machine._end,
+        #
+        (_Mode.HOLDING, Event.TIMEOUT): Machine._rearm,
+        (_Mode.HOLDING, Event.LINK_DOWN): Machine._lose_link,
+        (_Mode.HOLDING, Event.STOP): Machine._end,
+        #
+        (_Mode.MASTER, Event.PREFERRED): Machine._yield,
+        (_Mode.MASTER, Event.EQUAL): Machine._reassert,
+        (_Mode.MASTER, Event.SLOWER): Machine._reassert,
+        (_Mode.MASTER, Event.LEAVING): Machine._reassert,
+        (_Mode.MASTER, Event.TIMEOUT): Machine._advertise,
+        (_Mode.MASTER, Event.LINK_DOWN): Machine._lose_link,
+        (_Mode.MASTER, Event.STEP_DOWN): Machine._bow_out,
+        (_Mode.MASTER, Event.STOP): Machine._bow_out,
+        #
+        (_Mode.LEAVING, Event.PREFERRED): Machine._heard_successor,
+        (_Mode.LEAVING, Event.EQUAL): Machine._heard_successor,
+        (_Mode.LEAVING, Event.SLOWER): Machine._heard_successor,
+        (_Mode.LEAVING, Event.LEAVING): Machine._heard_successor,
+        (_Mode.LEAVING, Event.TIMEOUT): Machine._bow_out,
+        (_Mode.LEAVING, Event.LINK_DOWN): Machine._lose_link,
+    }
+)

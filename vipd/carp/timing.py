@@ -1,0 +1,64 @@
+"""Intervals: when a master speaks, and how long a backup waits for it.
+
+CARP counts in 1/256 s, so every interval here is an exact binary fraction and two of them compare
+exactly as floats. All times are seconds.
+"""
+
+from math import floor
+
+TICK = 1 / 256
+
+#: Advertisements of all groups leave on this grid (seconds), so that 255 groups need a few
+#: wake-ups a second and not 255. Rounding goes to the earlier point: nothing is late for it.
+GRID = 1 / 16
+
+
+def interval(advbase: int, advskew: int) -> float:
+    """Time between two advertisements: advbase + advskew/256 s.
+
+    With advbase 0 it is advskew/256 s, and 1/256 s when both are 0 (OpenBSD ``carp_send_ad``;
+    ucarp refuses to start with both 0).
+    """
+    return advbase + advskew * TICK or TICK
+
+
+def master_down(advbase: int, advskew: int, deadratio: int) -> float:
+    """Silence after which a backup takes over: deadratio·advbase + advskew/256 s (ucarp).
+
+    With advbase 0 that formula would leave no margin at all, and ucarp flaps; it is then
+    deadratio·interval, as in OpenBSD (which has a fixed ratio of 3).
+    """
+    if advbase == 0:
+        return deadratio * interval(advbase, advskew)
+    return deadratio * advbase + advskew * TICK
+
+
+def grace(heard: float) -> float:
+    """How much later than announced an advertisement may come before anybody may call it missing.
+
+    Matters only with deadratio 1, where ucarp's master-down time equals the interval of an equal
+    peer and two healthy hosts would take the address from each other for ever.
+    """
+    return min(heard / 2, GRID)
+
+
+def next_advertisement(now: float, every: float) -> float:
+    """The time of the advertisement after one that leaves ``now``, on the common grid.
+
+    Short intervals (under eight grid steps) are kept exactly: rounding would distort them.
+    """
+    due = now + every
+    if every < 8 * GRID:
+        return due
+    return floor(due / GRID) * GRID
+
+
+def stagger(advbase: int, advskew: int) -> float:
+    """Wait of a backup that hears its master leave: a quarter of what its interval exceeds 1 s by,
+    0.25 s at most.
+
+    The best backup (advskew 0) acts at once and the others hear it first, so that a leaving master
+    among three hosts causes one transition and not three. The idea is VRRP's skew time (RFC 5798,
+    section 6.1); a vipd master that leaves keeps answering meanwhile.
+    """
+    return min(max(interval(advbase, advskew) - 1, 0), 1) / 4

@@ -1,0 +1,334 @@
+"""A host of the lab: a network namespace with cables, addresses and processes of its own."""
+
+import ipaddress
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vipd.lab.anchor import Anchor, environment, start_host
+from vipd.lab.errors import LabError, require
+from vipd.lab.logs import Logs
+from vipd.lab.ownership import MONITOR, MONITOR_ENV, History
+from vipd.lab.process import Process
+from vipd.lab.waiting import wait_until
+
+#: ucarp's UPSCRIPT and DOWNSCRIPT in every host, doing what EPEL's do.
+VIP_UP = "/run/lab/vip-up"
+VIP_DOWN = "/run/lab/vip-down"
+RUNTIME_DIR = "/run/vipd"
+
+RTMGRP_IPV4_IFADDR = 0x10  # linux/rtnetlink.h
+
+#: The host's own /run, its own view of /sys, no waiting for duplicate address detection.
+SET_UP = f"""
+set -e
+mount -t tmpfs -o mode=755 lab /run
+mount -t sysfs sysfs /sys 2>/dev/null || true  # containers may refuse; only vipctl check looks
+mkdir /run/lab
+cat >{VIP_UP} <<'END'
+#!/bin/sh
+exec ip addr add "$2/32" dev "$1"
+END
+cat >{VIP_DOWN} <<'END'
+#!/bin/sh
+exec ip addr del "$2/32" dev "$1"
+END
+chmod 755 {VIP_UP} {VIP_DOWN}
+for place in all default; do
+    if [ -e /proc/sys/net/ipv6/conf/$place/accept_dad ]; then
+        echo 0 >/proc/sys/net/ipv6/conf/$place/accept_dad
+    fi
+done
+"""
+
+#: Make a directory or file appear where there is none, without touching the machine: the nearest
+#: existing folder gets an overlay in this host's mount namespace, and the new name lives in that.
+BIND = """
+set -e
+source=$1 target=$2
+if [ ! -e "$target" ]; then
+    parent=$(dirname "$target")
+    while [ ! -d "$parent" ]; do parent=$(dirname "$parent"); done
+    case $parent in
+    /run|/run/*) ;;
+    /) echo "cannot make $target: bind over something that exists, or below /run" >&2; exit 1 ;;
+    *)
+        over=$(mktemp -d /run/lab/overlay.XXXXXX)
+        mkdir "$over/upper" "$over/work"
+        chmod 755 "$over/upper"
+        mount -t overlay -o "lowerdir=$parent,upperdir=$over/upper,workdir=$over/work" \
+            overlay "$parent" ;;
+    esac
+    if [ -d "$source" ]; then mkdir -p "$target"
+    else mkdir -p "$(dirname "$target")"; : >"$target"; fi
+fi
+mount --bind "$source" "$target"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cable:
+    """One interface of a host and where its other end is plugged in."""
+
+    interface: str
+    port: str  # the other end's name in the world
+    bridge: str
+    addresses: tuple[str, ...]  # with prefix length
+
+
+class Host:
+    """Made by Lab.host(). Everything on it runs as root of its own little world."""
+
+    def __init__(
+        self,
+        world: Anchor,
+        logs: Logs,
+        name: str,
+        cables: Sequence[Cable],
+        *,
+        keep_history: bool = True,
+    ) -> None:
+        self.name = name
+        self.cables = tuple(cables)
+        self.processes: list[Process] = []  # what start() started
+        self.history = History(name)
+        self._keep_history = keep_history
+        self._monitors: list[Process] = []
+        self._world = world
+        self._logs = logs
+        self._boot_log = logs.open(name, "boot")
+        self._anchor = self._boot()
+
+    def __repr__(self) -> str:
+        return f"<host {self.name}{'' if self.alive else ', crashed'}>"
+
+    def _boot(self) -> Anchor:
+        anchor, pid = start_host(self._world, self.name, self._boot_log)
+        plugs = []
+        for cable in self.cables:
+            port, peer = f"link add {cable.port} type veth", f"peer name {cable.interface}"
+            plugs.append(f"{port} {peer} netns {pid}")
+            plugs.append(f"link set {cable.port} master {cable.bridge} up")
+        self._world.must(["ip", "-batch", "-"], text="\n".join(plugs))
+        inside = ["link set lo up"]
+        for cable in self.cables:
+            inside.append(f"link set {cable.interface} up")
+            inside += [f"addr add {a} dev {cable.interface}" for a in cable.addresses]
+        script = f"{SET_UP}\nip -batch - <<'END'\n" + "\n".join(inside) + "\nEND\n"
+        anchor.must(["sh", "-c", script])
+        if self._keep_history:
+            self._follow_addresses(anchor)
+        return anchor
+
+    def _follow_addresses(self, anchor: Anchor) -> None:
+        monitor = self._start(anchor, MONITOR, "addresses", MONITOR_ENV)
+        self._monitors.append(monitor)
+        wait_until(
+            lambda: True if _listens(monitor) else None,
+            timeout=5,
+            interval=0.002,
+            complaint=lambda: f"{monitor!r} does not listen{monitor.tail()}",
+        )
+        self.history.follow(monitor)
+
+    @property
+    def alive(self) -> bool:
+        """False after crash()."""
+        return self._anchor.alive
+
+    # -- processes
+
+    def start(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        name: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Start a program (with `env` added to our environment); it ends with the lab at latest.
+
+        LabError when it cannot be started, naming the package when that is known.
+        """
+        words = [str(word) for word in argv]
+        process = self._start(self._anchor, words, name or Path(words[0]).name, env)
+        self.processes.append(process)
+        return process
+
+    def _start(
+        self, anchor: Anchor, words: Sequence[str], label: str, env: Mapping[str, str] | None
+    ) -> Process:
+        log = self._logs.open(self.name, label)
+        null = os.open(os.devnull, os.O_RDONLY)
+        try:
+            spawned = anchor.spawn(words, environment(env), null, log, log)
+        except BaseException:
+            os.close(log)
+            raise
+        finally:
+            os.close(null)
+        return Process(anchor, spawned, log, f"{label} on {self.name}")
+
+    def run(
+        self, argv: Sequence[str | Path], *, text: str = "", timeout: float = 10.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end, `text` on its stdin; its status is yours to judge.
+
+        After `timeout` seconds it is killed and TimeoutError raised.
+        """
+        return self._anchor.run([str(word) for word in argv], text=text, timeout=timeout)
+
+    def vipd(
+        self, config_dir: str | Path, *extra: str, env: Mapping[str, str] | None = None
+    ) -> Process:
+        """Start this checkout's vipd on a configuration directory, its sockets in our own /run."""
+        return self.start(
+            [
+                *(sys.executable, "-m", "vipd.daemon.main"),
+                *("--config-dir", config_dir, "--runtime-dir", RUNTIME_DIR),
+                *extra,
+            ],
+            name="vipd",
+            env=env,
+        )
+
+    def ucarp(
+        self,
+        *,
+        vhid: int | str,
+        address: str,
+        password: str = "love",
+        source: str | None = None,
+        interface: str | None = None,
+        options: Sequence[str] = (),
+    ) -> Process:
+        """Start the distribution's ucarp with up and down scripts that move `address` (/32).
+
+        `source` and `interface` are the host's first unless given; `options` come last, so they
+        win: `["--preempt", "--advskew=10"]`.
+        """
+        require("ucarp")
+        cable = self.cable(interface)
+        return self.start(
+            [
+                "ucarp",
+                f"--interface={cable.interface}",
+                f"--srcip={source or cable.addresses[0].split('/')[0]}",
+                f"--vhid={vhid}",
+                f"--pass={password}",
+                f"--addr={address}",
+                f"--upscript={VIP_UP}",
+                f"--downscript={VIP_DOWN}",
+                *options,
+            ],
+            name="ucarp",
+        )
+
+    def capture(
+        self, *filter_words: str, interface: str | None = None, options: Sequence[str] = ()
+    ) -> Process:
+        """Start tcpdump, decoded text in its log; returns when it listens.
+
+        `host.capture("proto", "112", options=["-v", "-T", "carp"])`. Needs root: tcpdump wants to
+        become a user that a user namespace does not have.
+        """
+        require("tcpdump")
+        device = self.cable(interface).interface
+        process = self.start(
+            ["tcpdump", "--immediate-mode", "-l", "-n", "-i", device, *options, *filter_words],
+            name="tcpdump",
+        )
+        process.wait_for(r"listening on", timeout=5)
+        return process
+
+    def bind(self, source: str | Path, target: str | Path) -> None:
+        """Make the file or directory `source` appear as `target`, on this host only.
+
+        `target` need not exist: the machine's own file system stays untouched all the same.
+        """
+        self._anchor.must(["sh", "-c", BIND, "bind", str(Path(source).resolve()), str(target)])
+
+    # -- cables
+
+    def cable(self, interface: str | None = None) -> Cable:
+        """The cable of an interface, or the first one; LabError when there is none of that name."""
+        for cable in self.cables:
+            if interface in (None, cable.interface):
+                return cable
+        names = ", ".join(cable.interface for cable in self.cables)
+        raise LabError(f"{self.name} has no interface {interface!r}, only {names}")
+
+    def cut(self, interface: str | None = None) -> None:
+        """Pull the cable (all of them unless `interface` is given): carrier goes away."""
+        self._cables(interface, "link set {0.port} down")
+
+    def join(self, interface: str | None = None) -> None:
+        """Plug the cable in again."""
+        self._cables(interface, "link set {0.port} up")
+
+    def isolate(self, interface: str | None = None) -> None:
+        """A partition: nothing gets through any more, yet the carrier stays."""
+        self._cables(interface, "link set {0.port} nomaster")
+
+    def rejoin(self, interface: str | None = None) -> None:
+        """Heal the partition."""
+        self._cables(interface, "link set {0.port} master {0.bridge}")
+
+    def _cables(self, interface: str | None, command: str) -> None:
+        if not self.alive:
+            raise LabError(f"{self.name} has crashed; boot() it first")
+        cables = self.cables if interface is None else (self.cable(interface),)
+        self._world.must(["ip", "-batch", "-"], text="\n".join(map(command.format, cables)))
+
+    # -- the whole machine
+
+    def crash(self) -> None:
+        """The power goes: carrier off, then SIGKILL of everything on the host."""
+        self.cut()
+        self._anchor.close()
+        self.history.lost_everything(time.time())
+
+    def boot(self) -> None:
+        """Switch it on again after crash(): same cables and addresses, nothing running."""
+        if self.alive:
+            raise LabError(f"{self.name} is running; boot() comes after crash()")
+        self._world.run(["ip", "-batch", "-force", "-"], text=self._unplug())
+        self._anchor = self._boot()
+
+    def _unplug(self) -> str:
+        return "\n".join(f"link del {cable.port}" for cable in self.cables)
+
+    # -- who owns what
+
+    def addresses(self) -> set[str]:
+        """All addresses the kernel has here, without prefix lengths, loopback's left out."""
+        if not self.alive:
+            return set()
+        links = json.loads(self._anchor.must(["ip", "-j", "addr", "show"]))
+        return {
+            str(ipaddress.ip_address(info["local"]))
+            for link in links
+            if link.get("ifname") != "lo"
+            for info in link.get("addr_info", ())
+            if "local" in info
+        }
+
+    def close(self) -> None:
+        """End the host and give back what it holds; the lab does it at its end."""
+        self._anchor.close()
+        for process in (*self.processes, *self._monitors):
+            process.close()
+        os.close(self._boot_log)
+
+
+def _listens(monitor: Process) -> bool:
+    """Whether the monitor's socket has joined the group of address changes, asked of the kernel."""
+    if not monitor.alive:
+        raise LabError(f"{monitor!r}: the lab cannot follow addresses{monitor.tail()}")
+    rows = Path(f"/proc/{monitor.pid}/net/netlink").read_text().splitlines()[1:]
+    fields = (row.split() for row in rows)
+    return any(f[1] == "0" and int(f[3], 16) & RTMGRP_IPV4_IFADDR for f in fields)

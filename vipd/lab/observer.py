@@ -1,0 +1,129 @@
+"""The client's view: a host of its own that pings addresses, through its own ARP cache."""
+
+import itertools
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+
+from vipd.lab.host import Host
+from vipd.lab.process import Process
+
+INTERVAL = 0.005  # seconds between two pings
+NOTICEABLE = 0.02  # seconds: four pings in a row without an answer
+
+_ANSWER = re.compile(rb"^\[(\d+\.\d+)\] \d+ bytes from ", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time without answers: from one answer to the next, or to now when none came since."""
+
+    address: str
+    start: float  # seconds since the epoch: the last answer before it
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.address} did not answer for {self.seconds * 1000:.0f} ms"
+
+
+class Pings:
+    """One address, pinged every 5 ms; the answers' times, in seconds since the epoch."""
+
+    def __init__(self, address: str, process: Process) -> None:
+        self.address = address
+        self.process = process
+        self._answers: list[float] = []
+        self._position = 0
+        self._until: float | None = None
+
+    def answers(self) -> list[float]:
+        """All answers so far."""
+        while self._position < self.process.mark():
+            data = self.process.log_bytes(self._position, skip=False)
+            complete = data[: data.rfind(b"\n") + 1]
+            if not complete:
+                break
+            self._position += len(complete)
+            self._answers += [float(moment) for moment in _ANSWER.findall(complete)]
+        return self._answers
+
+    def gaps(self, over: float, since: float) -> list[Gap]:
+        """Gaps longer than `over` seconds that ended after `since`, the one still open included."""
+        end = self._until or time.time()
+        answers = [*self.answers(), end]
+        return [
+            Gap(self.address, before, after - before)
+            for before, after in itertools.pairwise(answers)
+            if after - before > over and after >= since
+        ]
+
+    def stop(self) -> None:
+        """No more pings; an open gap grows no further."""
+        self._until = time.time()
+        self.process.stop()
+
+
+class Watch:
+    """Pings to some addresses, running until stop() or the end of a `with` block."""
+
+    def __init__(self, pings: Mapping[str, Pings]) -> None:
+        self._pings = pings
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the pings; what they saw stays."""
+        for pings in self._pings.values():
+            pings.stop()
+
+    def gaps(
+        self, address: str | None = None, *, over: float = NOTICEABLE, since: float = 0.0
+    ) -> list[Gap]:
+        """Times longer than `over` seconds between two answers, of one address or of all.
+
+        A gap that has not ended counts up to now. Time before the first answer is no gap.
+        `since` (seconds since the epoch) leaves out gaps that ended before.
+        """
+        chosen = self._pings.values() if address is None else (self._pings[address],)
+        gaps = [gap for pings in chosen for gap in pings.gaps(over, since)]
+        return sorted(gaps, key=lambda gap: gap.start)
+
+    def longest(self, address: str | None = None, *, since: float = 0.0) -> float:
+        """Seconds of the longest time between two answers; about 0.005 when nothing happened."""
+        return max((gap.seconds for gap in self.gaps(address, over=0, since=since)), default=0.0)
+
+    def answers(self, address: str) -> int:
+        """How many answers came from an address so far."""
+        return len(self._pings[address].answers())
+
+    def last_answer(self, address: str) -> float | None:
+        """When an address answered last, in seconds since the epoch."""
+        answers = self._pings[address].answers()
+        return answers[-1] if answers else None
+
+
+class Observer:
+    """Made by Lab.observer()."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def watch(self, *addresses: str) -> Watch:
+        """Start to ping; `with observer.watch(address) as w: …; w.gaps()`."""
+        return Watch({address: Pings(address, self._ping(address)) for address in addresses})
+
+    def _ping(self, address: str) -> Process:
+        return self.host.start(
+            ["ping", "-D", "-O", "-n", "-i", str(INTERVAL), address], name=f"ping-{address}"
+        )

@@ -1,0 +1,140 @@
+"""Who owned an address when: the kernel's own account, exact to the event, nothing polled.
+
+`ip -ts -o monitor address` runs in every host and writes down each address that comes and goes.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+from vipd.lab.process import Process
+
+MONITOR = ("ip", "-ts", "-o", "monitor", "address")
+MONITOR_ENV = {"TZ": "UTC"}
+
+_LINE = re.compile(
+    rb"^\[(?P<time>[0-9T:.-]+)\] (?P<deleted>Deleted )?\d+: (?P<interface>\S+)\s+"
+    rb"inet6? (?P<address>[0-9a-f.:]+)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An address came to a host or left it; `time` in seconds since the epoch."""
+
+    time: float
+    host: str
+    added: bool
+
+    def __str__(self) -> str:
+        clock = datetime.fromtimestamp(self.time, UTC).strftime("%H:%M:%S.%f")
+        return f"{clock} {self.host} {'has it' if self.added else 'let go'}"
+
+
+class History:
+    """All addresses of one host over time, read from its monitor's log bit by bit."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._changes: dict[str, list[Change]] = {}
+        self._monitor: Process | None = None
+        self._position = 0
+
+    def follow(self, monitor: Process) -> None:
+        """Read this monitor from now on (the host has started, or started again)."""
+        self._monitor = monitor
+        self._position = 0
+
+    def lost_everything(self, time: float) -> None:
+        """The host crashed: its addresses are gone with it, and no monitor could say so."""
+        self._read()
+        self._monitor = None
+        for address in self._changes:
+            self._note(address, Change(time, self._host, added=False))
+
+    def changes(self, address: str) -> tuple[Change, ...]:
+        """What happened to an address here, oldest first; renewals are not changes."""
+        self._read()
+        return tuple(self._changes.get(str(ip_address(address)), ()))
+
+    def _read(self) -> None:
+        while self._monitor is not None and self._position < self._monitor.mark():
+            data = self._monitor.log_bytes(self._position, skip=False)
+            complete = data[: data.rfind(b"\n") + 1]
+            if not complete:
+                return
+            self._position += len(complete)
+            for line in complete.splitlines():
+                if found := _LINE.match(line):
+                    moment = datetime.fromisoformat(found["time"].decode()).replace(tzinfo=UTC)
+                    change = Change(moment.timestamp(), self._host, added=not found["deleted"])
+                    self._note(str(ip_address(found["address"].decode())), change)
+
+    def _note(self, address: str, change: Change) -> None:
+        seen = self._changes.setdefault(address, [])
+        if change.added != (seen[-1].added if seen else False):
+            seen.append(change)
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """The timeline of one address over all hosts, up to `until` (seconds since the epoch)."""
+
+    address: str
+    changes: tuple[Change, ...]
+    until: float
+
+    def __str__(self) -> str:
+        return f"{self.address}:\n" + "\n".join(f"  {change}" for change in self.changes)
+
+    def since(self, time: float) -> "Ownership":
+        """The timeline from `time` on; who owned it then has it added at that moment."""
+        owners = _owners(change for change in self.changes if change.time < time)
+        held = tuple(Change(time, host, added=True) for host in owners)
+        later = tuple(change for change in self.changes if change.time >= time)
+        return Ownership(self.address, held + later, self.until)
+
+    def owners(self) -> list[str]:
+        """Who owns it at the end."""
+        return _owners(self.changes)
+
+    def longest_overlap(self) -> float:
+        """Seconds of the longest time with two owners or more; 0.0 when there was none."""
+        return max((end - start for start, end, count in self._spans() if count > 1), default=0.0)
+
+    def longest_none(self) -> float:
+        """Seconds of the longest time without an owner, once there had been one."""
+        return max((end - start for start, end, count in self._spans() if count == 0), default=0.0)
+
+    def _spans(self) -> list[tuple[float, float, int]]:
+        """(start, end, number of owners), neighbours of the same kind (0, 1, more) as one span."""
+        spans: list[tuple[float, float, int]] = []
+        owners: set[str] = set()
+        ends: Sequence[float] = [*(change.time for change in self.changes[1:]), self.until]
+        for change, end in zip(self.changes, ends, strict=False):
+            (owners.add if change.added else owners.discard)(change.host)
+            kind = min(len(owners), 2)
+            if spans and spans[-1][2] == kind:
+                spans[-1] = (spans[-1][0], end, kind)
+            else:
+                spans.append((change.time, end, kind))
+        return spans
+
+
+def timeline(address: str, histories: Iterable[History], until: float) -> Ownership:
+    """Put the hosts' accounts of one address together."""
+    changes = [change for history in histories for change in history.changes(address)]
+    changes.sort(key=lambda change: change.time)
+    return Ownership(str(ip_address(address)), tuple(changes), until)
+
+
+def _owners(changes: Iterable[Change]) -> list[str]:
+    owners: dict[str, None] = {}
+    for change in changes:
+        if change.added:
+            owners[change.host] = None
+        else:
+            owners.pop(change.host, None)
+    return sorted(owners)

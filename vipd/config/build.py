@@ -1,0 +1,274 @@
+"""From the shell variables of one virtual IP to its checked settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretBytes, ValidationError
+
+from vipd.config import options, password, values
+from vipd.config.files import is_executable
+from vipd.config.model import MAX_DEADRATIO, Vip
+from vipd.config.problem import Place, Problem, error, is_error, shown, warning
+from vipd.config.shell import Binding, Value, Variables
+
+KEYS = (
+    "ID",
+    "VID",
+    "VHID",
+    "VIP_ADDRESS",
+    "BIND_INTERFACE",
+    "SOURCE_ADDRESS",
+    "PASSWORD",
+    "PASSFILE",
+    "OPTIONS",
+    "UPSCRIPT",
+    "DOWNSCRIPT",
+    "MANAGE_ADDRESS",
+)
+"""Every key that means something. VID is the systemd-era name of ID."""
+
+_FLAGS = ("preempt", "neutral", "shutdown", "ignoreifstate", "nomcast")
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One virtual IP, None when it cannot run; where its settings stand; what is wrong."""
+
+    vip: Vip | None
+    places: Mapping[str, Place]
+    problems: tuple[Problem, ...]
+
+
+def build(
+    name: str, file: str, variables: Variables, directory: Path, common_broken: bool
+) -> Built:
+    """Check the variables that are left after all files of the virtual IP `name` were read."""
+    return _Builder(name, file, variables, directory, common_broken).build()
+
+
+@dataclass(slots=True)
+class _Builder:
+    name: str
+    file: str
+    variables: Variables
+    directory: Path
+    common_broken: bool
+    problems: list[Problem] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
+    line: options.CommandLine = field(default_factory=lambda: options.CommandLine((), ()))
+
+    def build(self) -> Built:
+        self._warn_of_unknown_keys()
+        if (words := self._key("OPTIONS")) is not None:
+            self.line = options.parse(words)
+            self.problems.extend(self.line.problems)
+        settings: dict[str, Any] = {"id": self.name, "file": self.file}
+        settings["vhid"] = self._vhid()
+        settings["interface"] = self._required("BIND_INTERFACE", "interface", values.interface)
+        settings["addresses"] = self._required("VIP_ADDRESS", "addr", values.addresses)
+        settings["source"] = self._source(settings["addresses"])
+        secret = self._password()
+        settings["password"] = None if secret is None else SecretBytes(secret)
+        settings.update({flag: self.line.has(flag) for flag in _FLAGS})
+        self._numbers(settings)
+        if (given := self.line.last("mcastip")) and given.value:
+            settings["mcast"] = values.group(given.value, self.problems.append)
+        settings["manage_address"] = self._manage_address()
+        settings["upscript"] = self._script("UPSCRIPT", "upscript", settings["manage_address"])
+        settings["downscript"] = self._script("DOWNSCRIPT", "downscript", "")
+        settings["xparam"] = self._xparam()
+        return Built(self._checked(settings), self.places, tuple(self.problems))
+
+    def _checked(self, settings: dict[str, Any]) -> Vip | None:
+        if any(map(is_error, self.problems)):
+            return None
+        try:
+            vip = Vip(**settings)
+        except ValidationError as why:
+            # The model is the second fence: whatever passed the first one by mistake ends here.
+            for each in why.errors(include_input=False, include_url=False):
+                key = str(each["loc"][0]) if each["loc"] else "the settings"
+                self._error(Place(self.file), f"{key}: {each['msg']}", f"correct {key}")
+            return None
+        self._warn_of_gaps(vip)
+        return vip
+
+    def _error(self, place: Place, message: str, hint: str) -> None:
+        self.problems.append(error(place, message, hint))
+
+    def _key(self, key: str) -> Value | None:
+        """What a file says for this key; None when none does, or only what the service set."""
+        binding = self._binding(key)
+        return binding.value if binding is not None and binding.value.text.strip() else None
+
+    def _binding(self, key: str) -> Binding | None:
+        binding = self.variables.bindings.get(key)
+        return None if binding is None or binding.preset else binding
+
+    def _option(self, option: str) -> Value | None:
+        given = self.line.last(option)
+        return None if given is None else given.value
+
+    def _missing(self, key: str, example: str) -> None:
+        hint = f'write {key}="{example}"'
+        if self.common_broken:
+            hint += "; or correct vip-common.conf, which has errors of its own"
+        binding = self._binding(key)
+        if binding is None:
+            self._error(Place(self.file), f"{key} is missing", hint)
+        else:
+            self._error(binding.place, f"{key} is empty", hint)
+
+    def _required(self, key: str, option: str, check: Any) -> Any:
+        value = self._option(option) or self._key(key)
+        if value is None:
+            self._missing(key, {"BIND_INTERFACE": "eth0", "VIP_ADDRESS": "192.0.2.10"}[key])
+            return None
+        self.places[key] = value.place
+        if key != "VIP_ADDRESS" and not value.text:
+            self._missing(key, "eth0")
+            return None
+        return check(value, self.problems.append)
+
+    def _vhid(self) -> int | None:
+        report = self.problems.append
+        if (binding := self._binding("VHID")) is not None:
+            self.places["VHID"] = binding.place
+            return values.plain_vhid(binding.value, report)
+        if (value := self._option("vhid")) is not None:
+            self.places["VHID"] = value.place
+            return values.ucarp_vhid(value.text, value.place, "--vhid", report)
+        for key in ("ID", "VID"):
+            if (value := self._key(key)) is not None:
+                self.places["VHID"] = value.place
+                return values.ucarp_vhid(value.text, value.place, key, report)
+        place = self.places["VHID"] = Place(self.file)
+        if self.name.isascii() and self.name.isdigit():
+            return values.ucarp_vhid(self.name, place, "the number in the file's name,", report)
+        self._missing("ID", "1")
+        return None
+
+    def _source(self, floating: Any) -> Any:
+        value = self._option("srcip") or self._key("SOURCE_ADDRESS")
+        if value is None:
+            return None
+        source = values.source(value, self.problems.append)
+        if source is not None and any(source == address.ip for address in floating or ()):
+            self._error(
+                value.place,
+                f"SOURCE_ADDRESS {source} is also in VIP_ADDRESS",
+                "write this host's own address here; the floating one moves between hosts",
+            )
+        return source
+
+    def _password(self) -> bytes | None:
+        report = self.problems.append
+        for given in reversed(self.line.given):
+            if given.option.name in ("pass", "passfile") and given.value is not None:
+                return password.from_options(given.option.name, given.value, self.directory, report)
+        binding = self._binding("PASSWORD")
+        passfile = self._key("PASSFILE")
+        if binding is None and passfile is None:
+            self._missing("PASSWORD", "…")
+            return None
+        return password.from_keys(
+            passfile, None if binding is None else binding.value, self.directory, report
+        )
+
+    def _numbers(self, settings: dict[str, Any]) -> None:
+        # ucarp stores the first two in a byte each, the ratio in 32 bits.
+        for name, low, high, bits in (
+            ("advbase", 0, 255, 8),
+            ("advskew", 0, 255, 8),
+            ("deadratio", 1, MAX_DEADRATIO, 32),
+        ):
+            if (value := self._option(name)) is not None:
+                self.places[name] = value.place
+                settings[name] = values.number(value, name, low, high, bits, self.problems.append)
+
+    def _manage_address(self) -> str:
+        value = self._key("MANAGE_ADDRESS")
+        if value is None:
+            return "auto"
+        self.places["MANAGE_ADDRESS"] = value.place
+        word = value.text.strip().lower()
+        if word not in ("auto", "yes", "no"):
+            self._error(
+                value.place,
+                f"MANAGE_ADDRESS “{shown(value.text)}” is none of auto, yes, no",
+                "write MANAGE_ADDRESS=yes if vipd is to add the address, no if your script does",
+            )
+        return word
+
+    def _script(self, key: str, option: str, manage: str) -> str | None:
+        """The script that would run: of the key, of OPTIONS, or the package's, if it can run."""
+        binding = self.variables.bindings.get(key)
+        value = None if binding is None or binding.preset else binding.value
+        if value is None:
+            value = self._option(option)
+        if value is None:
+            default = "" if binding is None else binding.value.text
+            return default if is_executable(default) else None
+        path = value.text
+        if not path:
+            return None
+        if path.startswith("/") and is_executable(path) and shown(path, len(path)) == path:
+            return path
+        then = ""
+        if key == "UPSCRIPT" and manage == "auto":
+            then = "; vipd adds the address itself"
+        why = "is not there, or not executable" if path.startswith("/") else "is not a whole path"
+        self.problems.append(
+            warning(
+                value.place,
+                f"{key} {shown(path)} {why}{then}",
+                f"write the path of an executable file (chmod +x), or remove {key}",
+            )
+        )
+        return None
+
+    def _xparam(self) -> str | None:
+        value = self._option("xparam")
+        if value is None:
+            return None
+        try:
+            value.text.encode()
+        except UnicodeEncodeError:
+            self._error(value.place, "--xparam is not valid UTF-8", "save the file as UTF-8")
+            return None
+        return value.text
+
+    def _warn_of_unknown_keys(self) -> None:
+        for name, binding in self.variables.bindings.items():
+            if name in KEYS or binding.preset or name in self.variables.used:
+                continue
+            near = get_close_matches(name[:40].upper(), KEYS, 1, 0.6)
+            hint = f"did you mean {near[0]}?" if near else "remove it, or put # in front"
+            self.problems.append(
+                warning(binding.place, f"{shown(name)} is not a key that vipd or ucarp knows", hint)
+            )
+
+    def _warn_of_gaps(self, vip: Vip) -> None:
+        start = Place(self.file)
+        if vip.advbase == 0:
+            what = "ucarp peers flap with it"
+            if vip.advskew == 0:
+                what = "ucarp refuses to start with it"
+            self.problems.append(
+                warning(
+                    self.places.get("advbase", start),
+                    f"--advbase=0 works between vipd and BSD hosts only; {what}",
+                    "write --advbase=1 unless every host of the group runs vipd or a BSD",
+                )
+            )
+        if vip.manage_address == "no" and vip.upscript is None:
+            self.problems.append(
+                warning(
+                    self.places.get("MANAGE_ADDRESS", start),
+                    "MANAGE_ADDRESS=no and no UPSCRIPT that can run: nobody adds the address",
+                    "write MANAGE_ADDRESS=auto, or give an UPSCRIPT that adds it",
+                )
+            )

@@ -1,0 +1,181 @@
+"""A directory of configuration files → the virtual IPs that are to run, and what is wrong."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vipd.config.build import Built, build
+from vipd.config.files import UnreadableError, read_configuration
+from vipd.config.model import Vip
+from vipd.config.problem import Place, Problem, error, is_error, shown
+from vipd.config.shell import Script, Variables, parse
+
+DEFAULT_SCRIPTS = Path("/usr/libexec/ucarp")
+"""Where EPEL's package has vip-up and vip-down."""
+
+# Everything else (*.example, *.rpmnew, *.dpkg-dist, vip-001.conf~, .vip-001.conf.swp) is not ours.
+_VIP_FILE = re.compile(r"vip-(?P<name>.+)\.conf", re.DOTALL)
+_COMMON = "vip-common.conf"
+_OLDER_COMMON = "vip-common"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the directory said at one moment.
+
+    `places` tells where each virtual IP's BIND_INTERFACE stands, by `Vip.id`.
+    """
+
+    vips: tuple[Vip, ...]
+    problems: tuple[Problem, ...]
+    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+
+
+def load(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
+    """Read all files of `directory`, in C-locale order as the service did.
+
+    Never raises for anything found there: a file that cannot be used is an ERROR of the result
+    and the others count. `scripts` is the directory of the default vip-up and vip-down.
+    """
+    try:
+        names = sorted((path.name for path in directory.iterdir()), key=os.fsencode)
+    except (OSError, ValueError) as why:
+        reason = why.strerror if isinstance(why, OSError) else str(why)
+        hint = "create it, or name another one with --config-dir"
+        return Snapshot(
+            (),
+            (error(Place(_path(directory)), f"the directory cannot be read: {reason}", hint),),
+        )
+    problems: list[Problem] = []
+    common = _common(directory, names)
+    problems.extend(common.problems)
+    vips: list[Vip] = []
+    places: dict[str, Place] = {}
+    for name, built in _each(directory, names, common, scripts):
+        problems.extend(built.problems)
+        if built.vip is None:
+            continue
+        clashes = list(_clashes(built, vips))
+        problems.extend(clashes)
+        if not clashes:
+            vips.append(built.vip)
+            if "BIND_INTERFACE" in built.places:
+                places[name] = built.places["BIND_INTERFACE"]
+    # What is wrong in vip-common.conf is found once for each virtual IP, and reported once.
+    return Snapshot(tuple(vips), tuple(dict.fromkeys(problems)), places)
+
+
+def _each(
+    directory: Path, names: list[str], common: Script, scripts: Path
+) -> Iterator[tuple[str, Built]]:
+    for file_name in names:
+        match = _VIP_FILE.fullmatch(file_name)
+        if match is None or file_name == _COMMON:
+            continue
+        name = match["name"]
+        if shown(name, len(name)) != name:
+            place = Place(_path(directory / file_name))
+            what = "the name of this file has characters that cannot be printed"
+            hint = "rename it, like vip-001.conf"
+            yield name, Built(None, {}, (error(place, what, hint),))
+            continue
+        built = _one(directory, name, common, scripts)
+        if built is not None:
+            yield name, built
+
+
+def _one(directory: Path, name: str, common: Script, scripts: Path) -> Built | None:
+    """Read one virtual IP; None when its file went away meanwhile."""
+    path = directory / f"vip-{name}.conf"
+    file = _path(path)
+    script = _read(path, empty_is_broken=True)
+    if script is None:
+        return None
+    if script.broken:
+        return Built(None, {}, script.problems)
+    presets = {
+        # What EPEL's init script had set before it sourced the files.
+        "CONFDIR": _path(directory),
+        "FILE": path.name,
+        "UPSCRIPT": str(scripts / "vip-up"),
+        "DOWNSCRIPT": str(scripts / "vip-down"),
+    }
+    if name.isascii() and name.isdigit():
+        presets["ID"] = name
+    variables = Variables.of(presets, Place(file))
+    variables.run(common)
+    common_problems = list(variables.problems)
+    variables.problems.clear()
+    variables.run(script)
+    if any(map(is_error, variables.problems)):
+        return Built(None, {}, (*common_problems, *script.problems, *variables.problems))
+    common_broken = common.broken or any(map(is_error, common_problems))
+    built = build(name, file, variables, directory, common_broken)
+    before = (*common_problems, *script.problems, *variables.problems)
+    return Built(built.vip, built.places, (*before, *built.problems))
+
+
+def _common(directory: Path, names: list[str]) -> Script:
+    for name in (_COMMON, _OLDER_COMMON):
+        if name in names and (script := _read(directory / name)) is not None:
+            return script
+    return Script((), ())
+
+
+def _read(path: Path, *, empty_is_broken: bool = False) -> Script | None:
+    """Parse a file; None when it went away between listing and reading."""
+    file = _path(path)
+    try:
+        content = read_configuration(path)
+    except UnreadableError as why:
+        if not os.path.lexists(path):
+            return None
+        return Script((), (error(Place(file), why.message, why.hint),))
+    if empty_is_broken and not content.strip():
+        hint = "write it anew (see vip-001.conf.example), or remove it"
+        return Script((), (error(Place(file), "the file is empty", hint),))
+    return parse(content.decode("utf-8", "surrogateescape"), file)
+
+
+def _clashes(built: Built, running: list[Vip]) -> Iterator[Problem]:
+    """Why this virtual IP cannot run beside those that do: the first file has the right."""
+    vip = built.vip
+    if vip is None:
+        return
+    for other in running:
+        if other.interface != vip.interface:
+            continue
+        theirs = Path(other.file).name
+        ours = Path(vip.file).name
+        if other.vhid == vip.vhid:
+            place = built.places.get("VHID", Place(vip.file))
+            yield error(
+                place,
+                f"{ours} has VHID {vip.vhid} on {shown(vip.interface)} like {theirs}, so it does "
+                "not run",
+                _slip(vip, theirs, place),
+            )
+            return
+        for address in vip.addresses:
+            if any(address.ip == taken.ip for taken in other.addresses):
+                yield error(
+                    built.places.get("VIP_ADDRESS", Place(vip.file)),
+                    f"{ours} has the address {address.ip} like {theirs}, so it does not run",
+                    f"give each file its own address; was {ours} copied from {theirs}?",
+                )
+                return
+
+
+def _slip(vip: Vip, theirs: str, place: Place) -> str:
+    if place.line > 1 or place.column > 1:
+        own = f'ID="{vip.id}"' if vip.id.isdigit() else "an ID of its own"
+        return f"was this line copied from {theirs}? write {own}"
+    return "write VHID= with a number that no other file has, the same on every host"
+
+
+def _path(path: Path) -> str:
+    """A path as it is shown: bytes that are no UTF-8 are escaped."""
+    text = str(path)
+    return shown(text, len(text))

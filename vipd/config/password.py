@@ -1,0 +1,122 @@
+"""The password of a group: from PASSFILE, PASSWORD, or the same options inside OPTIONS."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vipd.config.files import UnreadableError, read_regular
+from vipd.config.problem import Place, Problem, error, shown, warning
+from vipd.config.shell import Value
+
+UCARP_LIMIT = 19
+LIMIT = 20
+"""Bytes. The key of the HMAC has 20; the BSDs use them all, ucarp refuses the last."""
+
+Report = Callable[[Problem], None]
+
+
+def from_options(name: str, value: Value, directory: Path, report: Report) -> bytes | None:
+    """The password of `--pass` or `--passfile`."""
+    if name == "pass":
+        return _checked(_bytes(value.text), value.place, report)
+    try:
+        return _checked(_read(value, directory, report), value.place, report)
+    except UnreadableError as why:
+        report(_unreadable(value, why))
+        return None
+
+
+def from_keys(
+    passfile: Value | None, password: Value | None, directory: Path, report: Report
+) -> bytes | None:
+    """The password of PASSFILE, which the newer package reads, else of PASSWORD, as the older."""
+    if passfile is None:
+        if password is None:
+            return None
+        return _checked(_from_key(password, report), password.place, report)
+    try:
+        content = _read(passfile, directory, report)
+    except UnreadableError as why:
+        if password is None:
+            report(_unreadable(passfile, why))
+            return None
+        report(
+            warning(
+                passfile.place,
+                f"PASSFILE {shown(passfile.text)}: {why.message}; PASSWORD is used instead",
+                "create the password file, or remove PASSFILE",
+            )
+        )
+        return _checked(_from_key(password, report), password.place, report)
+    if password is not None and _from_key(password, lambda _: None) != content:
+        report(
+            warning(
+                password.place,
+                "PASSWORD differs from what PASSFILE holds; PASSFILE is used",
+                "remove PASSWORD, or make both the same on every host",
+            )
+        )
+    return _checked(content, passfile.place, report)
+
+
+def _from_key(password: Value, report: Report) -> bytes:
+    """The service wrote --pass=${PASSWORD} without quotes, so a blank ended the password."""
+    words = password.words()
+    if words and len(words[0].text) < len(password.text):
+        report(
+            warning(
+                password.place,
+                "PASSWORD has a blank in it: only the first word is the password, as with ucarp",
+                "choose a password without blanks, or put it into a file named by PASSFILE",
+            )
+        )
+    return _bytes(words[0].text if words else "")
+
+
+def _read(name: Value, directory: Path, report: Report) -> bytes:
+    """First line of a password file as ucarp's fgets reads it: 511 bytes, up to a zero byte."""
+    content = read_regular(directory / name.text, 511)
+    line = content.split(b"\n", 1)[0].split(b"\0", 1)[0]
+    if line.endswith(b"\r"):
+        report(
+            warning(
+                name.place,
+                f"the first line of {shown(name.text)} ends in CR LF; as for ucarp, the CR is "
+                "part of the password",
+                f"if no host needs it: sed -i 's/\\r$//' {shown(name.text)}, on all of them",
+            )
+        )
+    return line
+
+
+def _unreadable(name: Value, why: UnreadableError) -> Problem:
+    return error(name.place, f"PASSFILE {shown(name.text)}: {why.message}", why.hint)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _checked(password: bytes, place: Place, report: Report) -> bytes | None:
+    """The password if its length is usable: 1 to 20 bytes."""
+    length = len(password)
+    if length == 0:
+        report(error(place, "the password is empty", "write one of 1 to 19 bytes"))
+        return None
+    if length > LIMIT:
+        report(
+            error(
+                place,
+                f"the password has {length} bytes; CARP uses 20 at most, ucarp 19",
+                "choose one of 1 to 19 bytes, on every host",
+            )
+        )
+        return None
+    if length > UCARP_LIMIT:
+        report(
+            warning(
+                place,
+                f"the password has {length} bytes; ucarp refuses to start with more than 19",
+                "choose one of 1 to 19 bytes, unless all hosts run vipd or a BSD",
+            )
+        )
+    return password

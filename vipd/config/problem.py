@@ -1,0 +1,63 @@
+"""What is wrong in the configuration, where it stands, and what to write instead.
+
+Problems are data, never exceptions: one broken file must not stop the other virtual IPs.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Severity(StrEnum):
+    """How bad a problem is for the virtual IP (or the file) that has it."""
+
+    ERROR = "error"
+    """This virtual IP, or this file, does not run."""
+    WARNING = "warning"
+    """It runs, but somebody should look."""
+
+
+class Place(NamedTuple):
+    """One character of one file; line and column count from 1, in characters."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong. `hint` says what to do next; neither text ever holds a password."""
+
+    severity: Severity
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str
+
+
+def error(place: Place, message: str, hint: str) -> Problem:
+    """An ERROR at this place."""
+    return Problem(Severity.ERROR, *place, message, hint)
+
+
+def warning(place: Place, message: str, hint: str) -> Problem:
+    """A WARNING at this place."""
+    return Problem(Severity.WARNING, *place, message, hint)
+
+
+def is_error(problem: Problem) -> bool:
+    """Whether this problem keeps its virtual IP or file from running."""
+    return problem.severity is Severity.ERROR
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """Text from a file, made fit for a message: printable, valid UTF-8, not longer than `limit`.
+
+    Files hold any bytes; the ones that are not UTF-8 arrive here as lone surrogates, which no
+    terminal, journal or JSON reader takes.
+    """
+    clipped = text if len(text) <= limit else text[: limit - 1] + "…"
+    valid = clipped.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in valid)

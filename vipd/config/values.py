@@ -1,0 +1,252 @@
+"""From texts in files to checked values; what is wrong is reported at its own column."""
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+
+from vipd.config.numbers import Reading, decimal, looks_decimal, strtoul
+from vipd.config.problem import Place, Problem, error, shown, warning
+from vipd.config.shell import Value
+
+Report = Callable[[Problem], None]
+
+_INTERFACE = re.compile(r"[^\s/:]{1,15}")
+_OCTAL_HINT = "a leading 0 means octal, as in C"
+
+
+def interface(value: Value, report: Report) -> str | None:
+    """A name that the kernel takes for a network interface: 1 to 15 bytes."""
+    name = value.text
+    if (
+        _INTERFACE.fullmatch(name)
+        and name not in (".", "..")
+        and name.isprintable()
+        and len(name.encode("utf-8", "surrogateescape")) <= 15
+    ):
+        return name
+    hint = "write its name as in /sys/class/net"
+    if re.fullmatch(r"[^\s/:]{1,15}:\S*", name):
+        hint = f"write {shown(name.split(':')[0])}; labels like {shown(name)} are not interfaces"
+    report(error(value.place, f"“{shown(name)}” cannot be the name of an interface", hint))
+    return None
+
+
+def source(value: Value, report: Report) -> IPv4Address | None:
+    """The address of this host that advertisements come from."""
+    try:
+        address = IPv4Address(value.text)
+    except ValueError:
+        report(
+            error(
+                value.place,
+                f"SOURCE_ADDRESS “{shown(value.text)}” is not an IPv4 address",
+                "write an address that this host has on the interface, like 192.0.2.1, no /prefix",
+            )
+        )
+        return None
+    if not _is_unicast(address):
+        report(
+            error(
+                value.place,
+                f"SOURCE_ADDRESS {address} cannot be the address of a host",
+                "write an address that this host has on the interface",
+            )
+        )
+        return None
+    return address
+
+
+def group(value: Value, report: Report) -> IPv4Address | None:
+    """The multicast group of --mcast."""
+    try:
+        address = IPv4Address(value.text)
+    except ValueError:
+        address = None
+    if address is None or not address.is_multicast:
+        report(
+            error(
+                value.place,
+                f"--mcast: “{shown(value.text)}” is not an IPv4 multicast group",
+                "write one of 224.0.0.0 to 239.255.255.255, the same on every host",
+            )
+        )
+        return None
+    return address
+
+
+def addresses(value: Value, report: Report) -> tuple[IPv4Interface | IPv6Interface, ...] | None:
+    """The floating addresses of VIP_ADDRESS, separated by blanks."""
+    result: list[IPv4Interface | IPv6Interface] = []
+    good = True
+    for word in value.words():
+        address = _floating(word, report)
+        if address is None:
+            good = False
+        elif any(address.ip == other.ip for other in result):
+            report(
+                warning(
+                    word.place, f"{address.ip} stands here a second time", "remove one of the two"
+                )
+            )
+        else:
+            result.append(address)
+    if good and not any(address.version == 4 for address in result):
+        report(
+            error(
+                value.place,
+                "VIP_ADDRESS has no IPv4 address",
+                "write at least one, like 192.0.2.10 or 192.0.2.10/24",
+            )
+        )
+        good = False
+    return tuple(result) if good else None
+
+
+def _floating(word: Value, report: Report) -> IPv4Interface | IPv6Interface | None:
+    host, slash, length = word.text.partition("/")
+    address: IPv4Interface | IPv6Interface | None = None
+    if "%" not in host and (not slash or (looks_decimal(length) and len(length) <= 3)):
+        for kind in (IPv4Interface, IPv6Interface):
+            try:
+                address = kind(word.text)
+                break
+            except ValueError:
+                continue
+    if address is None:
+        report(
+            error(
+                word.place,
+                f"VIP_ADDRESS “{shown(word.text)}” is not an IP address",
+                "write it like 192.0.2.10 or 192.0.2.10/24; several are separated by blanks",
+            )
+        )
+        return None
+    if not _is_unicast(address.ip):
+        report(
+            error(
+                word.place,
+                f"VIP_ADDRESS {address.ip} cannot be the address of a host",
+                "write an address that clients can reach",
+            )
+        )
+        return None
+    return address
+
+
+def _is_unicast(address: IPv4Address | IPv6Address) -> bool:
+    return not (
+        address.is_multicast
+        or address.is_unspecified
+        or address.is_loopback
+        or address == IPv4Address("255.255.255.255")
+    )
+
+
+def number(
+    value: Value, name: str, low: int, high: int, ucarp_keeps: int, report: Report
+) -> int | None:
+    """A number of OPTIONS, read with strtoul(…, 0) as ucarp does, but junk and what is out of
+    range (`low` to `high`) is refused. ucarp keeps `ucarp_keeps` bits of whatever it read."""
+    text = value.text
+    reading = strtoul(text)
+    taken = reading.value & ((1 << ucarp_keeps) - 1)
+    if not reading.clean:
+        what = f"--{name}: “{shown(text)}” is not a number"
+        if _is_broken_octal(text, reading):
+            what = f"--{name}: “{shown(text)}” is not a number: {_OCTAL_HINT}"
+        report(
+            error(
+                value.place,
+                f"{what}; ucarp would have used {taken}",
+                f"write a number from {low} to {high}, without leading zeros",
+            )
+        )
+        return None
+    if not low <= reading.value <= high:
+        report(
+            error(
+                value.place,
+                f"--{name}: {shown(text)} is not from {low} to {high}; "
+                f"ucarp would have used {taken}",
+                f"write a number from {low} to {high}",
+            )
+        )
+        return None
+    if looks_decimal(text) and decimal(text) != reading.value:
+        report(
+            warning(
+                value.place,
+                f"--{name}: {shown(text)} is {reading.value}, as for ucarp: {_OCTAL_HINT}",
+                f"write {reading.value} to say the same, or {decimal(text)} if that was meant",
+            )
+        )
+    return reading.value
+
+
+def plain_vhid(value: Value, report: Report) -> int | None:
+    """The group of our own key VHID: a decimal number, whatever zeros it begins with."""
+    text = value.text
+    if looks_decimal(text) and 1 <= decimal(text) <= 255:
+        return decimal(text)
+    report(
+        error(
+            value.place,
+            f"VHID “{shown(text)}” is not a number from 1 to 255",
+            "write a decimal number from 1 to 255",
+        )
+    )
+    return None
+
+
+def ucarp_vhid(text: str, place: Place, name: str, report: Report) -> int | None:
+    """The group that a ucarp host beside us would use for this text of `name` (ID=, --vhid, …).
+
+    strtoul(…, 0) decides, so 010 is 8 and 018 is 1 (its 8 is no octal digit and ends the number).
+    Where ucarp refuses to start (008 is 0), the decimal number is used. Both are reported.
+    """
+    reading = strtoul(text)
+    accepted = 1 <= reading.value <= 255
+    meant = decimal(text) if looks_decimal(text) else None
+    if meant is not None and not accepted and 1 <= meant <= 255:
+        report(
+            warning(
+                place,
+                f"{name} “{shown(text)}” is VHID {meant} here, but ucarp refuses it: {_OCTAL_HINT}",
+                f'write VHID="{meant}" in this file; a ucarp host beside this one needs '
+                f"--vhid={meant}",
+            )
+        )
+        return meant
+    if not accepted:
+        report(
+            error(
+                place,
+                f"{name} “{shown(text)}” is not a number from 1 to 255",
+                'write one, like ID="1"',
+            )
+        )
+        return None
+    if meant is None and not reading.clean:
+        report(
+            error(
+                place,
+                f"{name} “{shown(text)}” is not a number; ucarp would have used {reading.value}",
+                f'write ID="{reading.value}"',
+            )
+        )
+        return None
+    if meant is not None and meant != reading.value:
+        also = f', or VHID="{meant}" on every host if {meant} was meant' if meant <= 255 else ""
+        report(
+            warning(
+                place,
+                f"{name} “{shown(text)}” is VHID {reading.value} on the wire, as with ucarp: "
+                f"{_OCTAL_HINT}",
+                f'write VHID="{reading.value}" to say so outright{also}',
+            )
+        )
+    return reading.value
+
+
+def _is_broken_octal(text: str, reading: Reading) -> bool:
+    return looks_decimal(text) and not reading.clean

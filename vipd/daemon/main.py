@@ -1,0 +1,129 @@
+"""The vipd program: options, signals, and the loop."""
+
+import argparse
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from vipd import __version__
+from vipd.daemon import journal
+from vipd.daemon.counter import counter
+from vipd.daemon.journal import log
+from vipd.daemon.supervisor import Supervisor
+from vipd.daemon.timers import Timers
+from vipd.daemon.vip import Services
+from vipd.linux import capabilities
+from vipd.linux.links import Links
+from vipd.linux.netlink import Netlink
+
+
+class UnusableError(Exception):
+    """vipd cannot run at all; the text says why and what to do."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of vipd."""
+    options = argparse.ArgumentParser(
+        prog="vipd",
+        description="Keep floating IP addresses on exactly one host each, speaking CARP with the "
+        "other hosts. Runs in the foreground; signals: HUP reads the files again, USR1 logs every "
+        "VIP's state, USR2 hands every address over, TERM and INT hand over and end.",
+    )
+    options.add_argument(
+        "--config-dir",
+        type=Path,
+        default=Path("/etc/ucarp"),
+        metavar="DIR",
+        help="where vip-NNN.conf and vip-common.conf are (default: %(default)s)",
+    )
+    options.add_argument(
+        "--runtime-dir",
+        type=Path,
+        default=Path("/run/vipd"),
+        metavar="DIR",
+        help="where vipd keeps what must survive a restart of it (default: %(default)s)",
+    )
+    options.add_argument(
+        "--log-level",
+        choices=journal.LEVELS,
+        default="info",
+        metavar="LEVEL",
+        help=f"{', '.join(journal.LEVELS)} (default: %(default)s)",
+    )
+    options.add_argument("--version", action="version", version=f"vipd {__version__}")
+    return options
+
+
+def main() -> None:
+    options = parser().parse_args()
+    journal.start(options.log_level)
+    try:
+        with _only_one(options.runtime_dir):
+            asyncio.run(_run(options.config_dir, options.runtime_dir))
+    except UnusableError as error:
+        log.critical("%s", error)
+        sys.exit(1)
+
+
+def _only_one(runtime_dir: Path) -> TextIO:
+    """A lock on the runtime directory, held while the file is open."""
+    absent = capabilities.missing()
+    if absent:
+        raise UnusableError(
+            f"missing {' and '.join(absent)}: run vipd as root, or give it what is missing"
+        )
+    try:
+        runtime_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+        # Opened for appending: the process id of the holder must survive our attempt.
+        lock = (runtime_dir / "vipd.pid").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise UnusableError(
+                f"another vipd (process {lock.read().strip()}) runs with {runtime_dir}; stop it "
+                "first, or give this one a --runtime-dir of its own"
+            ) from None
+        lock.truncate(0)
+        print(os.getpid(), file=lock, flush=True)
+        return lock
+    except OSError as error:
+        raise UnusableError(
+            f"cannot use {runtime_dir}: {error}; give --runtime-dir a directory to write to"
+        ) from error
+
+
+async def _run(config_dir: Path, runtime_dir: Path) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        numbers = counter(runtime_dir / "counter")
+    except OSError as error:
+        raise UnusableError(f"cannot write to {runtime_dir}: {error}") from error
+    netlink = Netlink()
+    links = Links(netlink)
+    services = Services(netlink, Timers(loop), numbers, loop.time)
+    supervisor = Supervisor(config_dir, links, services, loop)
+    end = asyncio.Event()
+    for number, act in (
+        (signal.SIGTERM, end.set),
+        (signal.SIGINT, end.set),
+        (signal.SIGHUP, supervisor.reload),
+        (signal.SIGUSR1, supervisor.log_states),
+        (signal.SIGUSR2, supervisor.step_down),
+    ):
+        loop.add_signal_handler(number, act)
+    log.info("vipd %s, configuration in %s", __version__, config_dir)
+    supervisor.reload()
+    await end.wait()
+    log.info("stopping")
+    await supervisor.stop()
+    links.close()
+    netlink.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""UPSCRIPT and DOWNSCRIPT of one VIP: one at a time, never in the protocol's way.
+
+As ucarp, a script is run as ``SCRIPT INTERFACE ADDRESS [XPARAM]``. Unlike there, nobody waits.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from vipd.daemon.journal import VipLog, printable
+
+#: Seconds that a script may take before its whole process group is ended.
+TIMEOUT = 30.0
+#: Seconds between SIGTERM and SIGKILL for a script that is out of time.
+_MERCY = 2.0
+#: How much of a script's last output is kept for the log, bytes.
+_TAIL = 2048
+
+
+class Wanted(Enum):
+    """The state a script is to bring about."""
+
+    UP = "upscript"
+    DOWN = "downscript"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a script ended: exit ``status`` (negative: killed by that signal), or None if it could
+    not be started."""
+
+    wanted: Wanted
+    status: int | None
+    seconds: float
+
+
+class Scripts:
+    """The queue of one VIP. Only the last wanted state counts: what was asked for while a script
+    ran and then taken back is never run."""
+
+    def __init__(
+        self,
+        commands: Mapping[Wanted, Sequence[str]],
+        done: Callable[[Outcome], None],
+        log: VipLog,
+    ) -> None:
+        self._commands = commands
+        self._done = done
+        self._log = log
+        self._wanted: Wanted | None = None
+        self._worker: asyncio.Task[None] | None = None
+
+    def want(self, wanted: Wanted) -> None:
+        """Run the script for this state, when the one that runs now (if any) has ended."""
+        self._wanted = wanted
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.get_running_loop().create_task(self._work())
+
+    async def idle(self) -> None:
+        """Return when nothing runs and nothing waits."""
+        if self._worker:
+            await asyncio.wait([self._worker])
+
+    async def _work(self) -> None:
+        last: Wanted | None = None
+        while self._wanted not in (None, last):
+            last, self._wanted = self._wanted, None
+            if last and self._commands.get(last):
+                self._done(await self._run(last, self._commands[last]))
+        self._wanted = None
+
+    async def _run(self, wanted: Wanted, command: Sequence[str]) -> Outcome:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self._log.info("Spawning [%s]", printable(" ".join(command)))
+        try:
+            async with _Child(command) as child:
+                await self._wait(child, wanted)
+        except OSError as error:
+            self._log.error(
+                "cannot run %s: %s; make it an executable script with a #! line, or take it out of "
+                "the configuration",
+                wanted.value,
+                error,
+            )
+            return Outcome(wanted, None, loop.time() - started)
+        for line in child.output.decode(errors="replace").splitlines():
+            self._log.info("%s: %s", wanted.value, printable(line))
+        if child.status:
+            how = (
+                f"exit status {child.status}"
+                if child.status > 0
+                else f"ended by {signal.Signals(-child.status).name}"
+            )
+            self._log.warning("%s failed: %s", wanted.value, how)
+        return Outcome(wanted, child.status, loop.time() - started)
+
+    async def _wait(self, child: "_Child", wanted: Wanted) -> None:
+        for patience, last_resort in ((TIMEOUT, signal.SIGTERM), (_MERCY, signal.SIGKILL)):
+            try:
+                await asyncio.wait_for(child.ended.wait(), patience)
+                return
+            except TimeoutError:
+                self._log.error(
+                    "%s still runs after %g s: %s to its process group",
+                    wanted.value,
+                    patience,
+                    last_resort.name,
+                )
+                child.kill(last_resort)
+        await child.ended.wait()
+
+
+class _Child:
+    """A process in a session of its own, with nothing of ours but the end of a pipe to write to.
+
+    asyncio's own subprocesses are not used: before Python 3.12 they take a thread each, and their
+    wait() may wait for whoever still holds the pipe.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self.ended = asyncio.Event()
+        self.output = bytearray()  # the end of it
+        self.status = 0
+
+    async def __aenter__(self) -> "_Child":
+        loop = asyncio.get_running_loop()
+        self._reader, writer = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._reader, False)
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=writer,
+                stderr=writer,
+                start_new_session=True,
+            )
+        except OSError:
+            os.close(self._reader)
+            raise
+        finally:
+            os.close(writer)
+        self._pidfd = os.pidfd_open(self._process.pid)
+        loop.add_reader(self._pidfd, self.ended.set)
+        loop.add_reader(self._reader, self._read)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        if not self.ended.is_set():  # cancelled
+            self.kill(signal.SIGKILL)
+        self.status = self._process.wait()
+        self._read()
+        loop.remove_reader(self._reader)
+        os.close(self._reader)  # a child it left in the background cannot hold us up
+
+    def kill(self, number: signal.Signals) -> None:
+        """Signal the whole process group."""
+        os.killpg(self._process.pid, number)
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._reader, 65536)
+        except BlockingIOError:
+            return
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._reader)
+        self.output += data
+        del self.output[:-_TAIL]

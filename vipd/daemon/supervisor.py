@@ -1,0 +1,176 @@
+"""Wanted against running: the only one that starts and ends VIPs."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from vipd.config.load import Snapshot, load
+from vipd.config.model import Vip as Config
+from vipd.config.problem import Problem, Severity
+from vipd.daemon.interface import Interface
+from vipd.daemon.journal import log
+from vipd.daemon.vip import Services, Vip
+from vipd.linux.links import Links
+
+#: Seconds before a VIP that broke is started again: doubled each time, up to the second value,
+#: and forgotten after it has run for that long.
+_BACKOFF = (1.0, 60.0)
+
+
+@dataclass(slots=True)
+class _Running:
+    """A VIP that is wanted, whether it lives at the moment or waits to be started again."""
+
+    config: Config
+    task: asyncio.Task[None]
+    vip: Vip | None = None
+    ending: bool = False
+
+
+class Supervisor:
+    """Keeps one task per configured VIP. One VIP's failure is its own: logged, and retried."""
+
+    def __init__(
+        self, directory: Path, links: Links, services: Services, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._directory = directory
+        self._links = links
+        self._services = services
+        self._loop = loop
+        self._interfaces: dict[str, Interface] = {}
+        self._running: dict[str, _Running] = {}
+        self._loading: asyncio.Task[None] | None = None
+        self._load_again = False
+        self._problems: frozenset[Problem] = frozenset()
+        loop.add_reader(links.fileno(), self._links_changed)
+
+    def reload(self) -> None:
+        """Read the files and make what runs what they say. A second call while one is carried out
+        is carried out after it."""
+        if self._loading and not self._loading.done():
+            self._load_again = True
+        else:
+            self._loading = self._loop.create_task(self._reload())
+
+    async def stop(self) -> None:
+        """Hand over everything, and return when every VIP has let go."""
+        if self._loading:
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
+        await asyncio.gather(*(self._end(identifier) for identifier in list(self._running)))
+        self._loop.remove_reader(self._links.fileno())
+
+    def step_down(self) -> None:
+        """Every master hands over (SIGUSR2)."""
+        for vip in self._vips():
+            vip.step_down()
+
+    def log_states(self) -> None:
+        """One line per VIP, as ucarp words it (SIGUSR1)."""
+        for vip in self._vips():
+            state = vip.machine.state.value
+            vip.log.info("%s on %s id %d", state, vip.config.interface, vip.vhid)
+
+    def _vips(self) -> list[Vip]:
+        return [running.vip for running in self._running.values() if running.vip]
+
+    async def _reload(self) -> None:
+        while True:
+            self._load_again = False
+            snapshot = load(self._directory)
+            self._report(snapshot)
+            await self._apply(snapshot)
+            if not self._load_again:
+                return
+
+    def _report(self, snapshot: Snapshot) -> None:
+        """Log the problems that are new, and say so when there is nothing to do."""
+        for problem in snapshot.problems:
+            if problem not in self._problems:
+                level = log.error if problem.severity is Severity.ERROR else log.warning
+                level(
+                    "%s:%d:%d: %s. %s",
+                    problem.file,
+                    problem.line,
+                    problem.column,
+                    problem.message.rstrip("."),
+                    problem.hint,
+                )
+        self._problems = frozenset(snapshot.problems)
+        if not snapshot.vips:
+            log.warning(
+                "no VIP to run: %s holds no usable vip-NNN.conf; add one and send SIGHUP",
+                self._directory,
+            )
+
+    async def _apply(self, snapshot: Snapshot) -> None:
+        wanted = {config.id: config for config in snapshot.vips}
+        broken = {p.file for p in snapshot.problems if p.severity is Severity.ERROR}
+        ending = []
+        for identifier, running in self._running.items():
+            config = wanted.get(identifier)
+            if config is None and running.config.file in broken:
+                log.warning("%s: goes on with its last good configuration", identifier)
+            elif config != running.config:
+                ending.append(identifier)
+        await asyncio.gather(*(self._end(identifier) for identifier in ending))
+        for identifier, config in wanted.items():
+            if identifier not in self._running:
+                self._start(config)
+        self._forget_interfaces()
+
+    def _start(self, config: Config) -> None:
+        interface = self._interfaces.get(config.interface)
+        if interface is None:
+            interface = Interface(config.interface, self._loop)
+            interface.update(self._links.get(config.interface))
+            self._interfaces[config.interface] = interface
+        task = self._loop.create_task(self._keep(config, interface), name=f"vip-{config.id}")
+        self._running[config.id] = _Running(config, task)
+
+    async def _keep(self, config: Config, interface: Interface) -> None:
+        """One VIP's task: its lives, one after the other."""
+        await asyncio.sleep(0)  # until self._running knows us
+        running = self._running[config.id]
+        pause, longest = _BACKOFF
+        while not running.ending:
+            born = self._loop.time()
+            running.vip = Vip(config, interface, self._services)
+            try:
+                await running.vip.run()
+                return
+            except Exception as error:  # a failing VIP must not take the others with it
+                if self._loop.time() - born > longest:
+                    pause, _ = _BACKOFF
+                log.error(
+                    "%s: failed: %s: %s; starts again in %g s",
+                    config.id,
+                    type(error).__name__,
+                    error,
+                    pause,
+                    exc_info=log.isEnabledFor(10),
+                )
+            running.vip = None
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
+
+    async def _end(self, identifier: str) -> None:
+        running = self._running[identifier]
+        running.ending = True
+        if running.vip:
+            running.vip.stop()
+        else:
+            running.task.cancel()
+        await asyncio.wait([running.task])
+        del self._running[identifier]
+
+    def _forget_interfaces(self) -> None:
+        used = {running.config.interface for running in self._running.values()}
+        for name in self._interfaces.keys() - used:
+            self._interfaces.pop(name).close()
+
+    def _links_changed(self) -> None:
+        for name in self._links.changes():
+            interface = self._interfaces.get(name)
+            if interface:
+                interface.update(self._links.get(name))

@@ -1,0 +1,69 @@
+"""The deadlines of all VIPs, on one timer of the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from heapq import heappop, heappush
+from math import inf
+
+
+class Alarm:
+    """One VIP's next deadline. It may be moved at any time, most often to later: a backup does that
+    with every advertisement it hears. Then nothing but a number changes; the entry in the heap
+    finds out when its old time comes."""
+
+    __slots__ = ("_timers", "call", "queued", "wanted")
+
+    def __init__(self, timers: "Timers", call: Callable[[float], None]) -> None:
+        self._timers = timers
+        self.call = call
+        self.wanted = inf
+        self.queued = inf
+
+    def set(self, when: float) -> None:
+        """Call at this time of the loop's clock, and at no other; ``inf``: not at all."""
+        self.wanted = when
+        if when < self.queued:
+            self._timers.queue(self, when)
+
+
+class Timers:
+    """Alarms ordered by time. An alarm's function gets the time and must not raise."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._heap: list[tuple[float, int, Alarm]] = []
+        self._number = 0  # orders entries of the same time
+        self._handle: asyncio.TimerHandle | None = None
+
+    def alarm(self, call: Callable[[float], None]) -> Alarm:
+        return Alarm(self, call)
+
+    def queue(self, alarm: Alarm, when: float) -> None:
+        alarm.queued = when
+        self._number += 1
+        heappush(self._heap, (when, self._number, alarm))
+        if self._heap[0][2] is alarm:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if self._handle:
+            self._handle.cancel()
+        self._handle = self._loop.call_at(self._heap[0][0], self._fire) if self._heap else None
+
+    def _fire(self) -> None:
+        now = self._loop.time()
+        heap = self._heap
+        self._handle = None
+        due = []
+        while heap and heap[0][0] <= now:
+            when, _, alarm = heappop(heap)
+            if when == alarm.queued:  # else an entry that an earlier one replaced
+                alarm.queued = inf
+                due.append(alarm)
+        for alarm in due:
+            if alarm.wanted <= now:
+                alarm.wanted = inf
+                alarm.call(now)
+            elif alarm.wanted < alarm.queued:
+                self.queue(alarm, alarm.wanted)
+        self._schedule()

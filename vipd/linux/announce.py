@@ -1,0 +1,46 @@
+"""Frames that tell a network segment where an address is now."""
+
+import struct
+from ipaddress import IPv4Address, IPv6Address
+
+_ARP = struct.Struct("!6s6sHHHBBH6s4s6s4s")
+_BROADCAST = b"\xff" * 6
+_ETHERTYPE_ARP = 0x0806
+_ETHERTYPE_IPV6 = 0x86DD
+_ALL_NODES = IPv6Address("ff02::1")
+_ALL_NODES_MAC = bytes.fromhex("333300000001")
+_ICMPV6 = 58
+_NEIGHBOUR_ADVERTISEMENT = 136
+_OVERRIDE = 0x20000000
+
+
+def announcement(address: IPv4Address | IPv6Address, mac: bytes) -> bytes:
+    """The Ethernet frame that announces ``address`` at ``mac`` (6 bytes) to everybody."""
+    if isinstance(address, IPv4Address):
+        return _gratuitous_arp(address, mac)
+    return _unsolicited_advertisement(address, mac)
+
+
+def _gratuitous_arp(address: IPv4Address, mac: bytes) -> bytes:
+    """An ARP request with sender = target = the address, and the target MAC filled in too, exactly
+    as ucarp sends it (``garp.c``; RFC 5227 calls it an announcement)."""
+    ip = address.packed
+    return _ARP.pack(_BROADCAST, mac, _ETHERTYPE_ARP, 1, 0x0800, 6, 4, 1, mac, ip, mac, ip)
+
+
+def _unsolicited_advertisement(address: IPv6Address, mac: bytes) -> bytes:
+    """A neighbour advertisement with the override flag, to all nodes (RFC 4861, section 7.2.6)."""
+    body = struct.pack(
+        "!BBHI16sBB6s", _NEIGHBOUR_ADVERTISEMENT, 0, 0, _OVERRIDE, address.packed, 2, 1, mac
+    )
+    pseudo = address.packed + _ALL_NODES.packed + struct.pack("!II", len(body), _ICMPV6)
+    checksum = -int.from_bytes(pseudo + body, "big") % 0xFFFF
+    body = body[:2] + checksum.to_bytes(2, "big") + body[4:]
+    ip = struct.pack("!IHBB", 0x60000000, len(body), _ICMPV6, 255)
+    return (
+        struct.pack("!6s6sH", _ALL_NODES_MAC, mac, _ETHERTYPE_IPV6)
+        + ip
+        + address.packed
+        + _ALL_NODES.packed
+        + body
+    )

@@ -1,0 +1,150 @@
+"""`vipctl check`: each virtual IP as it would run, then what is wrong in the files."""
+
+import json
+import socket
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from vipd.cli.settings import ConfigDir, RuntimeDir, settings
+from vipd.config.load import Snapshot, load
+from vipd.config.model import Vip
+from vipd.config.problem import Place, Problem, Severity, shown, warning
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+HEADINGS = ("VIP", "VHID", "IFACE", "SOURCE", "ADDRESSES", "TIMING", "OPTIONS", "ADDED BY")
+TIMING = "TIMING is advbase+advskew/256 seconds, × deadratio"
+
+
+@app.command()
+def check(
+    ctx: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    config_dir: ConfigDir = None,
+    runtime_dir: RuntimeDir = None,
+) -> None:
+    """Show what the configuration files say and what is wrong with them.
+
+    Exit status: 0 clean, 1 warnings, 2 errors. Needs no daemon and no root.
+    """
+    directory = settings(ctx, config_dir, runtime_dir).config_dir
+    snapshot = load(directory)
+    problems = (*snapshot.problems, *_absent_interfaces(snapshot))
+    if as_json:
+        vips = [as_object(vip) for vip in snapshot.vips]
+        typer.echo(json.dumps({"vips": vips, "problems": _objects(problems)}, indent=2))
+    else:
+        _print_vips(snapshot.vips, str(directory))
+        _print_problems(problems)
+    raise typer.Exit(exit_status(problems))
+
+
+def exit_status(problems: Iterable[Problem]) -> int:
+    """0 without problems, 1 with warnings only, 2 with at least one error."""
+    severities = {problem.severity for problem in problems}
+    if Severity.ERROR in severities:
+        return 2
+    return 1 if severities else 0
+
+
+def as_object(vip: Vip) -> dict[str, Any]:
+    """What programs see of a virtual IP: everything but its file and password."""
+    return vip.model_dump(mode="json", exclude={"file", "password"})
+
+
+def _objects(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    return [
+        {
+            "severity": problem.severity.value,
+            "file": problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "message": problem.message,
+            "hint": problem.hint,
+        }
+        for problem in problems
+    ]
+
+
+def _absent_interfaces(snapshot: Snapshot) -> list[Problem]:
+    present = {name for _, name in socket.if_nameindex()}
+    return [
+        warning(
+            snapshot.places.get(vip.id, Place(vip.file)),
+            f"no interface {shown(vip.interface)} on this machine; the VIP waits for it",
+            f"create it, or write one of {', '.join(sorted(present - {'lo'})) or 'those it has'}",
+        )
+        for vip in snapshot.vips
+        if vip.interface not in present
+    ]
+
+
+def _row(vip: Vip) -> tuple[str, ...]:
+    flags = [
+        name
+        for name in ("preempt", "neutral", "shutdown", "ignoreifstate", "nomcast")
+        if getattr(vip, name)
+    ]
+    if str(vip.mcast) != "224.0.0.18":
+        flags.append(f"mcast={vip.mcast}")
+    if vip.xparam is not None:
+        flags.append(f"xparam={shown(vip.xparam)}")
+    script = "UPSCRIPT" if vip.upscript else "nobody"
+    return (
+        vip.id,
+        str(vip.vhid),
+        shown(vip.interface),
+        str(vip.source or "(primary)"),
+        # A /32 or /128 is what everybody has: only another length is worth its room.
+        " ".join(
+            str(each.ip if each.network.num_addresses == 1 else each) for each in vip.addresses
+        ),
+        f"{vip.advbase}+{vip.advskew}×{vip.deadratio}",
+        " ".join(flags),
+        "vipd" if vip.manages_address else script,
+    )
+
+
+def _print_vips(vips: tuple[Vip, ...], directory: str) -> None:
+    if not vips:
+        typer.echo(f"{shown(directory, 200)}: no virtual IP would run.")
+        return
+    rows = [_row(vip) for vip in vips]
+    if sys.stdout.isatty():
+        _print_table(rows)
+        return
+    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
+    for row in (HEADINGS, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _print_table(rows: list[tuple[str, ...]]) -> None:
+    # Only now: rich takes longer to import than everything else takes to run.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, caption=TIMING, caption_justify="left")
+    for heading in HEADINGS:
+        wraps = heading in ("ADDRESSES", "OPTIONS")
+        table.add_column(heading, no_wrap=not wraps, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
+
+
+def _print_problems(problems: tuple[Problem, ...]) -> None:
+    if not problems:
+        typer.echo("\nNo problems.")
+        return
+    typer.echo()
+    for problem in problems:
+        place = f"{problem.file}:{problem.line}:{problem.column}"
+        colour = typer.colors.RED if problem.severity is Severity.ERROR else typer.colors.YELLOW
+        severity = typer.style(problem.severity.value, fg=colour, bold=True)
+        typer.echo(f"{place}: {severity}: {problem.message}")
+        typer.echo(f"    {problem.hint}")

@@ -39,10 +39,8 @@ cat >{VIP_DOWN} <<'END'
 exec ip addr del "$2/32" dev "$1"
 END
 chmod 755 {VIP_UP} {VIP_DOWN}
-for place in all default; do
-    if [ -e /proc/sys/net/ipv6/conf/$place/accept_dad ]; then
-        echo 0 >/proc/sys/net/ipv6/conf/$place/accept_dad
-    fi
+for dad in /proc/sys/net/ipv6/conf/*/accept_dad; do
+    if [ -e "$dad" ]; then echo 0 >"$dad"; fi
 done
 """
 

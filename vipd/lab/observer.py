@@ -9,6 +9,7 @@ from types import TracebackType
 
 from vipd.lab.host import Host
 from vipd.lab.process import Process
+from vipd.lab.waiting import wait_until
 
 INTERVAL = 0.005  # seconds between two pings
 NOTICEABLE = 0.02  # seconds: four pings in a row without an answer
@@ -119,9 +120,24 @@ class Observer:
     def __init__(self, host: Host) -> None:
         self.host = host
 
-    def watch(self, *addresses: str) -> Watch:
-        """Start to ping; `with observer.watch(address) as w: …; w.gaps()`."""
-        return Watch({address: Pings(address, self._ping(address)) for address in addresses})
+    def watch(self, *addresses: str, answer_within: float | None = 5.0) -> Watch:
+        """Start to ping; `with observer.watch(address) as w: …; w.gaps()`.
+
+        Returns when each address has answered, so that what happens next is measured in full;
+        TimeoutError when one does not within `answer_within` seconds. None does not wait: for
+        addresses that nobody owns yet.
+        """
+        watch = Watch({address: Pings(address, self._ping(address)) for address in addresses})
+        if answer_within is not None:
+            wait_until(
+                lambda: True if all(map(watch.answers, addresses)) else None,
+                timeout=answer_within,
+                complaint=lambda: (
+                    " and ".join(a for a in addresses if not watch.answers(a))
+                    + f" never answered {self.host.name} in {answer_within:g} s"
+                ),
+            )
+        return watch
 
     def _ping(self, address: str) -> Process:
         return self.host.start(

@@ -1,0 +1,145 @@
+"""`vipctl lab`: hosts on this machine to try things out, and a scripted tour."""
+
+import shlex
+from collections.abc import Sequence
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from vipd.lab import Lab, LabError
+from vipd.lab.host import VIP_DOWN, VIP_UP
+from vipd.lab.plan import HostPlan, plan_bare, plan_from_config
+from vipd.lab.prompt import Prompt
+from vipd.lab.site import Site
+from vipd.lab.tour import Tour, example_pair
+
+app = typer.Typer(
+    help="Hosts on this machine, in network namespaces that vanish with the command.",
+    no_args_is_help=True,
+)
+
+RUN_HELP = f"""Start hosts and play with them at a prompt: cables, crashes, frozen daemons.
+
+vipctl lab run --host web01=conf.d.example/web01 --host web02=conf.d.example/web02
+
+A host on a directory runs vipd, with the interfaces and source addresses that the files name; a
+host on an address has it on eth1. Either runs another command with --command, for instance a real
+ucarp ({VIP_UP} and {VIP_DOWN} exist on every host):
+
+--host old=198.51.100.180/24 --command 'old=ucarp -i eth1 -s 198.51.100.180 -v 1 -p love
+-a 198.51.100.154 -u {VIP_UP} -d {VIP_DOWN}'
+
+Commands may come from a pipe; the exit status is then 1 if any of them failed.
+"""
+
+KeepLogs = Annotated[
+    Path | None, typer.Option(help="Keep the logs of everything in this directory.")
+]
+
+
+@app.command(help=RUN_HELP)
+def run(
+    host: Annotated[
+        list[str], typer.Option(help="NAME=DIRECTORY or NAME=ADDRESS/LENGTH; repeat it.")
+    ],
+    command: Annotated[
+        list[str] | None, typer.Option(help="NAME=COMMAND: run this there instead of vipd.")
+    ] = None,
+    watch: Annotated[
+        list[str] | None, typer.Option(help="Ping this address too (those in files are anyway).")
+    ] = None,
+    settle: Annotated[
+        float, typer.Option(help="After a fault, wait until nothing moved for so many seconds.")
+    ] = 4.0,
+    keep_logs: KeepLogs = None,
+) -> None:
+    """Build the hosts, start what they run, and read commands."""
+    console = Console(highlight=False)
+    try:
+        plans = plan_hosts(host, command or [])
+        extra = [_address(text) for text in watch or []]
+        with Lab(keep_logs=keep_logs) as lab:
+            site = Site(lab, plans, extra)
+            site.start_all()
+            site.settle(min(settle, 1.0), 6.0, all_answer=True)
+            prompt = Prompt(site, console, settle)
+            prompt.onecmd("status")
+            if not prompt.piped:
+                console.print("help lists the commands.")
+            prompt.cmdloop()
+            failed = prompt.piped and prompt.failed
+    except (LabError, TimeoutError) as error:
+        raise _die(error) from None
+    except KeyboardInterrupt:
+        failed = True
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command()
+def demo(
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(help="Configuration directory of a host, instead of the example; repeat it."),
+    ] = None,
+    keep_logs: KeepLogs = None,
+) -> None:
+    """The published pair of hosts: who owns what, a cable cut and joined, the gaps measured.
+
+    The exit status is 1 when an address does not go where it belongs.
+    """
+    try:
+        tour = Tour(config or example_pair(), Console(highlight=False))
+        with Lab(keep_logs=keep_logs) as lab:
+            good = tour.run(lab)
+    except (LabError, TimeoutError) as error:
+        raise _die(error) from None
+    raise typer.Exit(0 if good else 1)
+
+
+def plan_hosts(hosts: Sequence[str], commands: Sequence[str]) -> list[HostPlan]:
+    """Read --host and --command; LabError names the one that cannot be meant."""
+    wanted = dict(_pair(text, "--host NAME=DIRECTORY") for text in hosts)
+    run_instead = dict(_pair(text, "--command NAME=COMMAND") for text in commands)
+    if len(wanted) != len(hosts):
+        raise LabError("two --host have the same name")
+    for name in run_instead.keys() - wanted.keys():
+        raise LabError(f"--command {name}=…: there is no --host {name}=…")
+    plans: list[HostPlan] = []
+    for name, value in wanted.items():
+        words = shlex.split(run_instead.get(name, ""))
+        if (address := _interface(value)) is not None:
+            plans.append(plan_bare(name, address, words))
+        elif Path(value).is_dir():
+            plans.append(plan_from_config(name, Path(value), plans, words))
+        else:
+            raise LabError(f"--host {name}={value}: neither a directory nor an ADDRESS/LENGTH")
+    return plans
+
+
+def _pair(text: str, usage: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise LabError(f"{text!r}: write {usage}")
+    return name, value
+
+
+def _interface(text: str) -> IPv4Interface | None:
+    try:
+        return IPv4Interface(text) if "/" in text else None
+    except ValueError:
+        return None
+
+
+def _address(text: str) -> IPv4Address:
+    try:
+        return IPv4Address(text)
+    except AddressValueError as error:
+        raise LabError(f"--watch {text}: {error}") from None
+
+
+def _die(error: Exception) -> typer.Exit:
+    typer.echo(f"vipctl lab: {error}", err=True)
+    return typer.Exit(1)

@@ -1,0 +1,112 @@
+"""A lab as the command line uses it: planned hosts, their daemons, and an observer of it all."""
+
+import time
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network
+from itertools import chain
+
+from vipd.lab.errors import LabError
+from vipd.lab.lab import Lab
+from vipd.lab.observer import NOTICEABLE, Gap, Watch
+from vipd.lab.plan import HostPlan, floating, free_address
+from vipd.lab.process import Process
+
+
+class Site:
+    """Hosts built from plans inside a lab, with all floating addresses pinged all the time."""
+
+    def __init__(self, lab: Lab, plans: Sequence[HostPlan], extra: Sequence[IPv4Address]) -> None:
+        """`extra`: addresses to watch besides those in the configurations."""
+        self.lab = lab
+        self.plans = {plan.name: plan for plan in plans}
+        self.addresses = [str(address) for address in sorted({*floating(plans), *extra})]
+        self.daemons: dict[str, Process] = {}
+        segments = _segments(plans)
+        for plan in plans:
+            lab.host(
+                plan.name,
+                interfaces={
+                    device: [str(address) for address in addresses]
+                    for device, addresses in plan.interfaces.items()
+                },
+                bridge={
+                    device: segments[addresses[0].network]
+                    for device, addresses in plan.interfaces.items()
+                },
+            )
+        self.watch = self._observe(plans, segments)
+
+    def _observe(self, plans: Sequence[HostPlan], segments: dict[IPv4Network, str]) -> Watch:
+        taken = {address.ip for plan in plans for address in chain(*plan.interfaces.values())}
+        taken.update(map(IPv4Address, self.addresses))
+        interfaces: dict[str, list[str]] = {}
+        for network, segment in segments.items():
+            interfaces.setdefault(segment, []).append(str(free_address(network, taken)))
+        observer = self.lab.observer(interfaces=interfaces, bridge={s: s for s in interfaces})
+        return observer.watch(*self.addresses, answer_within=None)
+
+    def start(self, name: str) -> Process:
+        """Start what a host's plan says: its command, or vipd on its configuration."""
+        running = self.daemons.get(name)
+        if running is not None and running.alive:
+            raise LabError(f"{running!r} runs already")
+        plan, host = self.plans[name], self.lab.hosts[name]
+        if plan.command:
+            self.daemons[name] = host.start(plan.command)
+        elif plan.config is not None:
+            self.daemons[name] = host.vipd(plan.config)
+        else:
+            raise LabError(f"nothing to start on {name}: give it --command '{name}=…'")
+        return self.daemons[name]
+
+    def start_all(self) -> None:
+        """Start every host that has something to run."""
+        for name, plan in self.plans.items():
+            if plan.command or plan.config is not None:
+                self.start(name)
+
+    def daemon(self, name: str) -> Process:
+        """The process on a host; LabError when none was ever started."""
+        if name not in self.daemons:
+            raise LabError(f"nothing has been started on {name}")
+        return self.daemons[name]
+
+    def settle(self, quiet: float, timeout: float, *, all_answer: bool = False) -> None:
+        """Wait until for `quiet` seconds no address changed its owner or failed to answer.
+
+        `all_answer`: not before each address has answered at least once. Comes back after `timeout`
+        seconds at the latest: an address may stay away for good.
+        """
+        start = time.time()
+        while (now := time.time()) < start + timeout:
+            last = max([start, *map(self._last_event, self.addresses)])
+            unseen = all_answer and not all(map(self.watch.answers, self.addresses))
+            if now - last >= quiet and not unseen:
+                return
+            time.sleep(0.05)
+
+    def _last_event(self, address: str) -> float:
+        """When the address last changed its owner or came back (now, while it is away)."""
+        changes = self.lab.ownership(address).changes[-1:]
+        gaps = self.watch.gaps(address)[-1:]
+        return max(
+            [change.time for change in changes] + [gap.start + gap.seconds for gap in gaps],
+            default=0.0,
+        )
+
+    def worst_gaps(self, since: float) -> list[Gap]:
+        """For each address, its longest noticeable gap that ended after `since`."""
+        worst = []
+        for address in self.addresses:
+            gaps = self.watch.gaps(address, over=NOTICEABLE, since=since)
+            worst += sorted(gaps, key=lambda gap: gap.seconds)[-1:]
+        return worst
+
+
+def _segments(plans: Sequence[HostPlan]) -> dict[IPv4Network, str]:
+    """A bridge for each network; networks that overlap share one, whatever the interface names."""
+    segments: dict[IPv4Network, str] = {}
+    for network in (network for plan in plans for network in plan.networks()):
+        shared = [name for known, name in segments.items() if known.overlaps(network)]
+        segments.setdefault(network, shared[0] if shared else f"lan{len(segments) + 1}")
+    return segments

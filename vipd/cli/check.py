@@ -129,9 +129,9 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, caption=TIMING, caption_justify="left")
-    for heading in HEADINGS:
-        wraps = heading in ("ADDRESSES", "OPTIONS")
-        table.add_column(heading, no_wrap=not wraps, overflow="fold")
+    for heading, cells in zip(HEADINGS, zip(*rows, strict=True), strict=True):
+        longest = max(len(word) for cell in cells for word in (cell.split() or [""]))
+        table.add_column(heading, min_width=max(longest, len(heading)))
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     Console().print(table)

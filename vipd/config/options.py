@@ -165,6 +165,15 @@ class _Reader:
         return None
 
     def _cluster(self, word: Value) -> None:
+        if (name := word.text[1:].partition("=")[0]) in _BY_NAME and name[0] in "px":
+            # -preempt is -p reempt: another password, and nothing else would say so.
+            self._problems.append(
+                warning(
+                    word.place,
+                    f"-{name} with one dash is -{name[0]} with the rest as its value",
+                    f"write --{name} with two dashes",
+                )
+            )
         for index in range(1, len(word.text)):
             letter, place = word.text[index], word.places[index]
             option = _BY_LETTER.get(letter)

@@ -1,0 +1,669 @@
+"""A directory → what would run and what is wrong: precedence, bad input, and nothing raises."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vipd.config.files import MAX_BYTES
+from vipd.config.load import Snapshot, load
+from vipd.config.model import Vip
+from vipd.config.problem import Problem, is_error
+
+GOOD = {
+    "VIP_ADDRESS": "198.51.100.154",
+    "PASSWORD": "love",
+    "BIND_INTERFACE": "eth1",
+    "SOURCE_ADDRESS": "198.51.100.179",
+}
+OTHER = GOOD | {"VIP_ADDRESS": "198.51.100.155"}
+
+
+def text(keys: dict[str, str]) -> str:
+    return "".join(f"{key}='{value}'\n" for key, value in keys.items())
+
+
+def read(directory: Path) -> Snapshot:
+    return load(directory, scripts=directory / "scripts")
+
+
+def one(directory: Path, name: str = "001", **keys: str) -> tuple[Vip | None, list[Problem]]:
+    """What becomes of one file: GOOD, with other keys; an empty text leaves a key out."""
+    kept = {key: value for key, value in (GOOD | keys).items() if value}
+    (directory / f"vip-{name}.conf").write_text(text(kept), "utf-8", "surrogateescape")
+    snapshot = read(directory)
+    return (snapshot.vips[0] if snapshot.vips else None), list(snapshot.problems)
+
+
+def script(path: Path, mode: int = 0o755) -> str:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(mode)
+    return str(path)
+
+
+# ---- what is read --------------------------------------------------------------------------------
+
+
+def test_the_published_pair_reads_as_published() -> None:
+    root = Path(__file__).parents[2] / "conf.d.example"
+    hosts = {host: read(root / host) for host in ("web01", "web02")}
+    seen = {
+        (host, v.id): (v.vhid, str(v.source), str(v.addresses[0]), v.advskew, v.preempt, v.shutdown)
+        for host, snapshot in hosts.items()
+        for v in snapshot.vips
+    }
+    web01, web02 = "198.51.100.179", "198.51.100.180"
+    assert seen == {
+        ("web01", "001"): (1, web01, "198.51.100.154/32", 0, True, True),
+        ("web01", "002"): (2, web01, "198.51.100.155/32", 10, True, True),
+        ("web02", "001"): (1, web02, "198.51.100.154/32", 10, True, True),
+        ("web02", "002"): (2, web02, "198.51.100.155/32", 0, True, True),
+    }
+    assert all(not snapshot.problems for snapshot in hosts.values())
+
+
+def test_the_commented_example_is_clean() -> None:
+    snapshot = read(Path(__file__).parents[2] / "conf.d.example")
+    assert [vip.id for vip in snapshot.vips] == ["001"]
+    assert snapshot.problems == ()
+
+
+def test_defaults_are_those_of_ucarp(tmp_path: Path) -> None:
+    vip, problems = one(tmp_path)
+    assert problems == []
+    assert vip is not None
+    assert (vip.advbase, vip.advskew, vip.deadratio) == (1, 0, 3)
+    assert (vip.preempt, vip.neutral, vip.shutdown) == (False, False, False)
+    assert (vip.ignoreifstate, vip.nomcast, vip.mcast) == (False, False, IPv4Address("224.0.0.18"))
+    assert (vip.upscript, vip.downscript, vip.xparam) == (None, None, None)
+    assert (vip.manage_address, vip.manages_address) == ("auto", True)
+
+
+def test_every_option_arrives(tmp_path: Path) -> None:
+    options = "-znSPM -b2 --advsk 0x10 --deadr=5 --mcast=239.192.0.5 -x extra -D -B -f local0"
+    vip, problems = one(tmp_path, OPTIONS=options)
+    assert problems == []
+    assert vip is not None
+    assert (vip.advbase, vip.advskew, vip.deadratio) == (2, 16, 5)
+    flags = (vip.shutdown, vip.neutral, vip.ignoreifstate, vip.preempt, vip.nomcast)
+    assert all(flags)
+    assert (str(vip.mcast), vip.xparam) == ("239.192.0.5", "extra")
+
+
+def test_options_override_the_keys_before_them(tmp_path: Path) -> None:
+    options = "-i eth9 -s 192.0.2.1 -p other -a 192.0.2.9 -v 7"
+    vip, problems = one(tmp_path, OPTIONS=options)
+    assert problems == []
+    assert vip is not None
+    assert (vip.interface, str(vip.source), str(vip.addresses[0])) == (
+        "eth9", "192.0.2.1", "192.0.2.9/32",
+    )  # fmt: skip
+    assert (vip.password.get_secret_value(), vip.vhid) == (b"other", 7)
+
+
+def test_script_keys_override_the_same_options(tmp_path: Path) -> None:
+    key, option = script(tmp_path / "key"), script(tmp_path / "option")
+    vip, _ = one(tmp_path, OPTIONS=f"-u {option} -d {option}", UPSCRIPT=key)
+    assert vip is not None
+    assert (vip.upscript, vip.downscript) == (key, option)
+
+
+def test_the_default_scripts_are_used_when_they_are_there(tmp_path: Path) -> None:
+    up, down = script(tmp_path / "scripts/vip-up"), script(tmp_path / "scripts/vip-down")
+    vip, problems = one(tmp_path)
+    assert vip is not None
+    assert (vip.upscript, vip.downscript, vip.manages_address) == (up, down, False)
+    assert problems == []
+
+
+def test_a_default_script_that_is_not_executable_is_not_used(tmp_path: Path) -> None:
+    script(tmp_path / "scripts/vip-up", 0o644)
+    vip, problems = one(tmp_path)
+    assert vip is not None
+    assert (vip.upscript, vip.manages_address, problems) == (None, True, [])
+
+
+@pytest.mark.parametrize("how", ["absent", "not executable", "a directory", "relative"])
+def test_an_upscript_that_cannot_run_leaves_the_address_to_vipd(tmp_path: Path, how: str) -> None:
+    path = str(tmp_path / "up")
+    if how == "not executable":
+        script(tmp_path / "up", 0o644)
+    elif how == "a directory":
+        (tmp_path / "up").mkdir()
+    elif how == "relative":
+        path = "up"
+    vip, problems = one(tmp_path, UPSCRIPT=path)
+    assert vip is not None
+    assert (vip.upscript, vip.manages_address) == (None, True)
+    assert [is_error(problem) for problem in problems] == [False]
+    assert "vipd adds the address itself" in problems[0].message
+
+
+@pytest.mark.parametrize(("manage", "with_script", "manages"), [
+    ("auto", False, True), ("auto", True, False), ("yes", True, True), ("no", True, False),
+    ("YES", True, True), ("no", False, False),
+])  # fmt: skip
+def test_manage_address(tmp_path: Path, manage: str, with_script: bool, manages: bool) -> None:
+    up = script(tmp_path / "up") if with_script else ""
+    vip, problems = one(tmp_path, MANAGE_ADDRESS=manage, UPSCRIPT=up)
+    assert vip is not None
+    assert vip.manages_address is manages
+    nobody = manage == "no" and not with_script
+    assert [problem.message.endswith("nobody adds the address") for problem in problems] == [
+        True
+    ] * nobody
+
+
+def test_the_common_file_comes_first_and_each_file_overrides_it(tmp_path: Path) -> None:
+    (tmp_path / "vip-common.conf").write_text(
+        "PASSWORD=shared BIND_INTERFACE=eth7\nOPTIONS='--preempt'\n"
+    )
+    (tmp_path / "vip-001.conf").write_text('VIP_ADDRESS=192.0.2.9\nOPTIONS="$OPTIONS -k9"\n')
+    snapshot = read(tmp_path)
+    assert snapshot.problems == ()
+    (vip,) = snapshot.vips
+    assert (vip.interface, vip.preempt, vip.advskew, vip.source) == ("eth7", True, 9, None)
+
+
+def test_the_older_name_of_the_common_file_counts_when_the_newer_is_absent(tmp_path: Path) -> None:
+    (tmp_path / "vip-common").write_text("OPTIONS=-k1\n")
+    vip, _ = one(tmp_path)
+    assert vip is not None
+    assert vip.advskew == 1
+    (tmp_path / "vip-common.conf").write_text("OPTIONS=-k2\n")
+    vip, _ = one(tmp_path)
+    assert vip is not None
+    assert vip.advskew == 2
+
+
+def test_the_common_file_may_use_the_id_of_each_file(tmp_path: Path) -> None:
+    (tmp_path / "vip-common.conf").write_text('PASSFILE="$CONFDIR/vip-$ID.pwd"\n')
+    (tmp_path / "vip-001.pwd").write_text("from file\nsecond line\n")
+    vip, problems = one(tmp_path, PASSWORD="")
+    assert problems == []
+    assert vip is not None
+    assert vip.password.get_secret_value() == b"from file"
+
+
+def test_files_are_read_in_c_locale_order_and_the_rest_is_left_alone(tmp_path: Path) -> None:
+    names = ["vip-web.conf", "vip-010.conf", "vip-002.conf", "vip-B.conf"]
+    for number, name in enumerate(names, 20):
+        keys = GOOD | {"VIP_ADDRESS": f"192.0.2.{number}", "VHID": str(number)}
+        (tmp_path / name).write_text(text(keys))
+    for name in (
+        "vip-001.conf.example",
+        "vip-001.conf.rpmnew",
+        "vip-001.conf~",
+        "README",
+        ".vip-001.conf.swp",
+        "#vip-001.conf#",
+        "vip-001.pwd",
+        "vip-001.conf.dpkg-dist",
+    ):
+        (tmp_path / name).write_text("$(reboot)")  # fmt: skip
+    snapshot = read(tmp_path)
+    assert [vip.id for vip in snapshot.vips] == ["002", "010", "B", "web"]
+    assert snapshot.problems == ()
+
+
+def test_an_empty_directory_is_fine(tmp_path: Path) -> None:
+    assert read(tmp_path) == Snapshot((), ())
+
+
+# ---- VHID ----------------------------------------------------------------------------------------
+
+VHIDS = [
+    # file name, keys, VHID, part of a warning (None: no problem)
+    ("001", {}, 1, None),
+    ("007", {}, 7, None),
+    ("100", {}, 100, None),
+    ("010", {}, 8, "VHID 8"),
+    ("008", {}, 8, "ucarp refuses"),
+    ("099", {}, 99, "ucarp refuses"),
+    ("018", {}, 1, "VHID 1"),
+    ("200", {"ID": "001"}, 1, None),
+    ("001", {"ID": "010"}, 8, "VHID 8"),
+    ("001", {"ID": "009"}, 9, "ucarp refuses"),
+    ("001", {"ID": "0x10"}, 16, None),
+    ("web", {"ID": "12"}, 12, None),
+    ("web", {"VID": "12"}, 12, None),
+    ("001", {"ID": "2", "OPTIONS": "--vhid=3"}, 3, None),
+    ("001", {"ID": "2", "OPTIONS": "-v010"}, 8, "VHID 8"),
+    ("001", {"ID": "010", "OPTIONS": "-v3", "VHID": "4"}, 4, None),
+    ("010", {"VHID": "10"}, 10, None),
+    ("010", {"VHID": "010"}, 10, None),
+]
+
+
+@pytest.mark.parametrize(("name", "keys", "vhid", "message"), VHIDS)
+def test_the_vhid_is_what_ucarp_would_send(
+    tmp_path: Path, name: str, keys: dict[str, str], vhid: int, message: str | None
+) -> None:
+    vip, problems = one(tmp_path, name, **keys)
+    assert vip is not None
+    assert (vip.id, vip.vhid) == (name, vhid)
+    if message is None:
+        assert problems == []
+    else:
+        (problem,) = problems
+        assert not is_error(problem)
+        assert message in problem.message
+        assert "VHID=" in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [("000", {}), ("256", {}), ("999", {}), ("web", {}), ("001", {"ID": "web"}),
+     ("001", {"ID": "0"}), ("001", {"ID": "-1"}), ("001", {"ID": "10x"}), ("001", {"VHID": "0"}),
+     ("001", {"VHID": "0x1"}), ("001", {"VHID": "256"}), ("001", {"OPTIONS": "--vhid=300"}),
+     ("001", {"ID": "9" * 5000})],
+)  # fmt: skip
+def test_a_vhid_that_is_none_is_an_error(tmp_path: Path, name: str, keys: dict[str, str]) -> None:
+    vip, problems = one(tmp_path, name, **keys)
+    assert vip is None
+    assert [is_error(problem) for problem in problems] == [True]
+
+
+# ---- values that are wrong -----------------------------------------------------------------------
+
+WRONG = [
+    ("advskew out of range", {"OPTIONS": "-P --advskew=300"}, (5, 23), "would have used 44"),
+    ("advskew below zero", {"OPTIONS": "--advskew=-1"}, (5, 20), "would have used 255"),
+    ("advskew with junk", {"OPTIONS": "--advskew=10s"}, (5, 20), "would have used 10"),
+    ("advskew that is broken octal", {"OPTIONS": "--advskew=08"}, (5, 20), "octal"),
+    ("advskew that is empty", {"OPTIONS": "--advskew="}, (5, 19), "not a number"),
+    ("advbase out of range", {"OPTIONS": "-b256"}, (5, 12), "would have used 0"),
+    ("deadratio 0", {"OPTIONS": "-r0"}, (5, 12), "from 1 to 255"),
+    ("deadratio beyond reason", {"OPTIONS": "-r 1000"}, (5, 13), "from 1 to 255"),
+    ("an unknown option", {"OPTIONS": "--preemt"}, (5, 10), "--preemt is not an option"),
+    ("a group that is no group", {"OPTIONS": "--mcast=192.0.2.1"}, (5, 18), "multicast"),
+    ("no address", {"VIP_ADDRESS": "host"}, (1, 14), "not an IP address"),
+    ("an address with zeros", {"VIP_ADDRESS": "192.0.2.010"}, (1, 14), "not an IP address"),
+    ("a second address", {"VIP_ADDRESS": "192.0.2.1 192.0.2.1/99"}, (1, 24), "not an IP address"),
+    ("an address for all", {"VIP_ADDRESS": "224.0.0.1"}, (1, 14), "cannot be the address"),
+    ("IPv6 alone", {"VIP_ADDRESS": "2001:db8::1"}, (1, 14), "no IPv4 address"),
+    ("a zone", {"VIP_ADDRESS": "192.0.2.1 fe80::1%eth0"}, (1, 24), "not an IP address"),
+    ("a source with a length", {"SOURCE_ADDRESS": "192.0.2.1/24"}, (4, 17), "not an IPv4"),
+    ("a source that is nothing", {"SOURCE_ADDRESS": "0.0.0.0"}, (4, 17), "cannot be"),
+    ("source and address alike", {"SOURCE_ADDRESS": "198.51.100.154"}, (4, 17), "also in VIP_ADD"),
+    ("an alias", {"BIND_INTERFACE": "eth0:1"}, (3, 17), "cannot be the name"),
+    ("a long interface", {"BIND_INTERFACE": "a" * 16}, (3, 17), "cannot be the name"),
+    ("an invalid byte", {"BIND_INTERFACE": "e\udcff"}, (3, 17), "cannot be the name"),
+    ("MANAGE_ADDRESS", {"MANAGE_ADDRESS": "true"}, (5, 17), "none of auto, yes, no"),
+    ("no PASSFILE", {"PASSWORD": "", "PASSFILE": "/nowhere"}, (4, 11), "no such file"),
+    ("xparam in another code", {"OPTIONS": "-x \udcff"}, (5, 13), "UTF-8"),
+    ("an empty password", {"PASSWORD": " "}, (2, 11), "empty"),
+    ("a password of 21 bytes", {"PASSWORD": "x" * 21}, (2, 11), "21 bytes"),
+    ("no password", {"PASSWORD": ""}, (1, 1), "PASSWORD is missing"),
+    ("no address at all", {"VIP_ADDRESS": ""}, (1, 1), "VIP_ADDRESS is missing"),
+    ("no interface", {"BIND_INTERFACE": ""}, (1, 1), "BIND_INTERFACE is missing"),
+    ("an empty interface", {"BIND_INTERFACE": " "}, (3, 1), "BIND_INTERFACE is empty"),
+]
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "message"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG]
+)
+def test_a_wrong_value_is_reported_at_its_own_column_and_the_other_files_run(
+    tmp_path: Path, keys: dict[str, str], place: tuple[int, int], message: str
+) -> None:
+    (tmp_path / "vip-200.conf").write_text(text(OTHER | {"BIND_INTERFACE": "eth2"}))
+    kept = {key: value for key, value in (GOOD | keys).items() if value}
+    path = tmp_path / "vip-001.conf"
+    path.write_text(text(kept), "utf-8", "surrogateescape")
+    snapshot = read(tmp_path)
+    assert [vip.id for vip in snapshot.vips] == ["200"]
+    (problem,) = snapshot.problems
+    assert is_error(problem)
+    assert problem.file == str(path)
+    assert (problem.line, problem.column) == place
+    assert message in problem.message
+    assert problem.hint
+
+
+WARNED = [
+    ("octal", {"OPTIONS": "--advskew=010"}, (5, 20), "is 8, as for ucarp"),
+    ("an unknown key", {"BIND_INTERFCE": "x"}, (5, 1), "BIND_INTERFCE is not a key"),
+    ("20 bytes of password", {"PASSWORD": "x" * 20}, (2, 11), "20 bytes"),
+    ("a blank in the password", {"PASSWORD": "two words"}, (2, 11), "first word"),
+    ("advbase 0", {"OPTIONS": "-b0 -k0"}, (5, 12), "ucarp refuses to start"),
+    ("an address twice", {"VIP_ADDRESS": "192.0.2.1 192.0.2.1"}, (1, 24), "second time"),
+    ("a word in OPTIONS", {"OPTIONS": "preempt"}, (5, 10), "ignored, as by ucarp"),
+    ("a missing PASSFILE", {"PASSFILE": "/nowhere"}, (5, 11), "PASSWORD is used instead"),
+    ("no downscript", {"DOWNSCRIPT": "/nowhere"}, (5, 13), "not there"),
+]
+
+
+@pytest.mark.parametrize(
+    ("keys", "place", "message"), [w[1:] for w in WARNED], ids=[w[0] for w in WARNED]
+)
+def test_what_runs_but_needs_a_look_is_a_warning(
+    tmp_path: Path, keys: dict[str, str], place: tuple[int, int], message: str
+) -> None:
+    vip, problems = one(tmp_path, **keys)
+    assert vip is not None
+    (problem,) = problems
+    assert not is_error(problem)
+    assert (problem.line, problem.column) == place
+    assert message in problem.message
+
+
+def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:
+    _, problems = one(tmp_path, BIND_INTERFCE="x")
+    assert "BIND_INTERFACE" in problems[0].hint
+
+
+def test_a_helper_variable_is_no_unknown_key(tmp_path: Path) -> None:
+    (tmp_path / "vip-common.conf").write_text('SKEW=10\nOPTIONS="-k $SKEW"\n')
+    vip, problems = one(tmp_path)
+    assert vip is not None
+    assert (vip.advskew, problems) == (10, [])
+
+
+# ---- passwords -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "password"),
+    [(b"love\n", b"love"), (b"love", b"love"), (b"two words\nrest", b"two words"),
+     (b"lo\0ve\n", b"lo"), (b"\xff\xfe$$\n", b"\xff\xfe$$"), (b"x" * 19 + b"\n", b"x" * 19)],
+)  # fmt: skip
+def test_a_password_file_is_read_as_ucarp_reads_it(
+    tmp_path: Path, content: bytes, password: bytes
+) -> None:
+    (tmp_path / "p").write_bytes(content)
+    vip, problems = one(tmp_path, PASSWORD="", PASSFILE=str(tmp_path / "p"))
+    assert vip is not None
+    assert (vip.password.get_secret_value(), problems) == (password, [])
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\0", b"x" * 600])
+def test_a_password_file_without_a_usable_password_is_an_error(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "p").write_bytes(content)
+    vip, problems = one(tmp_path, PASSWORD="", PASSFILE=str(tmp_path / "p"))
+    assert vip is None
+    assert [is_error(problem) for problem in problems] == [True]
+
+
+def test_a_carriage_return_in_a_password_file_stays_and_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "p").write_bytes(b"love\r\n")
+    vip, problems = one(tmp_path, PASSFILE=str(tmp_path / "p"), PASSWORD="")
+    assert vip is not None
+    assert vip.password.get_secret_value() == b"love\r"
+    assert "part of the password" in problems[0].message
+
+
+@pytest.mark.parametrize(("content", "differ"), [("love\n", False), ("hate\n", True)])
+def test_passfile_wins_over_password(tmp_path: Path, content: str, differ: bool) -> None:
+    (tmp_path / "p").write_text(content)
+    vip, problems = one(tmp_path, PASSFILE=str(tmp_path / "p"))
+    assert vip is not None
+    assert vip.password.get_secret_value() == content.strip().encode()
+    assert len(problems) == differ
+
+
+def test_a_passfile_that_is_a_fifo_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p")
+    vip, problems = one(tmp_path, PASSFILE=str(tmp_path / "p"), PASSWORD="")
+    assert vip is None
+    assert "FIFO" in problems[0].message
+
+
+def test_a_password_of_any_bytes_arrives_as_it_is(tmp_path: Path) -> None:
+    vip, problems = one(tmp_path, PASSWORD="\udcff\udc80é$$`\\")
+    assert problems == []
+    assert vip is not None
+    assert vip.password.get_secret_value() == b"\xff\x80\xc3\xa9$$`\\"
+
+
+def test_no_password_is_printed_or_named_in_a_problem(tmp_path: Path) -> None:
+    vip, problems = one(tmp_path, PASSWORD="tops ecret", PASSFILE="/nowhere")
+    assert vip is not None
+    shown = f"{vip!r} {vip} {vip.model_dump()} {vip.model_dump_json()} {problems}"
+    assert "tops" not in shown
+    assert "ecret" not in shown.replace("SecretBytes", "")
+
+
+def test_the_published_password_with_a_process_number_does_not_run(tmp_path: Path) -> None:
+    (tmp_path / "vip-001.conf").write_text(text(GOOD | {"PASSWORD": ""}) + 'PASSWORD="pa$$w0rd"\n')
+    snapshot = read(tmp_path)
+    assert snapshot.vips == ()
+    (problem,) = snapshot.problems
+    assert "process number" in problem.message
+    assert "single quotes" in problem.hint
+    assert "w0rd" not in str(problem)
+
+
+# ---- files that are wrong ------------------------------------------------------------------------
+
+
+def a_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def a_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def a_dangling_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def a_link_to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def a_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def an_empty_file(path: Path) -> None:
+    path.touch()
+
+
+def a_binary_file(path: Path) -> None:
+    path.write_bytes(bytes(range(256)) * 16)
+
+
+def binary_without_zeros(path: Path) -> None:
+    path.write_bytes(bytes(range(128, 256)) * 16)
+
+
+def crlf(path: Path) -> None:
+    path.write_bytes(text(GOOD).replace("\n", "\r\n").encode())
+
+
+def a_byte_order_mark(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + text(GOOD).encode())
+
+
+def half_written(path: Path) -> None:
+    path.write_text(text(GOOD)[:-5])
+
+
+def ten_megabytes(path: Path) -> None:
+    path.write_text(text(GOOD) + "#" * 10_000_000)
+
+
+FILES = [
+    (a_directory, "directory"),
+    (a_fifo, "FIFO"),
+    (a_dangling_link, "points to nothing"),
+    (a_link_to_itself, "cannot be read"),
+    (a_device, "device"),
+    (an_empty_file, "empty"),
+    (a_binary_file, "not a text file"),
+    (binary_without_zeros, "command"),
+    (crlf, "CR LF"),
+    (a_byte_order_mark, "byte order mark"),
+    (half_written, "never ends"),
+    (ten_megabytes, f"larger than {MAX_BYTES} bytes"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), FILES)
+def test_a_file_that_is_wrong_is_named_and_the_others_run(
+    tmp_path: Path, make: Callable[[Path], None], message: str
+) -> None:
+    (tmp_path / "vip-001.conf").write_text(text(GOOD))
+    make(tmp_path / "vip-003.conf")
+    snapshot = read(tmp_path)
+    assert [vip.id for vip in snapshot.vips] == ["001"]
+    problem = snapshot.problems[0]
+    assert is_error(problem)
+    assert problem.file == str(tmp_path / "vip-003.conf")
+    assert message in problem.message
+    assert problem.hint
+
+
+@pytest.mark.parametrize(("make", "message"), [f for f in FILES if f[0] is not an_empty_file])
+def test_a_common_file_that_is_wrong_is_reported_once_and_the_vips_run(
+    tmp_path: Path, make: Callable[[Path], None], message: str
+) -> None:
+    make(tmp_path / "vip-common.conf")
+    for name, keys in (("001", GOOD), ("002", OTHER)):
+        (tmp_path / f"vip-{name}.conf").write_text(text(keys))
+    snapshot = read(tmp_path)
+    assert [vip.id for vip in snapshot.vips] == ["001", "002"]
+    assert len(snapshot.problems) == len(set(snapshot.problems))
+    assert message in snapshot.problems[0].message
+    assert {problem.file for problem in snapshot.problems} == {str(tmp_path / "vip-common.conf")}
+
+
+def test_what_a_broken_common_file_still_says_counts(tmp_path: Path) -> None:
+    (tmp_path / "vip-common.conf").write_text("PASSWORD=`x`\nOPTIONS=-P\nBIND_INTERFACE=eth5\n")
+    keys = GOOD | {"BIND_INTERFACE": ""}
+    (tmp_path / "vip-001.conf").write_text(text({k: v for k, v in keys.items() if v}))
+    (tmp_path / "vip-002.conf").write_text("VIP_ADDRESS=198.51.100.155\n")
+    snapshot = read(tmp_path)
+    assert [(vip.id, vip.preempt, vip.interface) for vip in snapshot.vips] == [
+        ("001", True, "eth5")
+    ]
+    common, missing = snapshot.problems
+    assert common.file == str(tmp_path / "vip-common.conf")
+    assert missing.message == "PASSWORD is missing"
+    assert "vip-common.conf" in missing.hint
+
+
+def test_a_wrong_value_in_the_common_file_is_reported_once_at_its_own_place(tmp_path: Path) -> None:
+    common = tmp_path / "vip-common.conf"
+    common.write_text('\nOPTIONS="--preempt --advskw=10"\n')
+    for name, keys in (("001", GOOD), ("002", OTHER)):
+        (tmp_path / f"vip-{name}.conf").write_text(text(keys))
+    snapshot = read(tmp_path)
+    assert snapshot.vips == ()
+    (problem,) = snapshot.problems
+    assert (problem.file, problem.line, problem.column) == (str(common), 2, 20)
+
+
+def test_an_unreadable_file_is_named_and_the_others_run(tmp_path: Path) -> None:
+    """Run as another user, because root reads everything."""
+    (tmp_path / "vip-001.conf").write_text(text(GOOD))
+    (tmp_path / "vip-002.conf").write_text(text(OTHER))
+    (tmp_path / "vip-002.conf").chmod(0)
+    code = (
+        "import sys, os, pathlib\n"
+        "from vipd.config.load import load\n"
+        "directory = os.open(sys.argv[1], os.O_RDONLY)\n"
+        "if os.getuid() == 0: os.setuid(65534)\n"
+        "snapshot = load(pathlib.Path('/proc/self/fd', str(directory)))\n"
+        "print([vip.id for vip in snapshot.vips], snapshot.problems[0].message)\n"
+    )
+    # Passed as a descriptor: the user nobody may not walk to the directory by its name.
+    tmp_path.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+    assert done.stdout == "['001'] no permission to read the file\n"
+
+
+@pytest.mark.parametrize("name", ["absent", "file"])
+def test_a_directory_that_cannot_be_read_is_a_problem(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    snapshot = load(tmp_path / name)
+    assert snapshot.vips == ()
+    assert [is_error(problem) for problem in snapshot.problems] == [True]
+    assert "--config-dir" in snapshot.problems[0].hint
+
+
+# ---- two that cannot run together ----------------------------------------------------------------
+
+
+def test_the_copy_paste_slip_is_named_and_the_first_file_runs(tmp_path: Path) -> None:
+    (tmp_path / "vip-001.conf").write_text(text({"ID": "001"} | GOOD))
+    (tmp_path / "vip-002.conf").write_text(text({"ID": "001"} | OTHER))
+    snapshot = read(tmp_path)
+    assert [vip.id for vip in snapshot.vips] == ["001"]
+    (problem,) = snapshot.problems
+    assert (problem.file, problem.line, problem.column) == (str(tmp_path / "vip-002.conf"), 1, 5)
+    assert "vip-001.conf" in problem.message
+    assert "vip-002.conf" in problem.message
+    assert 'ID="002"' in problem.hint
+
+
+def test_octal_and_decimal_may_meet_in_one_vhid(tmp_path: Path) -> None:
+    (tmp_path / "vip-008.conf").write_text(text(GOOD))
+    (tmp_path / "vip-010.conf").write_text(text(OTHER))
+    snapshot = read(tmp_path)
+    assert [vip.id for vip in snapshot.vips] == ["008"]
+    assert "VHID 8" in snapshot.problems[-1].message
+
+
+def test_one_address_cannot_belong_to_two(tmp_path: Path) -> None:
+    (tmp_path / "vip-001.conf").write_text(text(GOOD))
+    (tmp_path / "vip-002.conf").write_text(text(GOOD))
+    snapshot = read(tmp_path)
+    assert [vip.id for vip in snapshot.vips] == ["001"]
+    assert "198.51.100.154 like vip-001.conf" in snapshot.problems[0].message
+
+
+def test_other_interfaces_do_not_clash(tmp_path: Path) -> None:
+    (tmp_path / "vip-001.conf").write_text(text(GOOD))
+    (tmp_path / "vip-002.conf").write_text(text(GOOD | {"ID": "1", "BIND_INTERFACE": "eth2"}))
+    snapshot = read(tmp_path)
+    assert [vip.id for vip in snapshot.vips] == ["001", "002"]
+    assert snapshot.problems == ()
+
+
+# ---- nothing raises ------------------------------------------------------------------------------
+
+KEY = st.sampled_from(
+    [*GOOD, "ID", "VHID", "PASSFILE", "OPTIONS", "UPSCRIPT", "MANAGE_ADDRESS", "X"]
+)
+WORD = st.sampled_from(
+    ["--advskew=", "-k", "010", "-1", "256", "192.0.2.1", "2001:db8::1/64", "é", "/", "eth0", "yes",
+     "no", "$ID", "$X", "'", '"', "\\", " ", "-p", "-o", "-v", "/dev/null", "99999999999999999999"]
+)  # fmt: skip
+LINE = st.tuples(KEY, st.lists(WORD, max_size=4).map("".join)).map(lambda pair: "=".join(pair))
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(LINE | st.tuples(KEY, WORD).map(lambda p: f'{p[0]}="{p[1]}"'), max_size=6)
+    .map("\n".join)
+    .map(lambda text: text.encode("utf-8", "surrogateescape"))
+    | st.binary(max_size=80)
+)
+def test_no_file_makes_load_raise(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "vip-001.conf").write_bytes(text(GOOD).encode() + content)
+    (tmp_path / "vip-002.conf").write_text(text(OTHER | {"BIND_INTERFACE": "eth2"}))
+    (tmp_path / "vip-common.conf").write_bytes(content)
+    snapshot = read(tmp_path)
+    broken = {Path(problem.file).name for problem in snapshot.problems if is_error(problem)}
+    assert "001" not in [vip.id for vip in snapshot.vips] or "vip-001.conf" not in broken
+    for problem in snapshot.problems:
+        assert problem.line >= 1
+        assert problem.column >= 1
+        assert (problem.message + problem.hint).isprintable()

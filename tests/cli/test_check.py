@@ -15,7 +15,8 @@ BIND_INTERFACE=lo
 SOURCE_ADDRESS=198.51.100.179
 OPTIONS="--preempt -k 10"
 """
-FIELDS = ["id", "vhid", "interface", "source", "addresses", "advbase", "advskew", "deadratio", "preempt", "neutral", "shutdown", "ignoreifstate", "nomcast", "mcast", "upscript", "downscript", "xparam", "manage_address"]
+FIELDS = """id vhid interface source addresses advbase advskew deadratio preempt neutral shutdown
+ignoreifstate nomcast mcast upscript downscript xparam manage_address"""
 
 
 def vipctl(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -49,7 +50,7 @@ def test_json_has_every_field_and_no_password(directory: Path) -> None:
     report = json.loads(done.stdout)
     assert report["problems"] == []
     (vip,) = report["vips"]
-    assert list(vip) == FIELDS
+    assert list(vip) == FIELDS.split()
     assert (vip["id"], vip["vhid"], vip["addresses"]) == ("001", 1, ["198.51.100.154/32"])
     assert (vip["source"], vip["mcast"], vip["xparam"]) == ("198.51.100.179", "224.0.0.18", None)
     assert "tops3cret" not in done.stdout

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vipd.config.build import Built, build
+from vipd.config.claims import Claims
 from vipd.config.files import UnreadableError, read_configuration
 from vipd.config.model import Vip
 from vipd.config.problem import Place, Problem, error, is_error, shown
@@ -53,16 +54,17 @@ def load(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
     problems.extend(common.problems)
     vips: list[Vip] = []
     places: dict[str, Place] = {}
+    claims = Claims()
     for name, built in _each(directory, names, common, scripts):
         problems.extend(built.problems)
         if built.vip is None:
             continue
-        clashes = list(_clashes(built, vips))
-        problems.extend(clashes)
-        if not clashes:
-            vips.append(built.vip)
-            if "BIND_INTERFACE" in built.places:
-                places[name] = built.places["BIND_INTERFACE"]
+        clash = claims.clash(built.vip, built.places)
+        if clash is not None:
+            problems.append(clash)
+            continue
+        vips.append(built.vip)
+        places[name] = built.places["BIND_INTERFACE"]
     # What is wrong in vip-common.conf is found once for each virtual IP, and reported once.
     return Snapshot(tuple(vips), tuple(dict.fromkeys(problems)), places)
 
@@ -137,42 +139,6 @@ def _read(path: Path, *, empty_is_broken: bool = False) -> Script | None:
         hint = "write it anew (see vip-001.conf.example), or remove it"
         return Script((), (error(Place(file), "the file is empty", hint),))
     return parse(content.decode("utf-8", "surrogateescape"), file)
-
-
-def _clashes(built: Built, running: list[Vip]) -> Iterator[Problem]:
-    """Why this virtual IP cannot run beside those that do: the first file has the right."""
-    vip = built.vip
-    if vip is None:
-        return
-    for other in running:
-        if other.interface != vip.interface:
-            continue
-        theirs = Path(other.file).name
-        ours = Path(vip.file).name
-        if other.vhid == vip.vhid:
-            place = built.places.get("VHID", Place(vip.file))
-            yield error(
-                place,
-                f"{ours} has VHID {vip.vhid} on {shown(vip.interface)} like {theirs}, so it does "
-                "not run",
-                _slip(vip, theirs, place),
-            )
-            return
-        for address in vip.addresses:
-            if any(address.ip == taken.ip for taken in other.addresses):
-                yield error(
-                    built.places.get("VIP_ADDRESS", Place(vip.file)),
-                    f"{ours} has the address {address.ip} like {theirs}, so it does not run",
-                    f"give each file its own address; was {ours} copied from {theirs}?",
-                )
-                return
-
-
-def _slip(vip: Vip, theirs: str, place: Place) -> str:
-    if place.line > 1 or place.column > 1:
-        own = f'ID="{vip.id}"' if vip.id.isdigit() else "an ID of its own"
-        return f"was this line copied from {theirs}? write {own}"
-    return "write VHID= with a number that no other file has, the same on every host"
 
 
 def _path(path: Path) -> str:

@@ -37,7 +37,13 @@ _BUILTINS = _words(
     "read let cd umask trap true false : logger ip hostname"
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME_PART = (_NAME, re.compile(r"[A-Za-z0-9_]+"))
 _LITERALLY = "for a literal text use single quotes"
+# Characters that mean nothing special where they stand, so that they are taken many at a time.
+_PLAIN = re.compile(r"[^\\'\"$`~:={ \t\n;&|<>()]+")
+_PLAIN_IN_DOUBLE_QUOTES = re.compile(r'[^"$`\\\n]+')
+_PLAIN_IN_SINGLE_QUOTES = re.compile(r"[^'\n]+")
+_PLAIN_IN_C_QUOTES = re.compile(r"[^'\\\n]+")
 _ESCAPED_IN_QUOTES = re.compile(r'\\[$`"\\]')
 _ESCAPES = {
     "a": "\a",
@@ -199,6 +205,17 @@ class Parser:
         self._take(self._text[self._index], self._index)
         self._index += 1
 
+    def _take_run(self, plain: re.Pattern[str]) -> bool:
+        """Take all characters up to the next that may be special; False if there are none."""
+        match = plain.match(self._text, self._index)
+        if match is None:
+            return False
+        file, line, column = self._place(self._index)
+        self._characters.append(match[0])
+        self._places.extend(Place(file, line, column + step) for step in range(len(match[0])))
+        self._index = match.end()
+        return True
+
     def _close_literal(self) -> None:
         if self._characters:
             self._parts.append(Literal("".join(self._characters), tuple(self._places)))
@@ -266,9 +283,10 @@ class Parser:
 
     def _name(self) -> str:
         name = ""
-        while (character := self._peek()) and _NAME.fullmatch(name + character):
-            name += character
-            self._index += 1
+        # More than one round only where a continuation line splits the name.
+        while self._peek() and (more := _NAME_PART[bool(name)].match(self._text, self._index)):
+            name += more[0]
+            self._index = more.end()
         return name
 
     def _bare_word(self, begin: int) -> str | None:
@@ -358,6 +376,9 @@ class Parser:
         previous = "="
         while (character := self._peek()) and character not in " \t\n;&|<>()":
             begin = self._index
+            if self._take_run(_PLAIN):
+                previous = ""
+                continue
             if character == "\\":
                 self._index += 1
                 if self._index >= len(self._text):
@@ -395,12 +416,16 @@ class Parser:
         if end < 0:
             self._unterminated(begin, "'")
         self._note_long_quote(begin, end)
-        for index in range(begin + 1, end):
-            self._take(self._text[index], index)
+        self._index = begin + 1
+        while self._index < end:
+            if not self._take_run(_PLAIN_IN_SINGLE_QUOTES):
+                self._take_next()
         self._index = end + 1
 
     def _double_quoted(self, begin: int) -> None:
         while character := self._peek():
+            if self._take_run(_PLAIN_IN_DOUBLE_QUOTES):
+                continue
             if character == '"':
                 self._note_long_quote(begin, self._index)
                 self._index += 1
@@ -545,6 +570,8 @@ class Parser:
         """`$'…'` from its quote on, with C's escapes."""
         self._index += 1
         while self._index < len(self._text):
+            if self._take_run(_PLAIN_IN_C_QUOTES):
+                continue
             index = self._index
             character = self._text[index]
             if character == "'":

@@ -1,0 +1,45 @@
+"""What two virtual IPs cannot share on one interface: a VHID, an address. The first file has it."""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+from vipd.config.model import Vip
+from vipd.config.problem import Place, Problem, error, shown
+
+
+class Claims:
+    """Who has which VHID and address so far."""
+
+    def __init__(self) -> None:
+        self._vhids: dict[tuple[str, int], str] = {}
+        self._addresses: dict[tuple[str, IPv4Address | IPv6Address], str] = {}
+
+    def clash(self, vip: Vip, places: Mapping[str, Place]) -> Problem | None:
+        """Why this one cannot run beside those before it; None when it can, and now has its own."""
+        ours = Path(vip.file).name
+        if (theirs := self._vhids.get((vip.interface, vip.vhid))) is not None:
+            place = places.get("VHID", Place(vip.file))
+            return error(
+                place,
+                f"{ours} has VHID {vip.vhid} on {shown(vip.interface)} like {theirs}, so it does "
+                "not run",
+                _slip(vip, theirs, place),
+            )
+        for address in vip.addresses:
+            if (theirs := self._addresses.get((vip.interface, address.ip))) is not None:
+                return error(
+                    places.get("VIP_ADDRESS", Place(vip.file)),
+                    f"{ours} has the address {address.ip} like {theirs}, so it does not run",
+                    f"give each file its own address; was {ours} copied from {theirs}?",
+                )
+        self._vhids[vip.interface, vip.vhid] = ours
+        self._addresses.update({(vip.interface, each.ip): ours for each in vip.addresses})
+        return None
+
+
+def _slip(vip: Vip, theirs: str, place: Place) -> str:
+    if place != Place(vip.file):
+        own = f'ID="{vip.id}"' if vip.id.isdigit() else "an ID of its own"
+        return f"was this line copied from {theirs}? write {own}"
+    return "write VHID= with a number that no other file has, the same on every host"

@@ -136,7 +136,7 @@ class Variables:
                 texts.append(part.text)
                 places.extend(part.places)
                 continue
-            binding = self._look_up(part)
+            binding = self._look_up(part, assignment)
             if binding is None:
                 return None
             texts.append(binding.text)
@@ -146,7 +146,7 @@ class Variables:
                 return None
         return Value("".join(texts), tuple(places), assignment.start)
 
-    def _look_up(self, variable: Variable) -> Value | None:
+    def _look_up(self, variable: Variable, assignment: Assignment) -> Value | None:
         name = variable.name
         self.used.add(name)
         if (binding := self.bindings.get(name)) is not None:
@@ -160,10 +160,12 @@ class Variables:
                 )
             )
             return None
+        # In a password, what follows the $ may well be a part of it.
+        what = "the name behind this $" if "PASS" in assignment.name.upper() else f"${shown(name)}"
         self.problems.append(
             warning(
                 variable.place,
-                f"${shown(name)} is not set anywhere before this line, so it stands for nothing",
+                f"{what} is not set anywhere before this line, so it stands for nothing",
                 "set it before, or in vip-common.conf; for a literal $ use single quotes",
             )
         )

@@ -14,6 +14,10 @@ from vipd.config.problem import Place, Problem, error, shown
 MAX_PROBLEMS = 20
 """A file with more errors than this is no configuration; reading on would only make noise."""
 
+MAX_STEPS = 200_000
+"""Looks at a next character in one file. A real file needs a thousand; a megabyte of settings
+would keep the daemon from its timers for seconds."""
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -117,6 +121,7 @@ class Parser:
         self._file = file
         self._text = self._cleaned(text)
         self._index = 0
+        self._steps = 0
         self._lines = [0, *(match.end() for match in re.finditer("\n", self._text))]
         self._parts: list[Part] = []
         self._characters: list[str] = []
@@ -193,6 +198,14 @@ class Parser:
 
     def _peek(self) -> str:
         """The next character, continuation lines joined; "" at the end."""
+        self._steps += 1
+        if self._steps == MAX_STEPS:
+            self._refuse(
+                self._index,
+                "the file is too long for a configuration: the rest is not read",
+                "put the right file in its place",
+            )
+            raise _StopReading
         while self._text.startswith("\\\n", self._index):
             self._index += 2
         return self._text[self._index : self._index + 1]

@@ -53,7 +53,8 @@ class Anchor:
         self._ending = ending
         self._name = name
         self._lock = threading.Lock()
-        self.alive = True
+        self._closed = False
+        self.alive = True  # it answers
 
     def spawn(
         self, argv: Sequence[str], env: Mapping[str, str], stdin: int, stdout: int, stderr: int
@@ -115,8 +116,9 @@ class Anchor:
     def close(self) -> None:
         """End the agent; the kernel kills everything inside. Returns when it is gone."""
         with self._lock:
-            if not self.alive:
+            if self._closed:
                 return
+            self._closed = True
             self.alive = False
             self._sock.close()
         gone = ended(self._ending, END_WITHIN)

@@ -15,14 +15,11 @@ from vipd.lab.errors import LabError, require
 from vipd.lab.logs import Logs
 from vipd.lab.ownership import MONITOR, MONITOR_ENV, History
 from vipd.lab.process import Process
-from vipd.lab.waiting import wait_until
 
 #: ucarp's UPSCRIPT and DOWNSCRIPT in every host, doing what EPEL's do.
 VIP_UP = "/run/lab/vip-up"
 VIP_DOWN = "/run/lab/vip-down"
 RUNTIME_DIR = "/run/vipd"
-
-RTMGRP_IPV4_IFADDR = 0x10  # linux/rtnetlink.h
 
 #: The host's own /run, its own view of /sys, no waiting for duplicate address detection.
 SET_UP = f"""
@@ -96,7 +93,6 @@ class Host:
         self.processes: list[Process] = []  # what start() started
         self.history = History(name)
         self._keep_history = keep_history
-        self._monitors: list[Process] = []
         self._world = world
         self._logs = logs
         self._boot_log = logs.open(name, "boot")
@@ -120,19 +116,8 @@ class Host:
         script = f"{SET_UP}\nip -batch - <<'END'\n" + "\n".join(inside) + "\nEND\n"
         anchor.must(["sh", "-c", script])
         if self._keep_history:
-            self._follow_addresses(anchor)
+            self.history.follow(self._start(anchor, MONITOR, "addresses", MONITOR_ENV))
         return anchor
-
-    def _follow_addresses(self, anchor: Anchor) -> None:
-        monitor = self._start(anchor, MONITOR, "addresses", MONITOR_ENV)
-        self._monitors.append(monitor)
-        wait_until(
-            lambda: True if _listens(monitor) else None,
-            timeout=5,
-            interval=0.002,
-            complaint=lambda: f"{monitor!r} does not listen{monitor.tail()}",
-        )
-        self.history.follow(monitor)
 
     @property
     def alive(self) -> bool:
@@ -187,7 +172,7 @@ class Host:
         return self.start(
             [
                 *(sys.executable, "-m", "vipd.daemon.main"),
-                *("--config-dir", config_dir, "--runtime-dir", RUNTIME_DIR),
+                *("--config-dir", Path(config_dir).absolute(), "--runtime-dir", RUNTIME_DIR),
                 *extra,
             ],
             name="vipd",
@@ -231,8 +216,9 @@ class Host:
     ) -> Process:
         """Start tcpdump, decoded text in its log; returns when it listens.
 
-        `host.capture("proto", "112", options=["-v", "-T", "carp"])`. Needs root: tcpdump wants to
-        become a user that a user namespace does not have.
+        `host.capture("proto", "112", options=["-v", "-T", "carp"])`; a file of packets instead:
+        `options=["-Z", "root", "-w", path]`. Needs root: tcpdump wants to change its groups, which
+        a user namespace forbids.
         """
         require("tcpdump")
         device = self.cable(interface).interface
@@ -318,15 +304,4 @@ class Host:
     def close(self) -> None:
         """End the host and give back what it holds; the lab does it at its end."""
         self._anchor.close()
-        for process in (*self.processes, *self._monitors):
-            process.close()
         os.close(self._boot_log)
-
-
-def _listens(monitor: Process) -> bool:
-    """Whether the monitor's socket has joined the group of address changes, asked of the kernel."""
-    if not monitor.alive:
-        raise LabError(f"{monitor!r}: the lab cannot follow addresses{monitor.tail()}")
-    rows = Path(f"/proc/{monitor.pid}/net/netlink").read_text().splitlines()[1:]
-    fields = (row.split() for row in rows)
-    return any(f[1] == "0" and int(f[3], 16) & RTMGRP_IPV4_IFADDR for f in fields)

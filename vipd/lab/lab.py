@@ -42,6 +42,7 @@ class Lab:
         require("unshare", "mount", "ip", "ping")
         self.hosts: dict[str, Host] = {}
         self._history = history
+        self._closed = False
         self._logs = Logs(keep_logs)
         self._log = self._logs.open("lab", "boot")
         self._bridges: set[str] = set()
@@ -61,8 +62,9 @@ class Lab:
 
     def close(self) -> None:
         """End everything in the lab. Returns when it is gone; a second call does nothing."""
-        if not self._world.alive:
+        if self._closed:
             return
+        self._closed = True
         self._world.close()  # takes the hosts with it
         self._process.wait()
         for host in self.hosts.values():

@@ -4,15 +4,21 @@
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from pathlib import Path
 
+from vipd.lab.errors import LabError
 from vipd.lab.process import Process
+from vipd.lab.waiting import wait_until
 
 MONITOR = ("ip", "-ts", "-o", "monitor", "address")
 MONITOR_ENV = {"TZ": "UTC"}
+
+NETLINK_ROUTE = "0"  # linux/netlink.h
+RTMGRP_IPV4_IFADDR = 0x10  # linux/rtnetlink.h
 
 _LINE = re.compile(
     rb"^\[(?P<time>[0-9T:.-]+)\] (?P<deleted>Deleted )?\d+: (?P<interface>\S+)\s+"
@@ -43,7 +49,11 @@ class History:
         self._position = 0
 
     def follow(self, monitor: Process) -> None:
-        """Read this monitor from now on (the host has started, or started again)."""
+        """Read this monitor from now on (the host has started, or started again).
+
+        Returns when it listens, so that nothing is missed.
+        """
+        _wait_for_monitor(monitor, lambda: bool(_unread(monitor.pid)))
         self._monitor = monitor
         self._position = 0
 
@@ -60,6 +70,9 @@ class History:
         return tuple(self._changes.get(str(ip_address(address)), ()))
 
     def _read(self) -> None:
+        if self._monitor is not None and self._monitor.alive:
+            monitor = self._monitor
+            _wait_for_monitor(monitor, lambda: _has_written_everything(monitor.pid))
         while self._monitor is not None and self._position < self._monitor.mark():
             data = self._monitor.log_bytes(self._position, skip=False)
             complete = data[: data.rfind(b"\n") + 1]
@@ -128,6 +141,49 @@ def timeline(address: str, histories: Iterable[History], until: float) -> Owners
     changes = [change for history in histories for change in history.changes(address)]
     changes.sort(key=lambda change: change.time)
     return Ownership(str(ip_address(address)), tuple(changes), until)
+
+
+def _wait_for_monitor(monitor: Process, ready: Callable[[], bool]) -> None:
+    def look() -> bool | None:
+        if not monitor.alive:
+            raise LabError(f"{monitor!r}: the lab cannot follow addresses{monitor.tail()}")
+        try:
+            return ready() or None
+        except OSError:
+            return None  # its /proc changes under our eyes while it starts or ends
+
+    wait_until(
+        look,
+        timeout=5,
+        interval=0.001,
+        complaint=lambda: f"{monitor!r} does not keep up: machine overloaded?{monitor.tail()}",
+    )
+
+
+def _has_written_everything(pid: int) -> bool:
+    """Whether a monitor has written all that happened before this call.
+
+    Its queue was empty, and after that it was asleep: then it waits for the next event.
+    """
+    empty = not any(_unread(pid))
+    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return empty and state == "S"
+
+
+def _unread(pid: int) -> list[int]:
+    """Bytes waiting in each socket by which this process follows addresses."""
+    process = Path("/proc", str(pid))
+    # The table is that of its whole network namespace, where a daemon may follow addresses, too.
+    own = {str(fd.readlink()) for fd in process.joinpath("fd").iterdir()}
+    rows = process.joinpath("net/netlink").read_text().splitlines()[1:]
+    fields = [row.split() for row in rows]  # sk, protocol, port, groups, bytes unread, … inode
+    return [
+        int(row[4])
+        for row in fields
+        if f"socket:[{row[-1]}]" in own
+        and row[1] == NETLINK_ROUTE
+        and int(row[3], 16) & RTMGRP_IPV4_IFADDR
+    ]
 
 
 def _owners(changes: Iterable[Change]) -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals, pidfd_send_signal
@@ -30,6 +31,9 @@ class Process:
         self._log = log
         self._status: int | None = None
         self._finished = False
+        # Not closed with the lab: a log can still be read after that, and no stale number can.
+        weakref.finalize(self, os.close, log)
+        weakref.finalize(self, os.close, spawned.pidfd)
 
     def __repr__(self) -> str:
         state = "running" if self.alive else f"ended with {self.wait(0)}"
@@ -134,11 +138,6 @@ class Process:
             with contextlib.suppress(ProcessLookupError):  # it ended by itself: as good
                 send()
         return self.wait(timeout)
-
-    def close(self) -> None:
-        """Give back the descriptors; the lab does it at its end."""
-        os.close(self._pidfd)
-        os.close(self._log)
 
 
 def _pid_from_outside(pidfd: int) -> int:

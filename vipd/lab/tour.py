@@ -35,6 +35,12 @@ def example_pair() -> list[Path]:
     raise LabError(f"the example pair is not installed (looked in {looked}); give two --config DIR")
 
 
+def _short(path: Path | None) -> str:
+    """A path as people would type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path and path.is_relative_to(here) else path)
+
+
 class Tour:
     """Shows two or more hosts through the loss of the first one's cable."""
 
@@ -66,7 +72,11 @@ class Tour:
             self._say(f"3. Join the cable of {first}", "Every address goes home again.")
             good = self._step(site, "cable back", self.plans)
         if good:
-            self._say("What a client saw", "A third host pinged every address every 5 ms.")
+            self._say(
+                "What a client saw",
+                "A third host pinged every address every 5 ms; a cut cable costs about 3 s, the\n"
+                "time in which three advertisements fail to come.",
+            )
             self._gaps()
         else:
             self.console.print(lab.tails(), highlight=False, markup=False)
@@ -111,7 +121,7 @@ class Tour:
                 f"{device} {' '.join(map(str, addresses))}"
                 for device, addresses in plan.interfaces.items()
             )
-            table.add_row(plan.name, interfaces, str(plan.config))
+            table.add_row(plan.name, interfaces, _short(plan.config))
         self.console.print(table)
 
     def _gaps(self) -> None:

@@ -25,8 +25,9 @@ RUN_HELP = f"""Start hosts and play with them at a prompt: cables, crashes, froz
 
 vipctl lab run --host web01=conf.d.example/web01 --host web02=conf.d.example/web02
 
-A host on a directory runs vipd, with the interfaces and source addresses that the files name; a
-host on an address has it on eth1. Either runs another command with --command, for instance a real
+A host on a directory runs vipd, with the interfaces and source addresses that the files name;
+a host on an address has it on eth1.
+Either runs another command with --command, for instance a real
 ucarp ({VIP_UP} and {VIP_DOWN} exist on every host):
 
 --host old=198.51.100.180/24 --command 'old=ucarp -i eth1 -s 198.51.100.180 -v 1 -p love

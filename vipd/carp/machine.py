@@ -10,7 +10,7 @@ simulator.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address
 from math import inf
@@ -74,7 +74,8 @@ class Parameters:
     """What the files say about one group, as far as the election is concerned.
 
     advbase 0..255 s; advskew 0..255 in 1/256 s; deadratio 1 or more; ``source`` is the address our
-    advertisements come from, which decides between equals.
+    advertisements come from, which decides between equals. ``interval`` and ``master_down`` (s)
+    follow from them, see `vipd.carp.timing`.
     """
 
     source: IPv4Address
@@ -82,14 +83,14 @@ class Parameters:
     advskew: int = 0
     deadratio: int = 3
     preempt: bool = False
+    interval: float = field(init=False)
+    master_down: float = field(init=False)
 
-    @property
-    def interval(self) -> float:
-        return timing.interval(self.advbase, self.advskew)
-
-    @property
-    def master_down(self) -> float:
-        return timing.master_down(self.advbase, self.advskew, self.deadratio)
+    def __post_init__(self) -> None:
+        every = timing.interval(self.advbase, self.advskew)
+        patience = timing.master_down(self.advbase, self.advskew, self.deadratio)
+        object.__setattr__(self, "interval", every)
+        object.__setattr__(self, "master_down", patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,16 @@ class Machine:
     ``heard`` is the last advertisement of another host, for people; no decision rests on it alone.
     """
 
-    __slots__ = ("_announce_at", "_due", "_hold", "_mode", "_until", "_why", "heard", "parameters")
+    __slots__ = (
+        "_announce_at",
+        "_due",
+        "_hold_until",
+        "_mode",
+        "_until",
+        "_why",
+        "heard",
+        "parameters",
+    )
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
@@ -178,7 +188,7 @@ class Machine:
         self._announce_at = inf  # when a master repeats its announcement
         self._why = Reason.MASTER_DOWN  # BACKUP: why TIMEOUT makes us master
         self._until = inf  # LEAVING: when to let go although no successor was heard
-        self._hold: float | None = None  # LEAVING: seconds to hold afterwards; None: stop for good
+        self._hold_until = inf  # LEAVING: until when not to be master again; inf: stop for good
 
     @property
     def state(self) -> State:
@@ -226,12 +236,12 @@ class Machine:
     def step_down(self, now: float, hold: float = STEP_DOWN_HOLD) -> Effects:
         """A master hands over, and is not master again for ``hold`` seconds; others ignore it."""
         if self._mode is _Mode.MASTER:
-            self._hold = hold
+            self._hold_until = now + hold
         return self._happen(Event.STEP_DOWN, now)
 
     def stop(self, now: float) -> Effects:
         """Hand over for good. Done when the state is INIT: after `LEAVE_AT_MOST` at the latest."""
-        self._hold = None
+        self._hold_until = inf
         return self._happen(Event.STOP, now)
 
     # What it means
@@ -332,10 +342,10 @@ class Machine:
 
     def _let_go(self, now: float) -> Effects:
         """End of a hand-over."""
-        if self._hold is None:
+        if self._hold_until == inf:
             return (self._enter(_Mode.INIT, Reason.STOPPED), Release())
         transition = self._enter(_Mode.HOLDING, Reason.STEPPED_DOWN)
-        self._due = now + self._hold
+        self._due = max(now, self._hold_until)
         return (transition, Release())
 
     def _lose_link(self, _now: float) -> Effects:

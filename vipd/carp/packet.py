@@ -21,6 +21,7 @@ Byte 4 is 0 in ucarp and FreeBSD and the demotion count in OpenBSD.
 import struct
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
@@ -35,6 +36,13 @@ DONT_FRAGMENT = 0x4000
 
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _CARP = struct.Struct("!BBBBBBHQ20s")
+_PACKET = struct.Struct(_IP.format + _CARP.format.removeprefix("!"))
+#: The words of the IP header that are the same in every advertisement, added up.
+_IP_CONSTANT = (
+    (0x4500 | TOS_LOWDELAY) + IP_LENGTH + CARP_LENGTH + DONT_FRAGMENT + (TTL << 8 | PROTOCOL)
+)
+#: Few hosts send to us, and often; forged sources only replace each other here.
+_address = lru_cache(maxsize=256)(IPv4Address)
 
 
 class Advertisement(NamedTuple):
@@ -72,13 +80,6 @@ class Drop(Enum):
     OWN_SOURCE = "another host sends with our own source address"
 
 
-def _checksum(data: bytes | bytearray) -> int:
-    """The Internet checksum (RFC 1071) of an even number of bytes, not all zero.
-
-    Adding 16-bit words with end-around carry is reckoning modulo 2¹⁶ - 1, where 2¹⁶ is 1."""
-    return -int.from_bytes(data, "big") % 0xFFFF
-
-
 def _intact(data: bytes) -> bool:
     """Whether data that contains its own checksum adds up (always false for nothing but zeros)."""
     number = int.from_bytes(data, "big")
@@ -90,37 +91,36 @@ def encode(ad: Advertisement) -> bytes:
 
     The IP identification is taken from the counter: any value will do for a packet that cannot be
     fragmented (RFC 6864; ucarp draws a random one).
+
+    A checksum is the negative sum of what it covers, modulo 2¹⁶ - 1: there 2¹⁶ is 1, so adding
+    numbers of any size is adding their 16-bit words with end-around carry (RFC 1071).
     """
-    carp = bytearray(
-        _CARP.pack(
-            VERSION_TYPE,
-            ad.vhid,
-            ad.advskew,
-            AUTHLEN,
-            ad.demotion,
-            ad.advbase,
-            0,
-            ad.counter,
-            ad.digest,
-        )
+    source, destination, vhid, advbase, advskew, demotion, counter, digest = ad
+    identification = counter & 0xFFFF
+    head = (
+        (VERSION_TYPE << 8 | vhid) + (advskew << 8 | AUTHLEN) + (demotion << 8 | advbase) + counter
     )
-    carp[6:8] = _checksum(carp).to_bytes(2, "big")
-    ip = bytearray(
-        _IP.pack(
-            0x45,
-            TOS_LOWDELAY,
-            IP_LENGTH + CARP_LENGTH,
-            ad.counter & 0xFFFF,
-            DONT_FRAGMENT,
-            TTL,
-            PROTOCOL,
-            0,
-            ad.source.packed,
-            ad.destination.packed,
-        )
+    return _PACKET.pack(
+        0x45,
+        TOS_LOWDELAY,
+        IP_LENGTH + CARP_LENGTH,
+        identification,
+        DONT_FRAGMENT,
+        TTL,
+        PROTOCOL,
+        -(_IP_CONSTANT + identification + int(source) + int(destination)) % 0xFFFF,
+        source.packed,
+        destination.packed,
+        VERSION_TYPE,
+        vhid,
+        advskew,
+        AUTHLEN,
+        demotion,
+        advbase,
+        -(head + int.from_bytes(digest, "big")) % 0xFFFF,
+        counter,
+        digest,
     )
-    ip[10:12] = _checksum(ip).to_bytes(2, "big")
-    return bytes(ip + carp)
 
 
 def decode(packet: bytes, groups: Mapping[int, IPv4Address]) -> Advertisement | Drop:
@@ -156,6 +156,4 @@ def decode(packet: bytes, groups: Mapping[int, IPv4Address]) -> Advertisement | 
         return Drop.DESTINATION
     if not _intact(packet[:header]) or not _intact(packet[header:end]):
         return Drop.CHECKSUM
-    return Advertisement(
-        IPv4Address(source), group, vhid, advbase, advskew, demotion, counter, digest
-    )
+    return Advertisement(_address(source), group, vhid, advbase, advskew, demotion, counter, digest)

@@ -1,6 +1,7 @@
 """Wanted against running: the only one that starts and ends VIPs."""
 
 import asyncio
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,9 @@ class Supervisor:
             snapshot = load(self._directory)
             self._report(snapshot)
             await self._apply(snapshot)
+            # What is there now stays: the collector need not walk over it again and again.
+            gc.collect()
+            gc.freeze()
             if not self._load_again:
                 return
 

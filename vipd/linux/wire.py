@@ -18,7 +18,8 @@ BROADCAST = b"\xff" * 6
 _ETH_P_IP = 0x0800
 _SO_ATTACH_FILTER = 26
 _IP_ADD_MEMBERSHIP = 35
-_MAX_PACKET = 2048
+#: An Ethernet header, the longest IP header and CARP; what is longer is not read to its end.
+_MAX_PACKET = ETHERNET_HEADER + 60 + 36
 #: Packets handed out in one go; then timers get their turn, whatever arrives.
 _BATCH = 512
 #: Room for several seconds of 255 groups while the daemon does not get the processor.

@@ -1,0 +1,39 @@
+# make demo    the published pair of hosts on this machine: failover and back, in 15 seconds
+# make test    everything that CI runs, beside the real ucarp and keepalived
+# make bench   measures beside ucarp and keepalived; writes docs/benchmarks.md
+# make lint    formatting, types, and the walls between the rooms
+# make format  let ruff rewrite what `make lint` complains about
+#
+# Each prepares what it needs: a .venv, and missing programs from the distribution where it may.
+
+.PHONY: demo test bench lint format clean
+VENV := .venv/bin
+JOBS ?= 4
+
+demo:
+	@packaging/prepare demo
+	@$(VENV)/vipctl lab demo
+
+test:
+	@packaging/prepare test
+	@$(MAKE) --no-print-directory lint
+	$(VENV)/python -m pytest -n $(JOBS) $(TESTS)
+
+bench:
+	@packaging/prepare test
+	$(VENV)/python -m bench $(BENCH)
+
+lint:
+	@packaging/prepare demo
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+
+format:
+	@packaging/prepare demo
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+
+clean:
+	rm -rf .venv .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -160,7 +160,8 @@ class Network:
     # What a test asks
 
     def calm(self) -> bool:
-        """Whether there is one master, and every other running host waits for it; or nobody.
+        """Whether there is one master, every other running host waits for it, and nobody is late;
+        or whether nobody runs.
 
         Then the next period repeats this one: the master hears nothing, each backup hears it again
         in time. So calm lasts for ever unless somebody interferes.
@@ -169,6 +170,8 @@ class Network:
         masters = [h for h in running if h.state is State.MASTER]
         if len(masters) != 1 or masters[0].machine.leaving:
             return not running
+        if any(h.machine.deadline < self.now for h in running):
+            return False
         master = masters[0].parameters.source
         in_flight = {ad.source for _, _, _, ad in self._flying}
         backups = [h for h in running if h not in masters]

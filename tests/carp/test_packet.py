@@ -59,6 +59,10 @@ def test_a_packet_shorter_than_both_headers_is_short(length: int) -> None:
     [
         pytest.param(FLAWLESS.but(header_words=4), id="a header length below 20 bytes"),
         pytest.param(FLAWLESS.but(header_words=15), id="a header that reaches past the end"),
+        pytest.param(
+            FLAWLESS.but(header_words=15, total_length=96),
+            id="a header and a total length that reach past the end",
+        ),
         pytest.param(FLAWLESS.but(total_length=55), id="a total length that cuts the digest"),
         pytest.param(FLAWLESS.but(total_length=0), id="a total length of 0"),
         pytest.param(

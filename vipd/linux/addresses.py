@@ -4,8 +4,7 @@ import errno
 import socket
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
-from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD, IFA_F_SECONDARY, ifaddrmsg
-
+from vipd.linux.messages import IFA_F_NODAD, IFA_F_SECONDARY, ifaddrmsg
 from vipd.linux.netlink import NLM_F_ACK, NLM_F_DUMP, Netlink, NetlinkError, encode
 
 _RTM_NEWADDR = 20

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-
+from vipd.linux.messages import ifinfmsg
 from vipd.linux.netlink import NLM_F_DUMP, Monitor, Netlink, encode
 
 _RTM_NEWLINK = 16

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from pyroute2.netlink.rtnl.marshal import MarshalRtnl
+from vipd.linux.messages import MarshalRtnl
 
 NLM_F_REQUEST = 0x1
 NLM_F_ACK = 0x4

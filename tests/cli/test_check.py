@@ -16,7 +16,8 @@ SOURCE_ADDRESS=198.51.100.179
 OPTIONS="--preempt -k 10"
 """
 FIELDS = """id vhid interface source addresses advbase advskew deadratio preempt neutral shutdown
-ignoreifstate nomcast mcast upscript downscript xparam manage_address"""
+ignoreifstate nomcast mcast upscript downscript xparam manage_address lease script_timeout
+upscript_failure"""
 
 
 def vipctl(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,6 +54,7 @@ def test_json_has_every_field_and_no_password(directory: Path) -> None:
     assert list(vip) == FIELDS.split()
     assert (vip["id"], vip["vhid"], vip["addresses"]) == ("001", 1, ["198.51.100.154/32"])
     assert (vip["source"], vip["mcast"], vip["xparam"]) == ("198.51.100.179", "224.0.0.18", None)
+    assert (vip["lease"], vip["script_timeout"], vip["upscript_failure"]) == ("auto", 30, "ignore")
     assert "tops3cret" not in done.stdout
 
 

@@ -84,6 +84,8 @@ def test_defaults_are_those_of_ucarp(tmp_path: Path) -> None:
     assert (vip.ignoreifstate, vip.nomcast, vip.mcast) == (False, False, IPv4Address("224.0.0.18"))
     assert (vip.upscript, vip.downscript, vip.xparam) == (None, None, None)
     assert (vip.manage_address, vip.manages_address) == ("auto", True)
+    assert (vip.lease, vip.lease_seconds) == ("auto", 3)
+    assert (vip.script_timeout, vip.upscript_failure) == (30, "ignore")
 
 
 def test_every_option_arrives(tmp_path: Path) -> None:
@@ -217,6 +219,123 @@ def test_an_empty_directory_is_fine(tmp_path: Path) -> None:
     assert read(tmp_path) == Snapshot((), ())
 
 
+# ---- keys that ucarp does not have ---------------------------------------------------------------
+
+LEASES = [
+    # LEASE, OPTIONS, seconds, part of a warning (None: no problem)
+    ("", "", 3, None),
+    ("auto", "-b2 -r5", 10, None),
+    ("AUTO", "-b0 -k100", 1, "--advbase=0"),
+    ("auto", "-r1", 2, None),
+    ("auto", "-b3 -k255 -r1", 4, None),
+    ("off", "", None, None),
+    ("2", "", 2, None),
+    ("3", "-k255", 3, None),
+    ("03", "", 3, None),
+    ("4", "", 4, "two hosts own the address"),
+    ("3600", "", 3600, "two hosts own the address"),
+    ("4", "-r4", 4, None),
+]
+
+
+@pytest.mark.parametrize(("lease", "options", "seconds", "message"), LEASES)
+def test_a_lease_ends_when_a_backup_takes_over(
+    tmp_path: Path, lease: str, options: str, seconds: int | None, message: str | None
+) -> None:
+    vip, problems = one(tmp_path, OPTIONS=options, LEASE=lease)
+    assert vip is not None
+    assert vip.lease_seconds == seconds
+    assert vip.lease_seconds is None or vip.lease_seconds > vip.interval
+    assert [is_error(problem) for problem in problems] == [False] * (message is not None)
+    assert message is None or message in problems[0].message
+
+
+@pytest.mark.parametrize(("lease", "options"), [("1", "-k0"), ("2", "-k1"), ("3", "-b3 -k0")])
+def test_a_lease_that_lapses_between_renewals_does_not_run(
+    tmp_path: Path, lease: str, options: str
+) -> None:
+    vip, problems = one(tmp_path, OPTIONS=options, LEASE=lease)
+    assert vip is None
+    (problem,) = problems
+    assert is_error(problem)
+    assert (problem.line, problem.column) == (6, 8)
+    assert "would lapse between two advertisements" in problem.message
+    assert "LEASE=auto" in problem.hint
+
+
+def test_how_long_a_script_may_run_and_what_follows_a_failure(tmp_path: Path) -> None:
+    vip, problems = one(tmp_path, SCRIPT_TIMEOUT="3600", UPSCRIPT_FAILURE="Demote")
+    assert vip is not None
+    assert (vip.script_timeout, vip.upscript_failure, problems) == (3600, "demote", [])
+
+
+# ---- what else the daemon is told ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "keys", "vhid", "other"), [
+    ("001", {}, 1, None),
+    ("010", {}, 8, 10),
+    ("008", {}, 8, None),
+    ("018", {}, 1, 18),
+    ("001", {"ID": "010"}, 8, 10),
+    ("001", {"ID": "0x10"}, 16, None),
+    ("0400", {"VHID": "4"}, 4, None),
+    ("001", {"ID": "010", "VHID": "10"}, 10, 8),
+    ("001", {"ID": "010", "VHID": "8"}, 8, 10),
+    ("001", {"ID": "010", "VHID": "4"}, 4, 8),
+    ("010", {"VHID": "10"}, 10, 8),
+    ("001", {"VHID": "7"}, 7, 1),
+    ("web", {"VHID": "7"}, 7, None),
+    ("001", {"OPTIONS": "-v 010"}, 8, 10),
+    ("001", {"ID": "3", "OPTIONS": "-v 4"}, 4, None),
+])  # fmt: skip
+def test_another_reading_of_the_number_is_known(
+    tmp_path: Path, name: str, keys: dict[str, str], vhid: int, other: int | None
+) -> None:
+    vip, _ = one(tmp_path, name, **keys)
+    assert vip is not None
+    assert (vip.vhid, vip.other_vhid) == (vhid, other)
+
+
+def test_every_file_that_was_or_would_have_been_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vip-001.conf").write_text(text(GOOD | {"PASSFILE": "p1"}))
+    (tmp_path / "vip-002.conf").write_text(text(OTHER | {"PASSFILE": "/nowhere/p2"}))
+    (tmp_path / "vip-003.conf").write_text(text(OTHER | {"OPTIONS": "-o p3"}))
+    (tmp_path / "vip-004.conf").write_text("VIP_ADDRESS='half")
+    (tmp_path / "vip-005.conf").symlink_to("nothing")
+    (tmp_path / "vip-006.conf.example").write_text("PASSFILE=p6\n")
+    names = ["vip-common.conf", "vip-common", *(f"vip-00{n}.conf" for n in range(1, 6)), "p1", "p3"]
+    here = {str(tmp_path / name) for name in names}
+    assert read(tmp_path).files == here | {"/nowhere/p2"}
+
+
+def test_a_file_name_that_is_no_text_is_named_as_it_is(tmp_path: Path) -> None:
+    vip, _ = one(tmp_path, PASSFILE="\udcff", PASSWORD="")
+    assert vip is None
+    assert str(tmp_path / "\udcff") in read(tmp_path).files
+
+
+def test_an_absent_directory_names_the_common_files(tmp_path: Path) -> None:
+    absent = tmp_path / "absent"
+    assert load(absent).files == {str(absent / "vip-common.conf"), str(absent / "vip-common")}
+
+
+@pytest.mark.parametrize(("name", "content", "broken"), [
+    ("vip-common.conf", "OPTIONS=-P\n", False),
+    ("vip-common.conf", "PASWORD=x\n", False),
+    ("vip-common.conf", "OPTIONS='-P\n", True),
+    ("vip-common.conf", "OPTIONS=--advskw\n", True),
+    ("vip-common", "OPTIONS=`date`\n", True),
+    ("vip-002.conf", "OPTIONS=`date`\n", False),
+])  # fmt: skip
+def test_a_broken_common_file_is_told_from_broken_others(
+    tmp_path: Path, name: str, content: str, broken: bool
+) -> None:
+    (tmp_path / name).write_text(content)
+    one(tmp_path)
+    assert read(tmp_path).common_broken is broken
+
+
 # ---- VHID ----------------------------------------------------------------------------------------
 
 VHIDS = [
@@ -297,6 +416,12 @@ WRONG = [
     ("a long interface", {"BIND_INTERFACE": "a" * 16}, (3, 17), "cannot be the name"),
     ("an invalid byte", {"BIND_INTERFACE": "e\udcff"}, (3, 17), "cannot be the name"),
     ("MANAGE_ADDRESS", {"MANAGE_ADDRESS": "true"}, (5, 17), "none of auto, yes, no"),
+    ("LEASE", {"LEASE": "3s"}, (5, 8), "not a number of seconds from 1 to 3600"),
+    ("LEASE 0", {"LEASE": "0"}, (5, 8), "from 1 to 3600"),
+    ("a day of LEASE", {"LEASE": "86400"}, (5, 8), "from 1 to 3600"),
+    ("SCRIPT_TIMEOUT", {"SCRIPT_TIMEOUT": "auto"}, (5, 17), "from 1 to 3600"),
+    ("no time for scripts", {"SCRIPT_TIMEOUT": "0"}, (5, 17), "from 1 to 3600"),
+    ("UPSCRIPT_FAILURE", {"UPSCRIPT_FAILURE": "yes"}, (5, 19), "none of ignore, demote"),
     ("no PASSFILE", {"PASSWORD": "", "PASSFILE": "/nowhere"}, (4, 11), "no such file"),
     ("xparam in another code", {"OPTIONS": "-x \udcff"}, (5, 13), "UTF-8"),
     ("an empty password", {"PASSWORD": " "}, (2, 11), "empty"),
@@ -638,7 +763,7 @@ def test_other_interfaces_do_not_clash(tmp_path: Path) -> None:
 # ---- nothing raises ------------------------------------------------------------------------------
 
 KEY = st.sampled_from(
-    [*GOOD, "ID", "VHID", "PASSFILE", "OPTIONS", "UPSCRIPT", "MANAGE_ADDRESS", "X"]
+    [*GOOD, "ID", "VHID", "PASSFILE", "OPTIONS", "UPSCRIPT", "MANAGE_ADDRESS", "LEASE", "X"]
 )
 WORD = st.sampled_from(
     ["--advskew=", "-k", "010", "-1", "256", "192.0.2.1", "2001:db8::1/64", "é", "/", "eth0", "yes",

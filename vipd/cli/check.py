@@ -51,8 +51,8 @@ def exit_status(problems: Iterable[Problem]) -> int:
 
 
 def as_object(vip: Vip) -> dict[str, Any]:
-    """What programs see of a virtual IP: everything but its file and password."""
-    return vip.model_dump(mode="json", exclude={"file", "password"})
+    """What programs see of a virtual IP: every setting but its password."""
+    return vip.model_dump(mode="json", exclude={"file", "password", "other_vhid"})
 
 
 def _objects(problems: Iterable[Problem]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ KEYS = (
     "UPSCRIPT",
     "DOWNSCRIPT",
     "MANAGE_ADDRESS",
+    "LEASE",
+    "SCRIPT_TIMEOUT",
+    "UPSCRIPT_FAILURE",
 )
 """Every key that means something. VID is the systemd-era name of ID."""
 
@@ -35,11 +39,15 @@ _FLAGS = ("preempt", "neutral", "shutdown", "ignoreifstate", "nomcast")
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """One virtual IP, None when it cannot run; where its settings stand; what is wrong."""
+    """One virtual IP, None when it cannot run; where its settings stand; what is wrong.
+
+    `files`: the password file that was read for it, or would have been.
+    """
 
     vip: Vip | None
     places: Mapping[str, Place]
     problems: tuple[Problem, ...]
+    files: tuple[str, ...] = ()
 
 
 def build(
@@ -58,6 +66,7 @@ class _Builder:
     common_broken: bool
     problems: list[Problem] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
     line: options.CommandLine = field(default_factory=lambda: options.CommandLine((), ()))
 
     def build(self) -> Built:
@@ -67,6 +76,7 @@ class _Builder:
             self.problems.extend(self.line.problems)
         settings: dict[str, Any] = {"id": self.name, "file": self.file}
         settings["vhid"] = self._vhid()
+        settings["other_vhid"] = self._other_vhid(settings["vhid"])
         settings["interface"] = self._required("BIND_INTERFACE", "interface", values.interface)
         settings["addresses"] = self._required("VIP_ADDRESS", "addr", values.addresses)
         settings["source"] = self._source(settings["addresses"])
@@ -80,7 +90,8 @@ class _Builder:
         settings["upscript"] = self._script("UPSCRIPT", "upscript", settings["manage_address"])
         settings["downscript"] = self._script("DOWNSCRIPT", "downscript", "")
         settings["xparam"] = self._xparam()
-        return Built(self._checked(settings), self.places, tuple(self.problems))
+        self._own_keys(settings)
+        return Built(self._checked(settings), self.places, tuple(self.problems), tuple(self.files))
 
     def _checked(self, settings: dict[str, Any]) -> Vip | None:
         if any(map(is_error, self.problems)):
@@ -94,7 +105,8 @@ class _Builder:
                 self._error(Place(self.file), f"{key}: {each['msg']}", f"correct {key}")
             return None
         self._warn_of_gaps(vip)
-        return vip
+        self._check_lease(vip)
+        return None if any(map(is_error, self.problems)) else vip
 
     def _error(self, place: Place, message: str, hint: str) -> None:
         self.problems.append(error(place, message, hint))
@@ -151,6 +163,12 @@ class _Builder:
         self._missing("ID", "1")
         return None
 
+    def _other_vhid(self, vhid: int | None) -> int | None:
+        """What a host makes of our number that reads it otherwise, or does not know VHID=."""
+        given = self._option("vhid") or self._key("ID") or self._key("VID")
+        text = self.name if given is None else given.text
+        return None if vhid is None else values.other_vhid(text, vhid)
+
     def _source(self, floating: Any) -> Any:
         value = self._option("srcip") or self._key("SOURCE_ADDRESS")
         if value is None:
@@ -168,12 +186,16 @@ class _Builder:
         report = self.problems.append
         for given in reversed(self.line.given):
             if given.option.name in ("pass", "passfile") and given.value is not None:
+                if given.option.name == "passfile":
+                    self.files.append(str(self.directory / given.value.text))
                 return password.from_options(given.option.name, given.value, self.directory, report)
         binding = self._binding("PASSWORD")
         passfile = self._key("PASSFILE")
         if binding is None and passfile is None:
             self._missing("PASSWORD", "…")
             return None
+        if passfile is not None:
+            self.files.append(str(self.directory / passfile.text))
         return password.from_keys(
             passfile, None if binding is None else binding.value, self.directory, report
         )
@@ -194,14 +216,23 @@ class _Builder:
         if value is None:
             return "auto"
         self.places["MANAGE_ADDRESS"] = value.place
-        word = value.text.strip().lower()
-        if word not in ("auto", "yes", "no"):
-            self._error(
-                value.place,
-                f"MANAGE_ADDRESS “{shown(value.text)}” is none of auto, yes, no",
-                "write MANAGE_ADDRESS=yes if vipd is to add the address, no if your script does",
-            )
-        return word
+        hint = "write MANAGE_ADDRESS=yes if vipd is to add the address, no if your script does"
+        words = ("auto", "yes", "no")
+        return values.word("MANAGE_ADDRESS", value, words, hint, self.problems.append) or "auto"
+
+    def _own_keys(self, settings: dict[str, Any]) -> None:
+        """LEASE, SCRIPT_TIMEOUT and UPSCRIPT_FAILURE, which ucarp does not have."""
+        report = self.problems.append
+        if (value := self._key("LEASE")) is not None:
+            self.places["LEASE"] = value.place
+            settings["lease"] = values.seconds("LEASE", value, report, ("auto", "off"))
+        if (value := self._key("SCRIPT_TIMEOUT")) is not None:
+            settings["script_timeout"] = values.seconds("SCRIPT_TIMEOUT", value, report)
+        if (value := self._key("UPSCRIPT_FAILURE")) is not None:
+            hint = "write UPSCRIPT_FAILURE=demote if a failed UPSCRIPT is to hand the address on"
+            words = ("ignore", "demote")
+            failure = values.word("UPSCRIPT_FAILURE", value, words, hint, report)
+            settings["upscript_failure"] = failure
 
     def _script(self, key: str, option: str, manage: str) -> str | None:
         """The script that would run: of the key, of OPTIONS, or the package's, if it can run."""
@@ -249,6 +280,29 @@ class _Builder:
             hint = f"did you mean {near[0]}?" if near else "remove it, or put # in front"
             self.problems.append(
                 warning(binding.place, f"{shown(name)} is not a key that vipd or ucarp knows", hint)
+            )
+
+    def _check_lease(self, vip: Vip) -> None:
+        """A lease of seconds must outlive the time between renewals, and not much more."""
+        if isinstance(vip.lease, str):
+            return
+        place = self.places.get("LEASE", Place(self.file))
+        longest = vip.longest_lease
+        if vip.lease <= ceil(vip.interval):
+            self._error(
+                place,
+                f"LEASE={vip.lease} would lapse between two advertisements, which renew it every "
+                f"{vip.interval:.3g} s",
+                f"write LEASE=auto (here {longest} s)",
+            )
+        elif vip.lease > longest:
+            self.problems.append(
+                warning(
+                    place,
+                    f"LEASE={vip.lease}: two hosts own the address for that long after a freeze, "
+                    f"because a backup takes over after {longest} s",
+                    f"write LEASE=auto (here {longest} s)",
+                )
             )
 
     def _warn_of_gaps(self, vip: Vip) -> None:

@@ -26,12 +26,16 @@ _OLDER_COMMON = "vip-common"
 class Snapshot:
     """What the directory said at one moment.
 
-    `places` tells where each virtual IP's BIND_INTERFACE stands, by `Vip.id`.
+    `places` tells where each virtual IP's BIND_INTERFACE stands, by `Vip.id`. `files` are the
+    paths of all files that were read, or would have been if they were there. `common_broken`: an
+    ERROR stands in vip-common.conf, so that any virtual IP may have other settings than meant.
     """
 
     vips: tuple[Vip, ...]
     problems: tuple[Problem, ...]
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    files: frozenset[str] = field(default=frozenset(), compare=False)
+    common_broken: bool = False
 
 
 def load(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
@@ -40,15 +44,15 @@ def load(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
     Never raises for anything found there: a file that cannot be used is an ERROR of the result
     and the others count. `scripts` is the directory of the default vip-up and vip-down.
     """
+    commons = [directory / _COMMON, directory / _OLDER_COMMON]
+    files = {str(path) for path in commons}
     try:
         names = sorted((path.name for path in directory.iterdir()), key=os.fsencode)
     except (OSError, ValueError) as why:
         reason = why.strerror if isinstance(why, OSError) else str(why)
         hint = "create it, or name another one with --config-dir"
-        return Snapshot(
-            (),
-            (error(Place(_path(directory)), f"the directory cannot be read: {reason}", hint),),
-        )
+        problem = error(Place(_path(directory)), f"the directory cannot be read: {reason}", hint)
+        return Snapshot((), (problem,), files=frozenset(files))
     problems: list[Problem] = []
     common = _common(directory, names)
     problems.extend(common.problems)
@@ -57,6 +61,8 @@ def load(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
     claims = Claims()
     for name, built in _each(directory, names, common, scripts):
         problems.extend(built.problems)
+        files.add(str(directory / f"vip-{name}.conf"))
+        files.update(built.files)
         if built.vip is None:
             continue
         clash = claims.clash(built.vip, built.places)
@@ -66,7 +72,10 @@ def load(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
         vips.append(built.vip)
         places[name] = built.places["BIND_INTERFACE"]
     # What is wrong in vip-common.conf is found once for each virtual IP, and reported once.
-    return Snapshot(tuple(vips), tuple(dict.fromkeys(problems)), places)
+    unique = tuple(dict.fromkeys(problems))
+    shared = {_path(path) for path in commons}
+    common_broken = any(is_error(problem) and problem.file in shared for problem in unique)
+    return Snapshot(tuple(vips), unique, places, frozenset(files), common_broken)
 
 
 def _each(
@@ -116,7 +125,7 @@ def _one(directory: Path, name: str, common: Script, scripts: Path) -> Built | N
     common_broken = common.broken or any(map(is_error, common_problems))
     built = build(name, file, variables, directory, common_broken)
     before = (*common_problems, *script.problems, *variables.problems)
-    return Built(built.vip, built.places, (*before, *built.problems))
+    return Built(built.vip, built.places, (*before, *built.problems), built.files)
 
 
 def _common(directory: Path, names: list[str]) -> Script:

@@ -8,7 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretBytes
 MAX_DEADRATIO = 255
 """ucarp takes any 32-bit number; beyond this, nobody would live to see the failover."""
 
+MAX_SECONDS = 3600
+"""Longest LEASE and SCRIPT_TIMEOUT: an hour in which nobody owns an address is an outage."""
+
 Byte = Annotated[int, Field(ge=0, le=255)]
+Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
 
 
 class Vip(BaseModel):
@@ -87,6 +91,50 @@ class Vip(BaseModel):
         description="MANAGE_ADDRESS: whether vipd adds and removes the addresses itself. "
         "auto: unless an UPSCRIPT does.",
     )
+    lease: Literal["auto", "off"] | Seconds = Field(
+        default="auto",
+        description="LEASE: seconds (1 to 3600) after which the kernel takes the addresses away "
+        "from a vipd that no longer renews them, because it is frozen, killed or starved. "
+        "auto: deadratio × advbase, about when a backup takes over; off: never.",
+    )
+    script_timeout: Seconds = Field(
+        default=30,
+        description="SCRIPT_TIMEOUT: seconds (1 to 3600) after which a script that still runs is "
+        "ended, with every process it started.",
+    )
+    upscript_failure: Literal["ignore", "demote"] = Field(
+        default="ignore",
+        description="UPSCRIPT_FAILURE: what follows when UPSCRIPT fails or runs too long. "
+        "ignore: nothing but a log line, as with ucarp; demote: the address is handed on.",
+    )
+    other_vhid: int | None = Field(
+        default=None,
+        ge=1,
+        le=255,
+        description="The group of a host that reads the same number otherwise (010 is 8 and 10), "
+        "or that has no VHID=. Not a setting: for telling why two hosts do not hear each other.",
+    )
+
+    @property
+    def lease_seconds(self) -> int | None:
+        """The lease as it is asked of the kernel, in whole seconds; None: the address is kept."""
+        if self.lease == "off":
+            return None
+        return self.longest_lease if self.lease == "auto" else self.lease
+
+    @property
+    def longest_lease(self) -> int:
+        """The longest lease that ends when a backup takes over: deadratio × advbase, in seconds.
+
+        At least the next whole second after an advertisement is due, which renews it: with
+        deadratio 1 it would lapse between two of them.
+        """
+        return max(self.deadratio * self.advbase, int(self.interval) + 1)
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two advertisements (1/256 with 0 for both, as OpenBSD has it)."""
+        return self.advbase + self.advskew / 256 or 1 / 256
 
     @property
     def manages_address(self) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
+from vipd.config.model import MAX_SECONDS
 from vipd.config.numbers import Reading, decimal, looks_decimal, strtoul
 from vipd.config.problem import Place, Problem, error, shown, warning
 from vipd.config.shell import Value
@@ -183,6 +184,31 @@ def number(
     return reading.value
 
 
+def word(key: str, value: Value, words: tuple[str, ...], hint: str, report: Report) -> str | None:
+    """One of the words that our own key `key` takes, in any case."""
+    given = value.text.strip().lower()
+    if given in words:
+        return given
+    wrong = f"{key} “{shown(value.text)}” is none of {', '.join(words)}"
+    report(error(value.place, wrong, hint))
+    return None
+
+
+def seconds(
+    key: str, value: Value, report: Report, words: tuple[str, ...] = ()
+) -> int | str | None:
+    """Whole seconds of our own key `key`, 1 to MAX_SECONDS, decimal; or one of its `words`."""
+    given = value.text.strip().lower()
+    if given in words:
+        return given
+    if looks_decimal(given) and 1 <= decimal(given) <= MAX_SECONDS:
+        return decimal(given)
+    wrong = f"{key} “{shown(value.text)}” is not a number of seconds from 1 to {MAX_SECONDS}"
+    instead = "".join(f", or {key}={each}" for each in words)
+    report(error(value.place, wrong, f"write whole seconds, like {key}=30{instead}"))
+    return None
+
+
 def plain_vhid(value: Value, report: Report) -> int | None:
     """The group of our own key VHID: a decimal number, whatever zeros it begins with."""
     text = value.text
@@ -246,6 +272,12 @@ def ucarp_vhid(text: str, place: Place, name: str, report: Report) -> int | None
             )
         )
     return reading.value
+
+
+def other_vhid(text: str, vhid: int) -> int | None:
+    """The group that another host may make of the same text, ucarp's reading first: 10 for 010."""
+    readings = [strtoul(text).value, decimal(text) if looks_decimal(text) else 0]
+    return next((each for each in readings if 1 <= each <= 255 and each != vhid), None)
 
 
 def _is_broken_octal(text: str, reading: Reading) -> bool:

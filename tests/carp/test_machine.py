@@ -398,3 +398,73 @@ def test_no_order_of_events_makes_a_machine_raise_or_lose_count(
         assert machine.state is state
         assert owner == (state is State.MASTER)
         assert (machine.deadline == inf) == (state is State.INIT)
+
+
+# -- with three hosts
+
+
+def test_a_backup_that_follows_a_better_master_takes_nothing_from_a_worse_one() -> None:
+    machine = backup(replace(US, preempt=True))
+    machine.receive(FASTER, NOW)
+
+    assert machine.receive(advertisement(1, 200, LOWER), NOW + 0.2) == ()
+    assert machine.receive(advertisement(*BOW_OUT, LOWER), NOW + 0.3) == ()
+    assert machine.state is State.BACKUP
+
+
+def test_a_backup_whose_master_is_silent_takes_over_from_a_worse_one() -> None:
+    machine = backup(replace(US, preempt=True))
+    machine.receive(FASTER, NOW)
+
+    machine.receive(advertisement(1, 200, LOWER), NOW + 1.6)
+
+    assert machine.state is State.MASTER
+
+
+def test_a_bow_out_is_understood_by_a_host_that_would_wait_longer_than_it_says() -> None:
+    machine = backup(replace(US, advbase=100, advskew=0))
+    machine.receive(A_BOW_OUT, NOW)
+
+    machine.tick(NOW + 1)
+
+    assert machine.state is State.MASTER
+
+
+def test_a_hold_outlives_a_loose_cable() -> None:
+    machine = holding()
+    held_until = machine.deadline
+
+    machine.link_down(NOW)
+    machine.link_up(NOW + 0.1)
+
+    assert machine.deadline == held_until
+
+
+# -- new parameters, in place
+
+
+def test_a_backup_with_new_parameters_counts_the_silence_so_far() -> None:
+    machine = backup(US)
+    waits = machine.deadline - US.master_down
+
+    assert machine.change(replace(US, advbase=2, advskew=0), NOW) == ()
+
+    assert machine.deadline == waits + 6
+
+
+def test_a_master_with_a_longer_interval_keeps_the_advertisement_that_is_due() -> None:
+    machine = master(US)
+    due = machine.deadline
+
+    assert machine.change(replace(US, advbase=20), NOW) == ()
+
+    assert (machine.state, machine.deadline) == (State.MASTER, due)
+
+
+def test_a_master_with_a_shorter_interval_does_not_wait_for_the_old_one() -> None:
+    machine = master(replace(US, advbase=20))
+    machine.tick(machine.deadline)
+
+    machine.change(replace(US, advbase=1, advskew=0), NOW)
+
+    assert machine.deadline <= NOW + 1

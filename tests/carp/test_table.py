@@ -156,6 +156,8 @@ ROWS = [
         (Transition(MASTER, INIT, Reason.LINK_DOWN), Release()), "INIT", inf),
     Row("MASTER", Event.STEP_DOWN, master, Machine.step_down, (OUR_BOW_OUT,), "LEAVING", 0.5),
     Row("MASTER", Event.STOP, master, Machine.stop, (OUR_BOW_OUT,), "LEAVING", 0.5),
+    Row("MASTER", Event.LAPSED, master, Machine.lapse,
+        (Transition(MASTER, BACKUP, Reason.LAPSED), Release()), "BACKUP", 3.5),
 
     Row("LEAVING", Event.PREFERRED, leaving_for_a_while, hears(FASTER),
         STEPS_DOWN, "HOLDING", 2.9),
@@ -172,6 +174,8 @@ ROWS = [
         STEPS_DOWN, "HOLDING", 1.0, note="nobody came"),
     Row("LEAVING", Event.LINK_DOWN, leaving_for_a_while, Machine.link_down,
         (Transition(MASTER, INIT, Reason.LINK_DOWN), Release()), "INIT", inf),
+    Row("LEAVING", Event.LAPSED, leaving_for_a_while, Machine.lapse,
+        STEPS_DOWN, "HOLDING", 2.9),
 
     Row("LEAVING", Event.PREFERRED, leaving_for_good, hears(FASTER), STOPS, "INIT", inf,
         note="for good"),
@@ -244,6 +248,7 @@ HAPPENINGS: dict[Event, Happening] = {
     Event.LINK_DOWN: Machine.link_down,
     Event.STEP_DOWN: Machine.step_down,
     Event.STOP: Machine.stop,
+    Event.LAPSED: Machine.lapse,
 }
 IN_TABLE = {(mode.name, event) for mode, event in TABLE}
 

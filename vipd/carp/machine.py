@@ -54,6 +54,7 @@ class Event(Enum):
     LINK_DOWN = "the interface cannot be used"
     STEP_DOWN = "asked to hand over and stay backup for a while"
     STOP = "asked to hand over for good"
+    LAPSED = "the lease on our addresses ran out before an advertisement renewed it"
 
 
 class Reason(Enum):
@@ -67,6 +68,8 @@ class Reason(Enum):
     PREFERRED_MASTER = "preferred master advertised"
     STEPPED_DOWN = "stepped down on request"
     STOPPED = "stopped on request"
+    SCRIPT_FAILED = "UPSCRIPT failed"
+    LAPSED = "no advertisement left in time, and the addresses went with their lease"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,9 @@ class Machine:
     __slots__ = (
         "_announce_at",
         "_due",
+        "_ending",
+        "_followed",
+        "_followed_until",
         "_hold_until",
         "_mode",
         "_until",
@@ -186,9 +192,14 @@ class Machine:
         self._mode = _Mode.INIT
         self._due = inf  # when TIMEOUT happens
         self._announce_at = inf  # when a master repeats its announcement
-        self._why = Reason.MASTER_DOWN  # BACKUP: why TIMEOUT makes us master
+        # BACKUP: why TIMEOUT makes us master; LEAVING: why we hold afterwards
+        self._why = Reason.MASTER_DOWN
         self._until = inf  # LEAVING: when to let go although no successor was heard
-        self._hold_until = inf  # LEAVING: until when not to be master again; inf: stop for good
+        self._ending = False  # LEAVING: for good
+        self._hold_until = -inf  # not to be master again before this
+        # BACKUP: the master that we follow, and until when it has to be heard again
+        self._followed: IPv4Address | None = None
+        self._followed_until = -inf
 
     @property
     def state(self) -> State:
@@ -233,15 +244,36 @@ class Machine:
         """The interface cannot be used: let go at once."""
         return self._happen(Event.LINK_DOWN, now)
 
-    def step_down(self, now: float, hold: float = STEP_DOWN_HOLD) -> Effects:
+    def step_down(
+        self,
+        now: float,
+        hold: float = STEP_DOWN_HOLD,
+        reason: Reason = Reason.STEPPED_DOWN,
+    ) -> Effects:
         """A master hands over, and is not master again for ``hold`` seconds; others ignore it."""
         if self._mode is _Mode.MASTER:
             self._hold_until = now + hold
+            self._why = reason
         return self._happen(Event.STEP_DOWN, now)
 
+    def lapse(self, now: float) -> Effects:
+        """The kernel has taken the addresses of this master away, because no advertisement that
+        left renewed them in time: somebody else may have them. Start again as BACKUP."""
+        return self._happen(Event.LAPSED, now)
+
+    def change(self, parameters: Parameters, now: float) -> Effects:
+        """New parameters, in place: no transition, unless what is heard later asks for one."""
+        old, self.parameters = self.parameters, parameters
+        if self._mode is _Mode.BACKUP:  # the silence so far counts
+            self._due = max(now, self._due + parameters.master_down - old.master_down)
+        elif self._mode is _Mode.MASTER:  # an advertisement too many tells the others at once
+            self._due = min(self._due, timing.next_advertisement(now, parameters.interval))
+        return ()
+
     def stop(self, now: float) -> Effects:
-        """Hand over for good. Done when the state is INIT: after `LEAVE_AT_MOST` at the latest."""
-        self._hold_until = inf
+        """Hand over for good. Done when the state is INIT: after `LEAVE_AT_MOST` at the latest.
+        The machine listens again if the link comes up after that, so do not tell it."""
+        self._ending = True
         return self._happen(Event.STOP, now)
 
     # What it means
@@ -249,6 +281,12 @@ class Machine:
     def _meaning(self, ad: Advertisement) -> Event:
         ours = self.parameters.interval
         theirs = timing.interval(ad.advbase, ad.advskew)
+        if (
+            (ad.advbase, ad.advskew)
+            == BOW_OUT
+            != (self.parameters.advbase, self.parameters.advskew)
+        ):
+            return Event.LEAVING  # however long we would wait, and even if we are slower
         if theirs > self.parameters.master_down:
             return Event.LEAVING
         if theirs > ours:
@@ -264,8 +302,15 @@ class Machine:
     # What is done about it: the actions of TABLE
 
     def _listen(self, now: float) -> Effects:
-        """INIT to BACKUP."""
-        return (self._enter(_Mode.BACKUP, Reason.LINK_UP), *self._rearm(now))
+        """INIT to BACKUP; a hold is a promise that outlives a loose cable."""
+        self._ending = False
+        holding = now < self._hold_until
+        transition = self._enter(_Mode.HOLDING if holding else _Mode.BACKUP, Reason.LINK_UP)
+        if holding:
+            self._due = self._hold_until
+        else:
+            self._rearm(now)
+        return (transition,)
 
     def _rearm(self, now: float) -> Effects:
         """Give the master its time again."""
@@ -278,12 +323,23 @@ class Machine:
         """A master lives. It has at least until its next advertisement is due."""
         self._rearm(now)
         if self.heard is not None:
-            announced = timing.interval(self.heard.ad.advbase, self.heard.ad.advskew)
-            self._due = max(self._due, now + announced + timing.grace(announced))
+            ad = self.heard.ad
+            announced = timing.interval(ad.advbase, ad.advskew)
+            self._followed = ad.source
+            self._followed_until = now + announced + timing.grace(announced)
+            self._due = max(self._due, self._followed_until)
         return ()
+
+    def _follow_another(self, now: float) -> bool:
+        """Whether the master that we follow lives, and this was somebody else: a loser's farewell,
+        or one that has yet to learn who is master. With three hosts, no reason to take over."""
+        another = self.heard is not None and self.heard.ad.source != self._followed
+        return another and now < self._followed_until
 
     def _heard_slower(self, now: float) -> Effects:
         """A master lives that we beat: ours if we preempt."""
+        if self._follow_another(now):
+            return ()
         if not self.parameters.preempt:
             return self._heard_master(now)
         self._why = Reason.PREEMPTION
@@ -291,6 +347,9 @@ class Machine:
 
     def _heard_leaving(self, now: float) -> Effects:
         """No reason to wait for a time-out that is certain; but the best backup goes first."""
+        if self._follow_another(now):
+            return ()
+        self._followed_until = -inf
         wait = timing.stagger(self.parameters.advbase, self.parameters.advskew)
         self._why = Reason.MASTER_LEAVING
         self._due = min(self._due, now + wait)
@@ -342,9 +401,9 @@ class Machine:
 
     def _let_go(self, now: float) -> Effects:
         """End of a hand-over."""
-        if self._hold_until == inf:
+        if self._ending:
             return (self._enter(_Mode.INIT, Reason.STOPPED), Release())
-        transition = self._enter(_Mode.HOLDING, Reason.STEPPED_DOWN)
+        transition = self._enter(_Mode.HOLDING, self._why)
         self._due = max(now, self._hold_until)
         return (transition, Release())
 
@@ -352,6 +411,12 @@ class Machine:
         was_master = self.state is State.MASTER
         transition = self._enter(_Mode.INIT, Reason.LINK_DOWN)
         return (transition, Release()) if was_master else (transition,)
+
+    def _start_again(self, now: float) -> Effects:
+        """MASTER to BACKUP, without a word: what we say about these addresses may be wrong."""
+        effects = (self._enter(_Mode.BACKUP, Reason.LAPSED), Release())
+        self._rearm(now)
+        return effects
 
     def _end(self, _now: float) -> Effects:
         return (self._enter(_Mode.INIT, Reason.STOPPED),)
@@ -390,12 +455,14 @@ TABLE: Mapping[tuple[_Mode, Event], _Rule] = MappingProxyType(
         (_Mode.MASTER, Event.LINK_DOWN): Machine._lose_link,
         (_Mode.MASTER, Event.STEP_DOWN): Machine._bow_out,
         (_Mode.MASTER, Event.STOP): Machine._bow_out,
+        (_Mode.MASTER, Event.LAPSED): Machine._start_again,
         #
         (_Mode.LEAVING, Event.PREFERRED): Machine._heard_successor,
         (_Mode.LEAVING, Event.EQUAL): Machine._heard_successor,
         (_Mode.LEAVING, Event.SLOWER): Machine._heard_successor,
         (_Mode.LEAVING, Event.LEAVING): Machine._heard_successor,
         (_Mode.LEAVING, Event.TIMEOUT): Machine._bow_out,
+        (_Mode.LEAVING, Event.LAPSED): Machine._let_go,
         (_Mode.LEAVING, Event.LINK_DOWN): Machine._lose_link,
     }
 )

@@ -1,67 +1,105 @@
-"""One network interface: its packet socket, and the VIPs that share it."""
+"""One network interface: its sockets, and the VIPs that share it."""
 
 import asyncio
 import errno
 from collections import Counter
-from ipaddress import IPv4Address
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
 from vipd.carp.packet import Advertisement, Drop, decode
-from vipd.daemon.journal import log
+from vipd.config.model import Vip as Config
+from vipd.daemon import diagnosis
+from vipd.daemon.journal import Complaints, log
 from vipd.linux.links import Link
+from vipd.linux.neighbours import Neighbours
 from vipd.linux.wire import Wire
-
-#: The same complaint about the same VHID is repeated after this many seconds at the earliest.
-_COMPLAIN_EVERY = 60.0
 
 
 class Member(Protocol):
     """What an interface needs to know of a VIP."""
 
-    vhid: int
-    group: IPv4Address
-    nomcast: bool
+    config: Config
 
     def received(self, ad: Advertisement, now: float) -> Drop | None: ...
 
     def link_changed(self) -> None: ...
 
+    def address_lost(self, address: IPv4Address | IPv6Address) -> None: ...
+
+    def claimed(self, address: IPv4Address, mac: bytes) -> None: ...
+
 
 class Interface:
     """``wire`` is there while the interface exists and is fit for CARP; else ``problem`` says why
-    it is not."""
+    it is not. ``sources`` are the host's own IPv4 addresses on it, the primary ones first."""
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
         self.name = name
         self.link: Link | None = None
         self.wire: Wire | None = None
         self.problem = "is not there"
+        self.sources: tuple[IPv4Address, ...] = ()
         self.drops: Counter[Drop] = Counter()
+        self._neighbours: Neighbours | None = None
         self._loop = loop
         self._members: dict[int, Member] = {}
         self._groups: dict[int, IPv4Address] = {}
-        self._complained: dict[tuple[Drop, int], float] = {}
+        #: The other readings of our VHIDs, which a peer that gets them wrong may use.
+        self._misread: dict[int, int] = {}
+        self._complaints = Complaints(log, loop.time)
+        self._stale = False
+
+    # The VIPs on it
 
     def attach(self, member: Member) -> None:
-        self._members[member.vhid] = member
-        self._membership_changed()
+        """Let ``member`` receive what comes for its VHID."""
+        self._members[member.config.vhid] = member
+        self.members_changed()
 
-    def detach(self, member: Member) -> bool:
-        """Whether this was the last one."""
-        if self._members.get(member.vhid) is member:
-            del self._members[member.vhid]
-            self._membership_changed()
-        return not self._members
+    def detach(self, member: Member) -> None:
+        if self._members.get(member.config.vhid) is member:
+            del self._members[member.config.vhid]
+            self.members_changed()
 
-    def update(self, link: Link | None) -> None:
-        """The kernel has news about this interface (None: it is gone)."""
+    def members_changed(self) -> None:
+        """VHIDs, groups or addresses of the members are not what they were; the sockets follow
+        when all that happens at this moment has happened."""
+        if not self._stale:
+            self._stale = True
+            self._loop.call_soon(self._follow_members)
+
+    def _follow_members(self) -> None:
+        self._stale = False
+        configs = [member.config for member in self._members.values()]
+        self._groups = {config.vhid: config.mcast for config in configs}
+        self._misread = {
+            config.other_vhid: config.vhid
+            for config in configs
+            if config.other_vhid and config.other_vhid not in self._groups
+        }
+        if self.wire is None or self._neighbours is None:
+            return
+        self.wire.listen({*self._groups, *self._misread})
+        self._neighbours.watch(a.ip for config in configs for a in config.addresses)
+        try:
+            self.wire.join({config.mcast for config in configs if not config.nomcast})
+        except OSError as error:
+            log.error("%s: cannot join a multicast group: %s", self.name, error)
+
+    # What the kernel says about it
+
+    def update(self, link: Link | None, sources: Iterable[IPv4Address]) -> None:
+        """The interface is like this now (None: it is gone)."""
         if self.wire and (link is None or self.link is None or link.index != self.link.index):
-            self._close()
+            self.close()
         self.link = link
+        vips = self.addresses()
+        self.sources = tuple(source for source in sources if source not in vips)
         if link is None:
             self.problem = "is not there"
         elif link.unsuitable:
-            self.problem = link.unsuitable
+            self.problem = f"{link.unsuitable}, on which CARP cannot run"
         elif self.wire is None:
             self._open(link)
         else:
@@ -69,39 +107,45 @@ class Interface:
         for member in list(self._members.values()):
             member.link_changed()
 
+    def addresses(self) -> set[IPv4Address | IPv6Address]:
+        """The floating addresses of all VIPs on it."""
+        return {a.ip for m in self._members.values() for a in m.config.addresses}
+
+    def addresses_lost(self, addresses: Iterable[IPv4Address | IPv6Address]) -> None:
+        """Somebody, or the end of a lease, has taken these off the interface."""
+        lost = set(addresses)
+        for member in list(self._members.values()):
+            for address in lost & {a.ip for a in member.config.addresses}:
+                member.address_lost(address)
+
     def close(self) -> None:
-        if self.wire:
-            self._close()
+        """Give the sockets back."""
+        for opened in (self.wire, self._neighbours):
+            if opened:
+                self._loop.remove_reader(opened.fileno())
+                opened.close()
+        self.wire = self._neighbours = None
 
     def _open(self, link: Link) -> None:
         try:
             self.wire = Wire(self.name, link.mac)
-            self.problem = ""
+            self._neighbours = Neighbours(self.name)
         except OSError as error:
+            self.close()
             self.problem = f"cannot be opened: {error}"
             log.error("%s %s; tried again when the interface changes", self.name, self.problem)
             return
-        self._loop.add_reader(self.wire.fileno(), self._readable)
-        self._membership_changed()
+        self.problem = ""
+        self._loop.add_reader(self.wire.fileno(), self.readable)
+        self._loop.add_reader(self._neighbours.fileno(), self._neighbours_readable)
+        self.members_changed()
 
-    def _close(self) -> None:
-        assert self.wire
-        self._loop.remove_reader(self.wire.fileno())
-        self.wire.close()
-        self.wire = None
+    # What comes in
 
-    def _membership_changed(self) -> None:
-        self._groups = {vhid: member.group for vhid, member in self._members.items()}
+    def readable(self) -> None:
+        """Take in what has come."""
         if self.wire is None:
             return
-        self.wire.listen(self._groups)
-        try:
-            self.wire.join({m.group for m in self._members.values() if not m.nomcast})
-        except OSError as error:
-            log.error("%s: cannot join a multicast group: %s", self.name, error)
-
-    def _readable(self) -> None:
-        assert self.wire
         now = self._loop.time()
         try:
             for packet in self.wire.receive():
@@ -113,34 +157,31 @@ class Interface:
     def _received(self, packet: bytes, now: float) -> None:
         ad = decode(packet, self._groups)
         if isinstance(ad, Drop):
-            self._dropped(ad, packet, now)
+            self._dropped(ad, packet)
             return
         member = self._members.get(ad.vhid)
         drop = member.received(ad, now) if member else Drop.VHID
         if drop:
-            self._dropped(drop, packet, now)
+            self._dropped(drop, packet)
 
-    def _dropped(self, drop: Drop, packet: bytes, now: float) -> None:
+    def _dropped(self, drop: Drop, packet: bytes) -> None:
         self.drops[drop] += 1
-        header = (packet[0] & 0xF) * 4 if packet else 0
-        vhid = packet[header + 1] if len(packet) > header + 1 else 0
-        if now < self._complained.get((drop, vhid), 0):
+        vhid = diagnosis.vhid_of(packet)
+        if drop is Drop.VHID and vhid not in self._misread:
             return
-        self._complained[drop, vhid] = now + _COMPLAIN_EVERY
-        source = IPv4Address(packet[12:16]) if len(packet) >= 20 else "an unknown host"
-        log.warning(
-            "%s: packet from %s for VHID %d dropped: %s%s",
-            self.name,
-            source,
-            vhid,
-            drop.value,
-            _CURES.get(drop, ""),
+        self._complaints.say(
+            (drop, vhid),
+            lambda: f"{self.name}: {diagnosis.explain(drop, packet, vhid, self._configs())}",
         )
 
+    def _configs(self) -> list[Config]:
+        return [member.config for member in self._members.values()]
 
-_CURES = {
-    Drop.DIGEST: ". Compare PASSWORD, ID and VIP_ADDRESS on both hosts",
-    Drop.OWN_SOURCE: ". Give each host its own SOURCE_ADDRESS: now both become master",
-    Drop.ECHO: ". Look for a loop or a mirrored port in the network",
-    Drop.DESTINATION: ". Use the same --mcast on both hosts",
-}
+    def _neighbours_readable(self) -> None:
+        assert self._neighbours
+        for address, mac in self._neighbours.receive():
+            if self.wire is None or mac == self.wire.mac:
+                continue
+            for member in self._members.values():
+                if any(a.ip == address for a in member.config.addresses):
+                    member.claimed(address, mac)

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, Hashable, MutableMapping
 from typing import Any, TextIO
 
 _PRIORITIES = {
@@ -59,3 +59,27 @@ def start(level: str, stream: TextIO = sys.stderr) -> None:
     log.setLevel(level.upper())
     log.propagate = False
     logging.raiseExceptions = False  # a full disk behind stderr must not stop the daemon
+
+
+class Complaints:
+    """The same complaint once a minute at most, whatever happens in between."""
+
+    EVERY = 60.0  # seconds
+    _LIMIT = 1000  # kinds remembered; somebody who forges more gets them all forgotten
+
+    def __init__(self, to: "logging.Logger | VipLog", clock: Callable[[], float]) -> None:
+        self._log = to
+        self._clock = clock
+        self._said: dict[Hashable, float] = {}
+
+    def say(self, kind: Hashable, text: Callable[[], str], level: int = logging.WARNING) -> None:
+        """Log ``text()``, if it is not empty, unless something of this ``kind`` was looked at in
+        the last minute."""
+        now = self._clock()
+        if now - self._said.get(kind, -self.EVERY) < self.EVERY:
+            return
+        if len(self._said) >= self._LIMIT:
+            self._said.clear()
+        self._said[kind] = now
+        if message := text():
+            self._log.log(level, "%s", message)

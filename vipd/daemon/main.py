@@ -13,10 +13,11 @@ from vipd import __version__
 from vipd.daemon import journal
 from vipd.daemon.counter import counter
 from vipd.daemon.journal import log
+from vipd.daemon.leases import Leases
 from vipd.daemon.supervisor import Supervisor
 from vipd.daemon.timers import Timers
 from vipd.daemon.vip import Services
-from vipd.linux import capabilities
+from vipd.linux import capabilities, realtime
 from vipd.linux.links import Links
 from vipd.linux.netlink import Netlink
 
@@ -54,6 +55,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="LEVEL",
         help=f"{', '.join(journal.LEVELS)} (default: %(default)s)",
     )
+    options.add_argument(
+        "--realtime",
+        action="store_true",
+        help="run before all ordinary processes (SCHED_RR) and keep our memory from being swapped "
+        "out, as far as it is permitted",
+    )
     options.add_argument("--version", action="version", version=f"vipd {__version__}")
     return options
 
@@ -61,12 +68,29 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     options = parser().parse_args()
     journal.start(options.log_level)
+    if options.realtime:
+        _realtime()
     try:
         with _only_one(options.runtime_dir):
             asyncio.run(_run(options.config_dir, options.runtime_dir))
     except UnusableError as error:
         log.critical("%s", error)
         sys.exit(1)
+
+
+def _realtime() -> None:
+    for act, what in (
+        (realtime.schedule, "run in real time"),
+        (realtime.lock_memory, "lock memory"),
+    ):
+        try:
+            act()
+        except OSError as error:
+            log.warning(
+                "may not %s: %s; goes on without (it needs CAP_SYS_NICE and CAP_IPC_LOCK)",
+                what,
+                error,
+            )
 
 
 def _only_one(runtime_dir: Path) -> TextIO:
@@ -105,7 +129,7 @@ async def _run(config_dir: Path, runtime_dir: Path) -> None:
         raise UnusableError(f"cannot write to {runtime_dir}: {error}") from error
     netlink = Netlink()
     links = Links(netlink)
-    services = Services(netlink, Timers(loop), numbers, loop.time)
+    services = Services(netlink, Leases(netlink, loop), Timers(loop), numbers, loop.time)
     supervisor = Supervisor(config_dir, links, services, loop)
     end = asyncio.Event()
     for number, act in (

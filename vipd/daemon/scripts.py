@@ -13,8 +13,6 @@ from enum import Enum
 
 from vipd.daemon.journal import VipLog, printable
 
-#: Seconds that a script may take before its whole process group is ended.
-TIMEOUT = 30.0
 #: Seconds between SIGTERM and SIGKILL for a script that is out of time.
 _MERCY = 2.0
 #: How much of a script's last output is kept for the log, bytes.
@@ -26,6 +24,16 @@ class Wanted(Enum):
 
     UP = "upscript"
     DOWN = "downscript"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A program with its arguments (none: nothing to run), what it finds in its environment besides
+    ours, and the seconds it may take before its whole process group is ended."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +50,21 @@ class Scripts:
     """The queue of one VIP. Only the last wanted state counts: what was asked for while a script
     ran and then taken back is never run."""
 
-    def __init__(
-        self,
-        commands: Mapping[Wanted, Sequence[str]],
-        done: Callable[[Outcome], None],
-        log: VipLog,
-    ) -> None:
-        self._commands = commands
+    def __init__(self, done: Callable[[Outcome], None], log: VipLog) -> None:
         self._done = done
         self._log = log
         self._wanted: Wanted | None = None
+        self._job = Job((), {}, 0.0)
         self._worker: asyncio.Task[None] | None = None
 
-    def want(self, wanted: Wanted) -> None:
-        """Run the script for this state, when the one that runs now (if any) has ended."""
+    def want(self, wanted: Wanted, job: Job) -> None:
+        """Run ``job`` for this state, when the script that runs now (if any) has ended."""
+        idle = self._worker is None or self._worker.done()
+        if idle and not job.command:
+            return
         self._wanted = wanted
-        if self._worker is None or self._worker.done():
+        self._job = job
+        if idle:
             self._worker = asyncio.get_running_loop().create_task(self._work())
 
     async def idle(self) -> None:
@@ -69,17 +76,17 @@ class Scripts:
         last: Wanted | None = None
         while self._wanted not in (None, last):
             last, self._wanted = self._wanted, None
-            if last and self._commands.get(last):
-                self._done(await self._run(last, self._commands[last]))
+            if last and self._job.command:
+                self._done(await self._run(last, self._job))
         self._wanted = None
 
-    async def _run(self, wanted: Wanted, command: Sequence[str]) -> Outcome:
+    async def _run(self, wanted: Wanted, job: Job) -> Outcome:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        self._log.info("Spawning [%s]", printable(" ".join(command)))
+        self._log.info("Spawning [%s]", printable(" ".join(job.command)))
         try:
-            async with _Child(command) as child:
-                await self._wait(child, wanted)
+            async with _Child(job) as child:
+                await self._wait(child, wanted, job.timeout)
         except OSError as error:
             self._log.error(
                 "cannot run %s: %s; make it an executable script with a #! line, or take it out of "
@@ -99,8 +106,8 @@ class Scripts:
             self._log.warning("%s failed: %s", wanted.value, how)
         return Outcome(wanted, child.status, loop.time() - started)
 
-    async def _wait(self, child: "_Child", wanted: Wanted) -> None:
-        for patience, last_resort in ((TIMEOUT, signal.SIGTERM), (_MERCY, signal.SIGKILL)):
+    async def _wait(self, child: "_Child", wanted: Wanted, timeout: float) -> None:
+        for patience, last_resort in ((timeout, signal.SIGTERM), (_MERCY, signal.SIGKILL)):
             try:
                 await asyncio.wait_for(child.ended.wait(), patience)
                 return
@@ -122,8 +129,8 @@ class _Child:
     wait() may wait for whoever still holds the pipe.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command = command
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self.ended = asyncio.Event()
         self.output = bytearray()  # the end of it
         self.status = 0
@@ -134,7 +141,8 @@ class _Child:
         os.set_blocking(self._reader, False)
         try:
             self._process = subprocess.Popen(
-                self._command,
+                self._job.command,
+                env={**os.environ, **self._job.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=writer,
                 stderr=writer,

@@ -11,11 +11,14 @@ from vipd.config.problem import Problem, Severity
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import log
 from vipd.daemon.vip import Services, Vip
+from vipd.daemon.watch import Watch
 from vipd.linux.links import Links
 
 #: Seconds before a VIP that broke is started again: doubled each time, up to the second value,
 #: and forgotten after it has run for that long.
 _BACKOFF = (1.0, 60.0)
+#: A delay that an administrator should know of, seconds.
+_WORTH_A_LINE = 0.5
 
 
 @dataclass(slots=True)
@@ -26,6 +29,12 @@ class _Running:
     task: asyncio.Task[None]
     vip: Vip | None = None
     ending: bool = False
+
+    def change(self, config: Config) -> None:
+        """Go on with another configuration, without a new life."""
+        self.config = config
+        if self.vip:
+            self.vip.change(config)
 
 
 class Supervisor:
@@ -42,7 +51,10 @@ class Supervisor:
         self._running: dict[str, _Running] = {}
         self._loading: asyncio.Task[None] | None = None
         self._load_again = False
+        self._frozen = False
         self._problems: frozenset[Problem] = frozenset()
+        services.timers.catch_up = self._catch_up
+        self._watch = Watch(loop, directory, self.reload)
         loop.add_reader(links.fileno(), self._links_changed)
 
     def reload(self) -> None:
@@ -58,6 +70,7 @@ class Supervisor:
         if self._loading:
             self._loading.cancel()
             await asyncio.wait([self._loading])
+        self._watch.close()
         await asyncio.gather(*(self._end(identifier) for identifier in list(self._running)))
         self._loop.remove_reader(self._links.fileno())
 
@@ -70,7 +83,7 @@ class Supervisor:
         """One line per VIP, as ucarp words it (SIGUSR1)."""
         for vip in self._vips():
             state = vip.machine.state.value
-            vip.log.info("%s on %s id %d", state, vip.config.interface, vip.vhid)
+            vip.log.info("%s on %s id %d", state, vip.config.interface, vip.config.vhid)
 
     def _vips(self) -> list[Vip]:
         return [running.vip for running in self._running.values() if running.vip]
@@ -78,12 +91,16 @@ class Supervisor:
     async def _reload(self) -> None:
         while True:
             self._load_again = False
-            snapshot = load(self._directory)
+            # In a thread: hundreds of files take longer than an advertisement may be late.
+            snapshot = await asyncio.to_thread(load, self._directory)
             self._report(snapshot)
+            self._watch.follow(snapshot.files)
             await self._apply(snapshot)
-            # What is there now stays: the collector need not walk over it again and again.
-            gc.collect()
-            gc.freeze()
+            if not self._frozen:
+                # What is there now stays: the collector need not walk over it again and again.
+                self._frozen = True
+                gc.collect()
+                gc.freeze()
             if not self._load_again:
                 return
 
@@ -109,26 +126,52 @@ class Supervisor:
 
     async def _apply(self, snapshot: Snapshot) -> None:
         wanted = {config.id: config for config in snapshot.vips}
-        broken = {p.file for p in snapshot.problems if p.severity is Severity.ERROR}
+        keep = self._last_good(snapshot, wanted)
         ending = []
-        for identifier, running in self._running.items():
+        for number, (identifier, running) in enumerate(list(self._running.items())):
             config = wanted.get(identifier)
-            if config is None and running.config.file in broken:
-                log.warning("%s: goes on with its last good configuration", identifier)
-            elif config != running.config:
+            if identifier in keep or config == running.config:
+                continue
+            if config is None or _moves(running.config, config):
                 ending.append(identifier)
+            else:
+                running.change(config)
+            if number % 32 == 31:
+                await asyncio.sleep(0)  # advertisements are due in between
         await asyncio.gather(*(self._end(identifier) for identifier in ending))
         for identifier, config in wanted.items():
             if identifier not in self._running:
                 self._start(config)
         self._forget_interfaces()
 
+    def _last_good(self, snapshot: Snapshot, wanted: dict[str, Config]) -> set[str]:
+        """The running VIPs that stay as they are, because their files cannot be read as a whole.
+
+        A broken vip-common.conf changes nothing that runs: half of it is not what anybody wrote.
+        But nobody stays in the way of a VIP that is whole, on its VHID or with its addresses.
+        """
+        broken = {p.file for p in snapshot.problems if p.severity is Severity.ERROR}
+        keep = set()
+        for identifier, running in self._running.items():
+            config = wanted.get(identifier)
+            if config is None:
+                others = [c for i, c in wanted.items() if i != identifier]
+                stays = running.config.file in broken and not any(
+                    _clash(running.config, other) for other in others
+                )
+            else:
+                stays = snapshot.common_broken and config != running.config
+            if stays:
+                log.warning("%s: goes on as it was until its files are mended", identifier)
+                keep.add(identifier)
+        return keep
+
     def _start(self, config: Config) -> None:
         interface = self._interfaces.get(config.interface)
         if interface is None:
             interface = Interface(config.interface, self._loop)
-            interface.update(self._links.get(config.interface))
             self._interfaces[config.interface] = interface
+            self._update(interface)
         task = self._loop.create_task(self._keep(config, interface), name=f"vip-{config.id}")
         self._running[config.id] = _Running(config, task)
 
@@ -139,7 +182,7 @@ class Supervisor:
         pause, longest = _BACKOFF
         while not running.ending:
             born = self._loop.time()
-            running.vip = Vip(config, interface, self._services)
+            running.vip = Vip(running.config, interface, self._services)
             try:
                 await running.vip.run()
                 return
@@ -173,8 +216,44 @@ class Supervisor:
         for name in self._interfaces.keys() - used:
             self._interfaces.pop(name).close()
 
+    def _catch_up(self, late: float) -> None:
+        """We did not run for a while: hear what the others said before anything is decided."""
+        if late > _WORTH_A_LINE:
+            log.error(
+                "was not running for %.1f s: stopped, or no processor to be had; catching up", late
+            )
+        for interface in self._interfaces.values():
+            interface.readable()
+
     def _links_changed(self) -> None:
-        for name in self._links.changes():
-            interface = self._interfaces.get(name)
-            if interface:
-                interface.update(self._links.get(name))
+        news = self._links.changes()
+        for name in news.names & self._interfaces.keys():
+            self._update(self._interfaces[name])
+        for name, interface in self._interfaces.items():
+            lost = [address for where, address in news.lost if where == name]
+            if news.gap:  # perhaps all of them: what is still there is only put there again
+                interface.addresses_lost(interface.addresses())
+            elif lost:
+                interface.addresses_lost(lost)
+
+    def _update(self, interface: Interface) -> None:
+        link = self._links.get(interface.name)
+        interface.update(link, self._links.ipv4(link) if link else ())
+
+
+def _moves(old: Config, new: Config) -> bool:
+    """Whether a change is too large to be made in place."""
+    return (old.interface, old.vhid, old.source, set(old.addresses)) != (
+        new.interface,
+        new.vhid,
+        new.source,
+        set(new.addresses),
+    )
+
+
+def _clash(one: Config, other: Config) -> bool:
+    """Whether two VIPs cannot run beside each other."""
+    return one.interface == other.interface and (
+        one.vhid == other.vhid
+        or not {a.ip for a in one.addresses}.isdisjoint(a.ip for a in other.addresses)
+    )

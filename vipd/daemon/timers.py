@@ -27,9 +27,18 @@ class Alarm:
 
 
 class Timers:
-    """Alarms ordered by time. An alarm's function gets the time and must not raise."""
+    """Alarms ordered by time. An alarm's function gets the time and must not raise.
+
+    ``catch_up`` is called before the alarms when they are more than `LATE` seconds late, with the
+    number of seconds: the process was stopped or starved, and what it would have heard meanwhile
+    has to be heard before it decides anything. (The loop does not see to that: after SIGCONT,
+    epoll_wait(2) reports no file, only that it was interrupted.)
+    """
+
+    LATE = 0.1
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.catch_up: Callable[[float], None] = lambda _late: None
         self._loop = loop
         self._heap: list[tuple[float, int, Alarm]] = []
         self._number = 0  # orders entries of the same time
@@ -51,9 +60,11 @@ class Timers:
         self._handle = self._loop.call_at(self._heap[0][0], self._fire) if self._heap else None
 
     def _fire(self) -> None:
-        now = self._loop.time()
         heap = self._heap
         self._handle = None
+        if heap and self._loop.time() - heap[0][0] > self.LATE:
+            self.catch_up(self._loop.time() - heap[0][0])
+        now = self._loop.time()
         due = []
         while heap and heap[0][0] <= now:
             when, _, alarm = heappop(heap)

@@ -1,9 +1,11 @@
 """One floating address: carries out what its machine decides."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
+from math import inf
 
 from vipd.carp.digest import Digest
 from vipd.carp.machine import (
@@ -22,15 +24,25 @@ from vipd.carp.machine import (
 from vipd.carp.packet import Advertisement, Drop, encode
 from vipd.config.model import Vip as Config
 from vipd.daemon.interface import Interface
-from vipd.daemon.journal import VipLog
-from vipd.daemon.scripts import Outcome, Scripts, Wanted
+from vipd.daemon.journal import Complaints, VipLog
+from vipd.daemon.leases import Leases
+from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
 from vipd.daemon.timers import Timers
 from vipd.linux.addresses import Address, addresses
 from vipd.linux.announce import announcement
+from vipd.linux.neighbours import mac_text
 from vipd.linux.netlink import Netlink, NetlinkError
 from vipd.linux.wire import BROADCAST, multicast_mac
 
 _NOWHERE = IPv4Address(0)
+#: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
+_FAILED_HOLD = 60.0
+#: Becoming master this often, each time in little more than a master-down time, is an election
+#: that does not settle.
+_OSCILLATION = 5
+#: Advertisements of another that a master hears in a row before it speaks of two masters; one is
+#: what every hand-over ends with.
+_SECOND_MASTER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,7 @@ class Services:
     """What all VIPs share. ``clock`` is the event loop's; ``counter`` never repeats a number."""
 
     netlink: Netlink
+    leases: Leases
     timers: Timers
     counter: Iterator[int]
     clock: Callable[[], float]
@@ -49,37 +62,29 @@ class Vip:
 
     def __init__(self, config: Config, interface: Interface, services: Services) -> None:
         self.config = config
-        self.vhid = config.vhid
-        self.group = config.mcast
-        self.nomcast = config.nomcast
         self.log = VipLog(config.id)
         self.machine = Machine(_parameters(config, config.source or _NOWHERE))
         self._interface = interface
         self._services = services
-        self._digest = Digest(
-            config.password.get_secret_value(), config.vhid, [a.ip for a in config.addresses]
-        )
-        self._destination = BROADCAST if config.nomcast else multicast_mac(config.mcast)
-        self._addresses: list[Address] = []
-        self._index = 0  # of the interface that self._addresses are for
+        self._digest = _digest(config)
         self._alarm = services.timers.alarm(self._tick)
-        self._scripts = Scripts(
-            {
-                wanted: (path, config.interface, str(config.addresses[0].ip), *_xparam(config))
-                for wanted, path in (
-                    (Wanted.UP, config.upscript),
-                    (Wanted.DOWN, config.downscript),
-                )
-                if path
-            },
-            self._script_done,
-            self.log,
-        )
+        self._scripts = Scripts(self._script_done, self.log)
+        self._complaints = Complaints(self.log, services.clock)
         self._counter = 0  # of our last advertisement
-        self._send_failed = False
         self._waiting_for = ""
         self._stopping = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Addresses: for which interface the messages are, and which of them a lease is held on
+        self._index = 0
+        self._mac = b""
+        self._addresses: list[Address] = []
+        self._held: list[Address] = []
+        self._lease_until = inf
+        # For people
+        self._last = Transition(State.INIT, State.INIT, Reason.LINK_UP)
+        self._since = services.clock()
+        self._ascents: deque[float] = deque(maxlen=_OSCILLATION)
+        self._second_master = 0
 
     # The life of a VIP
 
@@ -93,7 +98,7 @@ class Vip:
             await self._end
             await self._scripts.idle()
         finally:
-            self._alarm.set(float("inf"))
+            self._alarm.set(inf)
             self._let_go()
             self._interface.detach(self)
 
@@ -105,6 +110,26 @@ class Vip:
     def step_down(self) -> None:
         """A master hands over and stays backup for a while (SIGUSR2)."""
         self._guard(lambda: self._do(self.machine.step_down(self._services.clock())))
+
+    def change(self, config: Config) -> None:
+        """Another configuration, in place: interface, VHID, source and addresses are the same."""
+        self._guard(lambda: self._change(config))
+
+    def _change(self, config: Config) -> None:
+        old, self.config = self.config, config
+        self._digest = _digest(config)
+        parameters = _parameters(config, self.machine.parameters.source)
+        self._do(self.machine.change(parameters, self._services.clock()))
+        if (config.mcast, config.nomcast) != (old.mcast, old.nomcast):
+            self._interface.members_changed()
+        if config.lease_seconds != old.lease_seconds or (
+            config.manages_address != old.manages_address
+        ):
+            self._index = 0
+            self._find_interface()
+            if self.machine.state is State.MASTER:
+                self._hold()
+        self._look_at_link()
 
     def _let_go(self) -> None:
         """The last resort, for a life that ends in an exception: nothing of ours stays behind."""
@@ -121,7 +146,10 @@ class Vip:
         if ad.source == self.machine.parameters.source:
             return Drop.ECHO if ad.counter == self._counter else Drop.OWN_SOURCE
         try:  # as _guard does, without its cost for every packet
+            if now >= self._lease_until:
+                self._lapse(now)
             self._do(self.machine.receive(ad, now))
+            self._watch_for_second_master(ad)
         except Exception as error:
             self._failed(error)
         return None
@@ -129,6 +157,22 @@ class Vip:
     def link_changed(self) -> None:
         """The state of the interface, or an address on it, may be another now."""
         self._guard(self._look_at_link)
+
+    def address_lost(self, address: IPv4Address | IPv6Address) -> None:
+        """Our address is not on the interface any more, and it was not us."""
+        self._guard(lambda: self._regain(address))
+
+    def claimed(self, address: IPv4Address, mac: bytes) -> None:
+        """Another host speaks ARP for an address of ours."""
+        patience = self.machine.parameters.master_down  # the last owner may take that long
+        if self.machine.state is State.MASTER and self._services.clock() > self._since + patience:
+            self._complaints.say(
+                "claimed",
+                lambda: (
+                    f"{mac_text(mac)} on {self.config.interface} answers for {address}, which is "
+                    "ours: find that host, and take the address off it"
+                ),
+            )
 
     def _look_at_link(self) -> None:
         reason = self._unusable()
@@ -139,8 +183,15 @@ class Vip:
                 self.log.warning("waiting: %s", reason)
         if reason:
             self._do(self.machine.link_down(now))
-        elif self.machine.state is State.INIT and not self._stopping:
+            return
+        self._follow_source(now)
+        if self.machine.state is State.INIT and not self._stopping:
             self._do(self.machine.link_up(now))
+        link = self._interface.link
+        if link and link.mac != self._mac:
+            if self._mac and self.machine.state is State.MASTER:
+                self._announce()  # the address is at another MAC address now
+            self._mac = link.mac
 
     def _unusable(self) -> str:
         """Why CARP cannot run on the interface now, or ""."""
@@ -150,11 +201,8 @@ class Vip:
         if not link.running and not self.config.ignoreifstate:
             return f"interface {name} is down" if not link.up else f"{name} has no carrier"
         self._find_interface()
-        if self.machine.state is State.INIT:
-            source = self.config.source or self._primary(link.index)
-            if source is None:
-                return f"{name} has no IPv4 address to send from; set SOURCE_ADDRESS or give it one"
-            self.machine.parameters = _parameters(self.config, source)
+        if not self._source():
+            return f"{name} has no IPv4 address to send from; set SOURCE_ADDRESS or give it one"
         return ""
 
     def _find_interface(self) -> None:
@@ -162,22 +210,91 @@ class Vip:
         link = self._interface.link
         if link and link.index != self._index:
             self._index = link.index
-            self._addresses = [Address(link.index, a) for a in self.config.addresses]
+            lease = self.config.lease_seconds
+            self._addresses = [Address(link.index, a, lease) for a in self.config.addresses]
 
-    def _primary(self, index: int) -> IPv4Address | None:
-        ours = {a.ip for a in self.config.addresses}
-        for found in addresses(self._services.netlink, index):
-            if isinstance(found.ip, IPv4Address) and found.ip not in ours:
-                return found.ip
-        return None
+    def _source(self) -> IPv4Address | None:
+        """Where our advertisements come from: what is configured, else the primary address, else
+        the last one there was (a network restart takes it away for a moment)."""
+        if self.config.source:
+            return self.config.source
+        if self._interface.sources:
+            return self._interface.sources[0]
+        known = self.machine.parameters.source
+        return None if known == _NOWHERE else known
+
+    def _follow_source(self, now: float) -> None:
+        source, sources = self._source(), self._interface.sources
+        if source and source != self.machine.parameters.source:
+            if self.machine.parameters.source != _NOWHERE:
+                self.log.warning("sends from %s now, the interface's primary address", source)
+            self._do(self.machine.change(_parameters(self.config, source), now))
+        if source and source not in sources:
+            self._complaints.say(
+                "source",
+                lambda: (
+                    f"SOURCE_ADDRESS {source} is not on {self.config.interface}; vipd goes on "
+                    "sending from it, as ucarp does, but it should be"
+                ),
+            )
+
+    def _regain(self, address: IPv4Address | IPv6Address) -> None:
+        """Put back what somebody took away, or see that we have lost it."""
+        now = self._services.clock()
+        if self.machine.state is not State.MASTER:
+            return
+        if now >= self._lease_until:
+            self._lapse(now)
+            return
+        self._complaints.say(
+            ("lost", address),
+            lambda: f"{address} was taken off {self.config.interface} by somebody; put back",
+        )
+        self._acquire()
+        self._announce()
 
     def _tick(self, now: float) -> None:
-        self._guard(lambda: self._do(self.machine.tick(now)))
+        self._guard(lambda: self._on_time(now))
+
+    def _on_time(self, now: float) -> None:
+        if now >= self._lease_until:
+            self._lapse(now)
+        else:
+            self._do(self.machine.tick(now))
+
+    def _lapse(self, now: float) -> None:
+        """No advertisement left for so long that the kernel has let go, and others may own."""
+        self._do(self.machine.lapse(now))
 
     def _script_done(self, outcome: Outcome) -> None:
+        self._guard(lambda: self._after_script(outcome))
+
+    def _after_script(self, outcome: Outcome) -> None:
+        if outcome.wanted is not Wanted.UP or self.machine.state is not State.MASTER:
+            return
+        if outcome.status != 0 and self.config.upscript_failure == "demote":
+            now = self._services.clock()
+            self._do(self.machine.step_down(now, _FAILED_HOLD, Reason.SCRIPT_FAILED))
+            return
+        self._hold()
         # The address may be there only now: who asked for it before got no answer.
-        if outcome.wanted is Wanted.UP and self.machine.state is State.MASTER:
-            self._guard(self._announce)
+        self._announce()
+
+    def _watch_for_second_master(self, ad: Advertisement) -> None:
+        """Somebody who goes on advertising to a master does not hear it."""
+        if self.machine.state is not State.MASTER or (ad.advbase, ad.advskew) == BOW_OUT:
+            self._second_master = 0
+            return
+        self._second_master += 1
+        if self._second_master >= _SECOND_MASTER:
+            self._complaints.say(
+                "second master",
+                lambda: (
+                    f"two masters: {ad.source} (advbase {ad.advbase}, advskew {ad.advskew}) goes "
+                    "on advertising although we do; it does not hear us. Look at the network and "
+                    "the packet filters between the hosts"
+                ),
+            )
 
     def _guard(self, act: Callable[[], None]) -> None:
         """Errors belong to this VIP alone: they end its task, not the event loop's callback."""
@@ -199,7 +316,8 @@ class Vip:
         for effect in effects:
             match effect:
                 case SendAdvertisement(advbase, advskew):
-                    self._send(advbase, advskew)
+                    if self._send(advbase, advskew):
+                        self._renew()
                 case Announce():
                     self._announce()
                 case Acquire():
@@ -208,39 +326,114 @@ class Vip:
                     self._release(at_start)
                 case Transition():
                     self._transition(effect)
-        self._alarm.set(self.machine.deadline)
+        self._alarm.set(min(self.machine.deadline, self._lease_until))
         if self._stopping and self.machine.state is State.INIT and not self._end.done():
             self._end.set_result(None)
 
     def _transition(self, transition: Transition) -> None:
+        now = self._services.clock()
+        self._last, self._since = transition, now
+        self._second_master = 0
         self.log.warning(
             "Switching to state: %s (%s)", transition.new.value, transition.reason.value
         )
         if transition.reason is Reason.PREFERRED_MASTER:
             self.log.warning("Preferred master advertised: going back to BACKUP state")
+        if transition.new is State.MASTER:
+            self._ascents.append(now)
+            if len(self._ascents) == _OSCILLATION:
+                took = now - self._ascents[0]
+                if took < 1.5 * _OSCILLATION * self.machine.parameters.master_down:
+                    self._complaints.say("oscillation", lambda: self._oscillation(took))
+
+    def _oscillation(self, took: float) -> str:
+        ours, heard = self.machine.parameters, self.machine.heard
+        other = (
+            f" {heard.ad.source} has advbase {heard.ad.advbase} and advskew {heard.ad.advskew}, we "
+            f"have {ours.advbase} and {ours.advskew}, deadratio {ours.deadratio}."
+            if heard
+            else ""
+        )
+        return (
+            f"became master {_OSCILLATION} times in {took:.1f} s, the election does not settle."
+            f"{other} Use the same --advbase on all hosts and a --deadratio of 3, and look for "
+            "lost packets"
+        )
 
     def _acquire(self) -> None:
         if self.config.manages_address:
-            for address in self._addresses:
+            self._held = self._addresses
+            self._start_lease()
+            for address in self._held:
                 address.add(self._services.netlink)
-        self._scripts.want(Wanted.UP)
+        self._run_script(Wanted.UP)
+
+    def _hold(self) -> None:
+        """Hold the addresses on a lease that an UPSCRIPT has added, or that are there already."""
+        lease = self.config.lease_seconds
+        if self.config.manages_address:
+            self._held = self._addresses
+        elif self.config.manage_address == "auto":
+            ours = {a.ip for a in self.config.addresses}
+            there = addresses(self._services.netlink, self._index)
+            self._held = [Address(self._index, a, lease) for a in there if a.ip in ours]
+        self._start_lease()
+        for address in self._held:
+            address.add(self._services.netlink)
+
+    def _start_lease(self) -> None:
+        lease = self.config.lease_seconds
+        leased = bool(self._held) and lease is not None
+        self._lease_until = self._services.clock() + lease if leased and lease else inf
+
+    def _renew(self) -> None:
+        """An advertisement left: the others will not take over for as long as our lease is."""
+        if self._lease_until != inf:
+            self._start_lease()
+            for address in self._held:
+                self._services.leases.renew(address.renewal)
 
     def _release(self, at_start: bool) -> None:
+        self._lease_until = inf
+        self._services.leases.flush()  # nothing may bring it back
         leaving_unscripted = self._stopping and not self.config.shutdown
         if self.config.manages_address or (
             # ucarp would end without DOWNSCRIPT and leave the address behind, on two hosts
             leaving_unscripted and self.config.manage_address != "no"
         ):
             self._remove_addresses()
+        self._held = []
         if not leaving_unscripted and not (at_start and self.config.neutral):
-            self._scripts.want(Wanted.DOWN)
+            self._run_script(Wanted.DOWN)
 
     def _remove_addresses(self) -> None:
-        for address in self._addresses:
+        for address in self._held or self._addresses:
             try:
                 address.delete(self._services.netlink)
             except NetlinkError as error:
                 self.log.error("cannot remove %s: %s", self.config.addresses[0], error)
+
+    def _run_script(self, wanted: Wanted) -> None:
+        config, heard = self.config, self.machine.heard
+        script = config.upscript if wanted is Wanted.UP else config.downscript
+        self._scripts.want(
+            wanted,
+            Job(
+                (script, config.interface, str(config.addresses[0].ip), *_xparam(config))
+                if script
+                else (),
+                {
+                    "ID": config.id,
+                    "VHID": str(config.vhid),
+                    "STATE": self.machine.state.value,
+                    "REASON": self._last.reason.value,
+                    "ADDRESSES": " ".join(map(str, config.addresses)),
+                    "INTERFACE": config.interface,
+                    "PREVIOUS_MASTER": str(heard.ad.source) if heard else "",
+                },
+                config.script_timeout,
+            ),
+        )
 
     def _announce(self) -> None:
         wire = self._interface.wire
@@ -252,31 +445,40 @@ class Vip:
             except OSError as error:
                 self._cannot_send(error)
 
-    def _send(self, advbase: int, advskew: int) -> None:
+    def _send(self, advbase: int, advskew: int) -> bool:
+        """Whether the advertisement left."""
         wire = self._interface.wire
         if wire is None:
-            return
+            return False
+        config = self.config
         self._counter = next(self._services.counter)
-        ad = Advertisement(
-            self.machine.parameters.source,
-            self.group,
-            self.vhid,
-            advbase,
-            advskew,
-            0,
-            self._counter,
-            self._digest.sign(self._counter),
+        packet = encode(
+            Advertisement(
+                self.machine.parameters.source,
+                config.mcast,
+                config.vhid,
+                advbase,
+                advskew,
+                0,
+                self._counter,
+                self._digest.sign(self._counter),
+            )
         )
         try:
-            wire.send_ipv4(self._destination, encode(ad))
-            self._send_failed = False
+            wire.send_ipv4(BROADCAST if config.nomcast else multicast_mac(config.mcast), packet)
         except OSError as error:
             self._cannot_send(error)
+            return False
+        return True
 
     def _cannot_send(self, error: OSError) -> None:
-        if not self._send_failed:
-            self._send_failed = True
-            self.log.warning("cannot send on %s: %s", self._interface.name, error)
+        self._complaints.say(
+            ("send", error.errno), lambda: f"cannot send on {self._interface.name}: {error}"
+        )
+
+
+def _digest(config: Config) -> Digest:
+    return Digest(config.password.get_secret_value(), config.vhid, [a.ip for a in config.addresses])
 
 
 def _parameters(config: Config, source: IPv4Address) -> Parameters:

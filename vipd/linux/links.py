@@ -1,10 +1,11 @@
-"""Interfaces as the kernel has them now, and news of their changes."""
+"""Interfaces and their addresses as the kernel has them now, and news of their changes."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from vipd.linux.messages import ifinfmsg
+from vipd.linux.addresses import AnyInterface, address_in
+from vipd.linux.messages import IFA_F_SECONDARY, ifaddrmsg, ifinfmsg
 from vipd.linux.netlink import NLM_F_DUMP, Monitor, Netlink, encode
 
 _RTM_NEWLINK = 16
@@ -12,6 +13,7 @@ _RTM_DELLINK = 17
 _RTM_GETLINK = 18
 _RTM_NEWADDR = 20
 _RTM_DELADDR = 21
+_RTM_GETADDR = 22
 _RTMGRP_LINK = 0x1
 _RTMGRP_IPV4_IFADDR = 0x10
 _RTMGRP_IPV6_IFADDR = 0x100
@@ -21,6 +23,8 @@ _IFF_POINTOPOINT = 0x10
 _IFF_RUNNING = 0x40
 _IFF_NOARP = 0x80
 _ARPHRD_ETHER = 1
+
+AnyAddress = IPv4Address | IPv6Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +40,29 @@ class Link:
     unsuitable: str
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What changed since the last look, except by our own hand.
+
+    ``names``: interfaces that came, went, or changed, themselves or in their addresses. ``lost``:
+    addresses that were taken off an interface, by name. ``gap``: the kernel could not tell us all
+    of it; everything was read anew, but what was lost in between is not known.
+    """
+
+    names: frozenset[str]
+    lost: tuple[tuple[str, AnyAddress], ...] = ()
+    gap: bool = False
+
+
 class Links:
     """All interfaces, by name; `changes` brings them up to date when `fileno` is readable."""
 
     def __init__(self, netlink: Netlink) -> None:
         self._netlink = netlink
         # Listen before looking: what changes in between is then told twice, not never.
-        self._monitor = Monitor(_RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR)
+        self._monitor = Monitor(_RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR, netlink)
         self._by_index: dict[int, Link] = {}
+        self._addresses: dict[int, dict[AnyInterface, bool]] = {}  # true: a primary one
         self._read_all()
 
     def fileno(self) -> int:
@@ -52,41 +71,67 @@ class Links:
     def get(self, name: str) -> Link | None:
         return next((link for link in self._by_index.values() if link.name == name), None)
 
-    def changes(self) -> set[str]:
-        """Names of the interfaces with news: link state, addresses, coming and going."""
+    def ipv4(self, link: Link) -> list[IPv4Address]:
+        """Its IPv4 addresses, the primary ones first (what we put there is not among them)."""
+        found = self._addresses.get(link.index, {})
+        ordered = sorted(found, key=lambda address: not found[address])  # stable
+        return [address.ip for address in ordered if isinstance(address.ip, IPv4Address)]
+
+    def changes(self) -> News:
         messages = self._monitor.read()
         if messages is None:
             before = self._by_index
-            self._by_index = {}
             self._read_all()
-            return {link.name for link in (*before.values(), *self._by_index.values())}
-        return {name for message in messages for name in self._apply(message)}
+            everything = (*before.values(), *self._by_index.values())
+            return News(frozenset(link.name for link in everything), gap=True)
+        names: set[str] = set()
+        lost: list[tuple[str, AnyAddress]] = []
+        for message in messages:
+            link = self._by_index.get(message["index"])
+            kind = message["header"]["type"]
+            if kind in (_RTM_NEWLINK, _RTM_DELLINK):
+                new = self._apply_link(message)
+                names.update(known.name for known in (link, new) if known)
+            elif kind in (_RTM_NEWADDR, _RTM_DELADDR) and link:
+                address = self._apply_address(message)
+                names.add(link.name)
+                if address and kind == _RTM_DELADDR:
+                    lost.append((link.name, address.ip))
+        return News(frozenset(names), tuple(lost))
 
     def close(self) -> None:
         self._monitor.close()
 
     def _read_all(self) -> None:
+        self._by_index = {}
+        self._addresses = {}
         for message in self._netlink.dump(encode(ifinfmsg(), _RTM_GETLINK, NLM_F_DUMP)):
-            for _ in self._apply(message):
-                pass
+            self._apply_link(message)
+        for message in self._netlink.dump(encode(ifaddrmsg(), _RTM_GETADDR, NLM_F_DUMP)):
+            self._apply_address(message)
 
-    def _apply(self, message: Any) -> Iterator[str]:
-        kind = message["header"]["type"]
+    def _apply_link(self, message: Any) -> Link | None:
+        """The link as it is now, or None when it is gone or this was not about it."""
         index = message["index"]
-        old = self._by_index.get(index)
-        if kind in (_RTM_NEWADDR, _RTM_DELADDR):
-            if old:
-                yield old.name
-            return
         if message["family"] != 0:  # a bridge speaking of its port, not of the interface itself
-            return
-        if kind == _RTM_NEWLINK:
-            self._by_index[index] = new = _link(message)
-            yield new.name
-        elif kind == _RTM_DELLINK:
+            return None
+        if message["header"]["type"] == _RTM_DELLINK:
             self._by_index.pop(index, None)
-        if old:
-            yield old.name
+            self._addresses.pop(index, None)
+            return None
+        link = self._by_index[index] = _link(message)
+        return link
+
+    def _apply_address(self, message: Any) -> AnyInterface | None:
+        address = address_in(message)
+        if address is None:
+            return None
+        known = self._addresses.setdefault(message["index"], {})
+        if message["header"]["type"] == _RTM_NEWADDR:
+            known[address] = not message["flags"] & IFA_F_SECONDARY
+        else:
+            known.pop(address, None)
+        return address
 
 
 def _link(message: Any) -> Link:

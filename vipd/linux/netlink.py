@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from vipd.linux import bpf
 from vipd.linux.messages import MarshalRtnl
 
 NLM_F_REQUEST = 0x1
@@ -45,7 +46,8 @@ class Netlink:
     """A request socket. Not for several threads at once."""
 
     def __init__(self) -> None:
-        self._socket = _open(0)
+        self._socket = _open()
+        self._socket.bind((0, 0))
         # Dumps can then ask for one interface instead of all.
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
         self._sequence = 0
@@ -56,6 +58,28 @@ class Netlink:
         self._send(message)
         for _ in self._replies():
             pass
+
+    def post(self, messages: bytes) -> set[int]:
+        """Have many messages (without NLM_F_ACK) carried out at once; what failed, as errno."""
+        self._socket.send(messages)
+        failed: set[int] = set()
+        while True:
+            try:
+                data = self._socket.recv(_BUFFER, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return failed
+            offset = 0
+            while offset + _HEADER.size + _ERROR.size <= len(data):
+                length, kind, *_ = _HEADER.unpack_from(data, offset)
+                if kind == _NLMSG_ERROR:
+                    failed.add(-_ERROR.unpack_from(data, offset + _HEADER.size)[0])
+                offset += (length + 3) & ~3
+
+    @property
+    def port(self) -> int:
+        """Our netlink address; notices of what we did carry it."""
+        port: int = self._socket.getsockname()[0]
+        return port
 
     def dump(self, message: bytearray) -> Iterator[Any]:
         """The messages that answer a dump request. Raises NetlinkError."""
@@ -89,10 +113,26 @@ class Netlink:
 
 
 class Monitor:
-    """What the kernel tells everybody who listens; ``groups`` is a mask of RTMGRP bits."""
+    """What the kernel tells everybody who listens; ``groups`` is a mask of RTMGRP bits.
 
-    def __init__(self, groups: int) -> None:
-        self._socket = _open(groups)
+    Notices of what ``silent`` did are dropped in the kernel: a master renews every address every
+    second, and need not be told about it.
+    """
+
+    def __init__(self, groups: int, silent: Netlink) -> None:
+        self._socket = _open()
+        # struct nlmsghdr has the port at byte 12; BPF loads words in network byte order.
+        port = int.from_bytes(struct.pack("=I", silent.port), "big")
+        bpf.attach(
+            self._socket,
+            [
+                (bpf.LD_W_ABS, 0, 0, 12),
+                (bpf.JEQ, 0, 1, port),
+                (bpf.RET, 0, 0, 0),
+                (bpf.RET, 0, 0, bpf.WHOLE),
+            ],
+        )
+        self._socket.bind((0, groups))
         self._socket.setblocking(False)
         self._marshal = MarshalRtnl()
 
@@ -116,10 +156,9 @@ class Monitor:
         self._socket.close()
 
 
-def _open(groups: int) -> socket.socket:
+def _open() -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
     sock.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
     # Room for the notices of a few hundred addresses that change at once.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    sock.bind((0, groups))
     return sock

@@ -9,14 +9,14 @@ people's groups cost nothing here.
 import errno
 import socket
 import struct
-from array import array
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
+
+from vipd.linux import bpf
 
 ETHERNET_HEADER = 14
 BROADCAST = b"\xff" * 6
 _ETH_P_IP = 0x0800
-_SO_ATTACH_FILTER = 26
 _IP_ADD_MEMBERSHIP = 35
 #: An Ethernet header, the longest IP header and CARP; what is longer is not read to its end.
 _MAX_PACKET = ETHERNET_HEADER + 60 + 36
@@ -58,11 +58,7 @@ class Wire:
 
     def listen(self, vhids: Iterable[int]) -> None:
         """Receive these VHIDs and no others from now on; replaced atomically by the kernel."""
-        program = _filter(vhids)
-        instructions = array("B", program)
-        address, _ = instructions.buffer_info()
-        fprog = struct.pack("@HP", len(program) // 8, address)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
+        bpf.attach(self._socket, _filter(vhids))
 
     def join(self, groups: Iterable[IPv4Address]) -> None:
         """Be a member of exactly these groups: the network card passes them up, and switches that
@@ -112,61 +108,43 @@ class Wire:
         self._socket.close()
 
 
-# The kernel's filter. Classic BPF has a load of packet bytes, jumps and shifts: enough to look a
-# VHID up in eight 32-bit words.
-
-_LD_W_IMM, _LD_H_ABS, _LD_B_ABS, _LD_B_IND, _LDX_MSH = 0x00, 0x28, 0x30, 0x50, 0xB1
-_JEQ, _JSET, _RSH_K, _RSH_X, _AND_K, _TAX, _TXA, _RET, _JA = (
-    0x15, 0x45, 0x74, 0x7C, 0x54, 0x07, 0x87, 0x06, 0x05,
-)  # fmt: skip
-_ST, _LD_MEM = 0x02, 0x60
 _PROTOCOL_AT = ETHERNET_HEADER + 9
 _FRAGMENT_AT = ETHERNET_HEADER + 6
 _VHID_AT = ETHERNET_HEADER + 1  # plus the length of the IP header
 
 
-def _filter(vhids: Iterable[int]) -> bytes:
-    """The BPF program that passes CARP packets of ``vhids`` and nothing else."""
+def _filter(vhids: Iterable[int]) -> list[bpf.Instruction]:
+    """Pass CARP packets of ``vhids`` and nothing else: the VHID's bit in eight 32-bit words."""
     words = [0] * 8
     for vhid in vhids:
         words[vhid >> 5] |= 1 << (vhid & 31)
-    code: list[tuple[int, int, int, int]] = []
-    reject = 0x1000  # patched below: jumps to the last instruction
-
-    def emit(op: int, k: int = 0, yes: int = 0, no: int = 0) -> None:
-        code.append((op, yes, no, k))
-
-    emit(_LD_B_ABS, _PROTOCOL_AT)
-    emit(_JEQ, 112, 0, reject)
-    emit(_LD_H_ABS, _FRAGMENT_AT)
-    emit(_JSET, 0x3FFF, reject, 0)
-    emit(_LDX_MSH, ETHERNET_HEADER)
-    emit(_LD_B_IND, _VHID_AT)
-    emit(_TAX)
-    emit(_RSH_K, 5)
+    code: list[bpf.Instruction] = [
+        (bpf.LD_B_ABS, 0, 0, _PROTOCOL_AT),
+        (bpf.JEQ, 0, bpf.REJECT, 112),
+        (bpf.LD_H_ABS, 0, 0, _FRAGMENT_AT),
+        (bpf.JSET, bpf.REJECT, 0, 0x3FFF),
+        (bpf.LDX_MSH, 0, 0, ETHERNET_HEADER),
+        (bpf.LD_B_IND, 0, 0, _VHID_AT),
+        (bpf.TAX, 0, 0, 0),
+        (bpf.RSH_K, 0, 0, 5),
+    ]
     for number, word in enumerate(words):
         # which word? load it and go on behind the last of these
-        emit(_JEQ, number, 0, 2)
-        emit(_LD_W_IMM, word)
-        emit(_JA, 3 * (len(words) - number - 1))
-    emit(_ST)  # the word
-    emit(_TXA)
-    emit(_AND_K, 31)
-    emit(_TAX)
-    emit(_LD_MEM)
-    emit(_RSH_X)
-    emit(_AND_K, 1)
-    emit(_JEQ, 0, 1, 0)
-    emit(_RET, 0xFFFF)
-    emit(_RET, 0)
-    last = len(code) - 1
-    return b"".join(
-        struct.pack(
-            "=HBBI",
-            op,
-            last - at - 1 if yes == reject else yes,
-            last - at - 1 if no == reject else no,
-            k,
-        )
-        for at, (op, yes, no, k) in enumerate(code)
-    )
+        code += [
+            (bpf.JEQ, 0, 2, number),
+            (bpf.LD_IMM, 0, 0, word),
+            (bpf.JA, 0, 0, 3 * (len(words) - number - 1)),
+        ]
+    code += [
+        (bpf.ST, 0, 0, 0),  # the word
+        (bpf.TXA, 0, 0, 0),
+        (bpf.AND_K, 0, 0, 31),
+        (bpf.TAX, 0, 0, 0),
+        (bpf.LD_MEM, 0, 0, 0),
+        (bpf.RSH_X, 0, 0, 0),
+        (bpf.AND_K, 0, 0, 1),
+        (bpf.JEQ, bpf.REJECT, 0, 0),
+        (bpf.RET, 0, 0, bpf.WHOLE),
+        (bpf.RET, 0, 0, 0),
+    ]
+    return bpf.resolve(code)

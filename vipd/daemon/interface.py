@@ -3,7 +3,7 @@
 import asyncio
 import errno
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from vipd.carp.packet import Advertisement, Drop, decode
 from vipd.config.model import Vip as Config
 from vipd.daemon import diagnosis
 from vipd.daemon.journal import Complaints, log
+from vipd.linux.addresses import AnyInterface
 from vipd.linux.links import Link
 from vipd.linux.neighbours import Neighbours
 from vipd.linux.wire import Wire
@@ -25,6 +26,8 @@ class Member(Protocol):
 
     def link_changed(self) -> None: ...
 
+    def address_gained(self, address: IPv4Address | IPv6Address) -> None: ...
+
     def address_lost(self, address: IPv4Address | IPv6Address) -> None: ...
 
     def claimed(self, address: IPv4Address, mac: bytes) -> None: ...
@@ -32,14 +35,14 @@ class Member(Protocol):
 
 class Interface:
     """``wire`` is there while the interface exists and is fit for CARP; else ``problem`` says why
-    it is not. ``sources`` are the host's own IPv4 addresses on it, the primary ones first."""
+    it is not. ``present``: the addresses on it that others put there, primary ones first."""
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
         self.name = name
         self.link: Link | None = None
         self.wire: Wire | None = None
         self.problem = "is not there"
-        self.sources: tuple[IPv4Address, ...] = ()
+        self.present: tuple[AnyInterface, ...] = ()
         self.drops: Counter[Drop] = Counter()
         self._neighbours: Neighbours | None = None
         self._loop = loop
@@ -89,13 +92,12 @@ class Interface:
 
     # What the kernel says about it
 
-    def update(self, link: Link | None, sources: Iterable[IPv4Address]) -> None:
+    def update(self, link: Link | None, present: Iterable[AnyInterface]) -> None:
         """The interface is like this now (None: it is gone)."""
         if self.wire and (link is None or self.link is None or link.index != self.link.index):
             self.close()
         self.link = link
-        vips = self.addresses()
-        self.sources = tuple(source for source in sources if source not in vips)
+        self.present = tuple(present)
         if link is None:
             self.problem = "is not there"
         elif link.unsuitable:
@@ -111,12 +113,29 @@ class Interface:
         """The floating addresses of all VIPs on it."""
         return {a.ip for m in self._members.values() for a in m.config.addresses}
 
+    def sources(self) -> list[IPv4Address]:
+        """The host's own IPv4 addresses on it, the primary ones first."""
+        vips = self.addresses()
+        own = (address.ip for address in self.present if address.ip not in vips)
+        return [address for address in own if isinstance(address, IPv4Address)]
+
+    def addresses_gained(self, addresses: Iterable[IPv4Address | IPv6Address]) -> None:
+        """Somebody has put these on the interface, an UPSCRIPT most likely."""
+        for member, address in self._whose(addresses):
+            member.address_gained(address)
+
     def addresses_lost(self, addresses: Iterable[IPv4Address | IPv6Address]) -> None:
         """Somebody, or the end of a lease, has taken these off the interface."""
-        lost = set(addresses)
-        for member in list(self._members.values()):
-            for address in lost & {a.ip for a in member.config.addresses}:
-                member.address_lost(address)
+        for member, address in self._whose(addresses):
+            member.address_lost(address)
+
+    def _whose(
+        self, addresses: Iterable[IPv4Address | IPv6Address]
+    ) -> Iterator[tuple[Member, IPv4Address | IPv6Address]]:
+        owners = {
+            a.ip: member for member in self._members.values() for a in member.config.addresses
+        }
+        return ((owners[address], address) for address in addresses if address in owners)
 
     def close(self) -> None:
         """Give the sockets back."""

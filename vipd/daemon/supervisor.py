@@ -230,15 +230,15 @@ class Supervisor:
         for name in news.names & self._interfaces.keys():
             self._update(self._interfaces[name])
         for name, interface in self._interfaces.items():
-            lost = [address for where, address in news.lost if where == name]
+            interface.addresses_gained(a.ip for where, a in news.gained if where == name)
             if news.gap:  # perhaps all of them: what is still there is only put there again
                 interface.addresses_lost(interface.addresses())
-            elif lost:
-                interface.addresses_lost(lost)
+            else:
+                interface.addresses_lost(a.ip for where, a in news.lost if where == name)
 
     def _update(self, interface: Interface) -> None:
         link = self._links.get(interface.name)
-        interface.update(link, self._links.ipv4(link) if link else ())
+        interface.update(link, self._links.addresses(link) if link else ())
 
 
 def _moves(old: Config, new: Config) -> bool:

@@ -28,7 +28,7 @@ from vipd.daemon.journal import Complaints, VipLog
 from vipd.daemon.leases import Leases
 from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
 from vipd.daemon.timers import Timers
-from vipd.linux.addresses import Address, addresses
+from vipd.linux.addresses import Address
 from vipd.linux.announce import announcement
 from vipd.linux.neighbours import mac_text
 from vipd.linux.netlink import Netlink, NetlinkError
@@ -158,6 +158,11 @@ class Vip:
         """The state of the interface, or an address on it, may be another now."""
         self._guard(self._look_at_link)
 
+    def address_gained(self, _address: IPv4Address | IPv6Address) -> None:
+        """Somebody has put our address there: hold it on a lease if that was our UPSCRIPT."""
+        if self.machine.state is State.MASTER:
+            self._guard(self._hold)
+
     def address_lost(self, address: IPv4Address | IPv6Address) -> None:
         """Our address is not on the interface any more, and it was not us."""
         self._guard(lambda: self._regain(address))
@@ -218,18 +223,18 @@ class Vip:
         the last one there was (a network restart takes it away for a moment)."""
         if self.config.source:
             return self.config.source
-        if self._interface.sources:
-            return self._interface.sources[0]
+        for source in self._interface.sources():
+            return source
         known = self.machine.parameters.source
         return None if known == _NOWHERE else known
 
     def _follow_source(self, now: float) -> None:
-        source, sources = self._source(), self._interface.sources
+        source = self._source()
         if source and source != self.machine.parameters.source:
             if self.machine.parameters.source != _NOWHERE:
                 self.log.warning("sends from %s now, the interface's primary address", source)
             self._do(self.machine.change(_parameters(self.config, source), now))
-        if source and source not in sources:
+        if source and all(source != a.ip for a in self._interface.present):
             self._complaints.say(
                 "source",
                 lambda: (
@@ -276,7 +281,6 @@ class Vip:
             now = self._services.clock()
             self._do(self.machine.step_down(now, _FAILED_HOLD, Reason.SCRIPT_FAILED))
             return
-        self._hold()
         # The address may be there only now: who asked for it before got no answer.
         self._announce()
 
@@ -361,22 +365,18 @@ class Vip:
         )
 
     def _acquire(self) -> None:
-        if self.config.manages_address:
-            self._held = self._addresses
-            self._start_lease()
-            for address in self._held:
-                address.add(self._services.netlink)
+        self._hold()
         self._run_script(Wanted.UP)
 
     def _hold(self) -> None:
-        """Hold the addresses on a lease that an UPSCRIPT has added, or that are there already."""
+        """Add the addresses on a lease, or take a lease on those that an UPSCRIPT has added."""
         lease = self.config.lease_seconds
         if self.config.manages_address:
             self._held = self._addresses
         elif self.config.manage_address == "auto":
             ours = {a.ip for a in self.config.addresses}
-            there = addresses(self._services.netlink, self._index)
-            self._held = [Address(self._index, a, lease) for a in there if a.ip in ours]
+            there = [a for a in self._interface.present if a.ip in ours]
+            self._held = [Address(self._index, a, lease) for a in there]
         self._start_lease()
         for address in self._held:
             address.add(self._services.netlink)

@@ -5,11 +5,10 @@ import socket
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 
 from vipd.linux.messages import IFA_F_NODAD, ifaddrmsg
-from vipd.linux.netlink import NLM_F_ACK, NLM_F_DUMP, Netlink, NetlinkError, encode
+from vipd.linux.netlink import NLM_F_ACK, Netlink, NetlinkError, encode
 
 _RTM_NEWADDR = 20
 _RTM_DELADDR = 21
-_RTM_GETADDR = 22
 _NLM_F_REPLACE = 0x100
 _NLM_F_CREATE = 0x400
 
@@ -49,14 +48,6 @@ class Address:
                 return False
             raise
         return True
-
-
-def addresses(netlink: Netlink, index: int) -> list[AnyInterface]:
-    """The addresses of one interface, in the kernel's order."""
-    request = ifaddrmsg()
-    request["index"] = index
-    found = (address_in(m) for m in netlink.dump(encode(request, _RTM_GETADDR, NLM_F_DUMP)))
-    return [address for address in found if address]
 
 
 def address_in(message: ifaddrmsg) -> AnyInterface | None:

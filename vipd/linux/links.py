@@ -1,7 +1,6 @@
 """Interfaces and their addresses as the kernel has them now, and news of their changes."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from vipd.linux.addresses import AnyInterface, address_in
@@ -24,8 +23,6 @@ _IFF_RUNNING = 0x40
 _IFF_NOARP = 0x80
 _ARPHRD_ETHER = 1
 
-AnyAddress = IPv4Address | IPv6Address
-
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -44,13 +41,15 @@ class Link:
 class News:
     """What changed since the last look, except by our own hand.
 
-    ``names``: interfaces that came, went, or changed, themselves or in their addresses. ``lost``:
-    addresses that were taken off an interface, by name. ``gap``: the kernel could not tell us all
-    of it; everything was read anew, but what was lost in between is not known.
+    ``names``: interfaces that came, went, or changed, themselves or in their addresses. ``gained``
+    and ``lost``: addresses that were put on an interface (by name) and taken off it. ``gap``: the
+    kernel could not tell us all of it; everything was read anew, but what was lost in between is
+    not known.
     """
 
     names: frozenset[str]
-    lost: tuple[tuple[str, AnyAddress], ...] = ()
+    gained: tuple[tuple[str, AnyInterface], ...] = ()
+    lost: tuple[tuple[str, AnyInterface], ...] = ()
     gap: bool = False
 
 
@@ -71,11 +70,10 @@ class Links:
     def get(self, name: str) -> Link | None:
         return next((link for link in self._by_index.values() if link.name == name), None)
 
-    def ipv4(self, link: Link) -> list[IPv4Address]:
-        """Its IPv4 addresses, the primary ones first (what we put there is not among them)."""
+    def addresses(self, link: Link) -> list[AnyInterface]:
+        """Its addresses, the primary ones first; what we put there is not among them."""
         found = self._addresses.get(link.index, {})
-        ordered = sorted(found, key=lambda address: not found[address])  # stable
-        return [address.ip for address in ordered if isinstance(address.ip, IPv4Address)]
+        return sorted(found, key=lambda address: not found[address])  # stable
 
     def changes(self) -> News:
         messages = self._monitor.read()
@@ -85,7 +83,8 @@ class Links:
             everything = (*before.values(), *self._by_index.values())
             return News(frozenset(link.name for link in everything), gap=True)
         names: set[str] = set()
-        lost: list[tuple[str, AnyAddress]] = []
+        gained: list[tuple[str, AnyInterface]] = []
+        lost: list[tuple[str, AnyInterface]] = []
         for message in messages:
             link = self._by_index.get(message["index"])
             kind = message["header"]["type"]
@@ -95,9 +94,9 @@ class Links:
             elif kind in (_RTM_NEWADDR, _RTM_DELADDR) and link:
                 address = self._apply_address(message)
                 names.add(link.name)
-                if address and kind == _RTM_DELADDR:
-                    lost.append((link.name, address.ip))
-        return News(frozenset(names), tuple(lost))
+                if address:
+                    (lost if kind == _RTM_DELADDR else gained).append((link.name, address))
+        return News(frozenset(names), tuple(gained), tuple(lost))
 
     def close(self) -> None:
         self._monitor.close()

@@ -180,6 +180,8 @@ class Machine:
         "_followed_until",
         "_hold_until",
         "_mode",
+        "_patience",
+        "_steady",
         "_until",
         "_why",
         "heard",
@@ -200,6 +202,8 @@ class Machine:
         # BACKUP: the master that we follow, and until when it has to be heard again
         self._followed: IPv4Address | None = None
         self._followed_until = -inf
+        self._patience = 0.0  # seconds from one advertisement of its to the time we give the next
+        self._steady: tuple[object, ...] | None = None  # what it says, while we only wait
 
     @property
     def state(self) -> State:
@@ -224,6 +228,8 @@ class Machine:
     def receive(self, ad: Advertisement, now: float) -> Effects:
         """An advertisement of our group from another host; its digest has been verified."""
         self.heard = Heard(ad, now)
+        if ad[:6] == self._steady:  # all as last time, but for the counter: nothing to decide
+            return self._wait_on(now)
         return self._happen(self._meaning(ad), now)
 
     def tick(self, now: float) -> Effects:
@@ -264,6 +270,7 @@ class Machine:
     def change(self, parameters: Parameters, now: float) -> Effects:
         """New parameters, in place: no transition, unless what is heard later asks for one."""
         old, self.parameters = self.parameters, parameters
+        self._steady = None
         if self._mode is _Mode.BACKUP:  # the silence so far counts
             self._due = max(now, self._due + parameters.master_down - old.master_down)
         elif self._mode is _Mode.MASTER:  # an advertisement too many tells the others at once
@@ -321,13 +328,18 @@ class Machine:
 
     def _heard_master(self, now: float) -> Effects:
         """A master lives. It has at least until its next advertisement is due."""
-        self._rearm(now)
         if self.heard is not None:
             ad = self.heard.ad
             announced = timing.interval(ad.advbase, ad.advskew)
             self._followed = ad.source
-            self._followed_until = now + announced + timing.grace(announced)
-            self._due = max(self._due, self._followed_until)
+            self._patience = announced + timing.grace(announced)
+            self._steady = ad[:6]
+        return self._wait_on(now)
+
+    def _wait_on(self, now: float) -> Effects:
+        self._followed_until = now + self._patience
+        self._due = now + max(self.parameters.master_down, self._patience)
+        self._why = Reason.MASTER_DOWN
         return ()
 
     def _follow_another(self, now: float) -> bool:
@@ -350,6 +362,7 @@ class Machine:
         if self._follow_another(now):
             return ()
         self._followed_until = -inf
+        self._steady = None
         wait = timing.stagger(self.parameters.advbase, self.parameters.advskew)
         self._why = Reason.MASTER_LEAVING
         self._due = min(self._due, now + wait)
@@ -424,6 +437,7 @@ class Machine:
     def _enter(self, mode: _Mode, reason: Reason) -> Transition:
         transition = Transition(self.state, mode.state, reason)
         self._mode = mode
+        self._steady = None
         self._due = self._announce_at = self._until = inf
         return transition
 

@@ -16,6 +16,9 @@ from vipd.linux.links import Link
 from vipd.linux.neighbours import Neighbours
 from vipd.linux.wire import Wire
 
+#: Seconds for which a socket with more than one packet waiting is left alone after a read.
+_BURST_PAUSE = 0.002
+
 
 class Member(Protocol):
     """What an interface needs to know of a VIP."""
@@ -163,15 +166,26 @@ class Interface:
 
     def readable(self) -> None:
         """Take in what has come."""
-        if self.wire is None:
+        wire = self.wire
+        if wire is None:
             return
         now = self._loop.time()
+        packets = 0
         try:
-            for packet in self.wire.receive():
+            for packet in wire.receive():
+                packets += 1
                 self._received(packet, now)
         except OSError as error:
             if error.errno != errno.ENETDOWN:
                 log.error("%s: cannot receive: %s", self.name, error)
+        if packets > 1 and self.wire is wire:
+            # A burst: hundreds of groups, or somebody who floods us. Let some come together.
+            self._loop.remove_reader(wire.fileno())
+            self._loop.call_later(_BURST_PAUSE, self._listen_again, wire)
+
+    def _listen_again(self, wire: Wire) -> None:
+        if self.wire is wire:
+            self._loop.add_reader(wire.fileno(), self.readable)
 
     def _received(self, packet: bytes, now: float) -> None:
         ad = decode(packet, self._groups)

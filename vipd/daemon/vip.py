@@ -148,8 +148,12 @@ class Vip:
         try:  # as _guard does, without its cost for every packet
             if now >= self._lease_until:
                 self._lapse(now)
-            self._do(self.machine.receive(ad, now))
-            self._watch_for_second_master(ad)
+            effects = self.machine.receive(ad, now)
+            if effects:
+                self._do(effects)
+                self._watch_for_second_master(ad)
+            else:
+                self._set_alarm()
         except Exception as error:
             self._failed(error)
         return None
@@ -259,13 +263,13 @@ class Vip:
         self._announce()
 
     def _tick(self, now: float) -> None:
-        self._guard(lambda: self._on_time(now))
-
-    def _on_time(self, now: float) -> None:
-        if now >= self._lease_until:
-            self._lapse(now)
-        else:
-            self._do(self.machine.tick(now))
+        try:  # see received()
+            if now >= self._lease_until:
+                self._lapse(now)
+            else:
+                self._do(self.machine.tick(now))
+        except Exception as error:
+            self._failed(error)
 
     def _lapse(self, now: float) -> None:
         """No advertisement left for so long that the kernel has let go, and others may own."""
@@ -330,9 +334,12 @@ class Vip:
                     self._release(at_start)
                 case Transition():
                     self._transition(effect)
-        self._alarm.set(min(self.machine.deadline, self._lease_until))
+        self._set_alarm()
         if self._stopping and self.machine.state is State.INIT and not self._end.done():
             self._end.set_result(None)
+
+    def _set_alarm(self) -> None:
+        self._alarm.set(min(self.machine.deadline, self._lease_until))
 
     def _transition(self, transition: Transition) -> None:
         now = self._services.clock()

@@ -7,6 +7,9 @@ WEB01 = "198.51.100.179"
 WEB02 = "198.51.100.180"
 PASSWORD = "love"
 
+#: Options of a host that becomes master after one second of silence, not three.
+QUICK = "--deadratio=1"
+
 FLAWLESS = {
     "VIP_ADDRESS": VIP,
     "PASSWORD": PASSWORD,

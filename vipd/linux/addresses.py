@@ -46,12 +46,19 @@ class Address:
 
 
 def addresses(netlink: Netlink, index: int) -> list[AnyInterface]:
-    """The addresses of one interface, in the kernel's order, secondary ones last."""
+    """The addresses of one interface, in the kernel's order, secondary ones last. An interface
+    that has just gone has none."""
     request = ifaddrmsg()
     request["index"] = index
     first: list[AnyInterface] = []
     second: list[AnyInterface] = []
-    for message in netlink.dump(encode(request, _RTM_GETADDR, NLM_F_DUMP)):
+    try:
+        messages = list(netlink.dump(encode(request, _RTM_GETADDR, NLM_F_DUMP)))
+    except NetlinkError as error:
+        if error.errno == errno.ENODEV:
+            return []
+        raise
+    for message in messages:
         text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
         if message["index"] == index and text:
             found = ip_interface(f"{text}/{message['prefixlen']}")

@@ -60,9 +60,10 @@ def frame(packet: bytes, *, ethertype: int = 0x0800, to: bytes = CARP_MAC) -> by
     return to + FORGER_MAC + ethertype.to_bytes(2, "big") + packet
 
 
-def send(host: Host, *frames: bytes) -> None:
-    """Send whole frames from the first interface of a host; returns when they have left."""
-    command = [sys.executable, "-I", "-S", "-c", _SEND, host.cable().interface]
+def send(host: Host, *frames: bytes, interface: str | None = None) -> None:
+    """Send whole frames from an interface of a host (its first); returns when they have left."""
+    device = interface or host.cable().interface
+    command = [sys.executable, "-I", "-S", "-c", _SEND, device]
     done = host.run(command, text="\n".join(f.hex() for f in frames))
     assert done.returncode == 0, done.stderr
 

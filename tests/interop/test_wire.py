@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from carp.handmade import FLAWLESS
-from helpers.captured import advertisements, announcements, capture
+from helpers.captured import Arp, advertisements, announcements, capture
 from helpers.configured import VIP, WEB01, WEB02, write_vip
 from helpers.forging import frame, send, signed
 
@@ -48,6 +48,16 @@ def wait_for_advertisements(dump: Process, number: int) -> None:
         lambda: len(advertisements(dump)) >= number or None,
         timeout=20,
         complaint=lambda: f"fewer than {number} advertisements{dump.tail()}",
+    )
+
+
+def wait_for_two_announcements(dump: Process, since: float) -> list[Arp]:
+    def both() -> list[Arp] | None:
+        seen = announcements(dump, VIP, since)
+        return seen if len(seen) == 2 else None
+
+    return wait_until(
+        both, timeout=10, complaint=lambda: f"{VIP} was not announced twice{dump.tail()}"
     )
 
 
@@ -165,20 +175,11 @@ def test_the_address_is_announced_after_every_challenge(
 ) -> None:
     dump = capture(web02, "arp", "or", "proto", "112")
     daemon = master(web01, tmp_path / "ucarp")
-    wait_until(
-        lambda: len(announcements(dump, VIP)) == 2 or None,
-        timeout=10,
-        complaint=lambda: f"not announced twice at take-over{dump.tail()}",
-    )
+    wait_for_two_announcements(dump, since=0)
     for counter in (1 << 61, 1 << 62):
         challenge = time.time()
         send(web02, frame(signed(advskew=100, counter=counter).build()))
-        wait_until(
-            lambda since=challenge: len(announcements(dump, VIP, since)) == 2 or None,
-            timeout=10,
-            complaint=lambda: f"not announced twice after a challenge{dump.tail()}",
-        )
-        at_once, again = announcements(dump, VIP, challenge)
+        at_once, again = wait_for_two_announcements(dump, since=challenge)
         assert at_once.time - challenge < 0.8
         assert 0.9 < again.time - at_once.time < 2
     assert daemon.log().count("Switching to state") == 2  # BACKUP, MASTER and nothing since

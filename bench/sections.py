@@ -114,15 +114,14 @@ def _mixture(preferred: str, other: str) -> str:
 def many(bench: Bench) -> list[Section]:
     """255 addresses at rest, and their start."""
     samples: Samples = {}
-    for name, contestant in CONTESTANTS.items():
-        bench.attempt(
-            samples,
-            name,
-            f"{crowd.COUNT} addresses at rest",
-            lambda kind=contestant: crowd.steady(kind, bench.window),  # type: ignore[misc]
-        )
     for run in range(bench.runs):
         for name, contestant in CONTESTANTS.items():
+            bench.attempt(
+                samples,
+                name,
+                f"{crowd.COUNT} addresses at rest, run {run + 1}",
+                lambda kind=contestant: crowd.steady(kind, bench.window),  # type: ignore[misc]
+            )
             bench.attempt(
                 samples,
                 name,

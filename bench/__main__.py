@@ -1,0 +1,55 @@
+"""``python -m bench``: measure, print the tables, and write docs/benchmarks.md."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench.report import markdown
+from bench.sections import PARTS, Bench
+from bench.surroundings import surroundings
+from vipd.lab import LabError
+from vipd.lab.errors import require
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+
+def main() -> int:
+    """Run what was asked for; the exit status tells only whether it could be measured."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--runs", type=_positive, default=3, help="of each case (default 3)")
+    parser.add_argument("--quick", action="store_true", help="one run, 5 s of CPU time, no mixes")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help=f"write the page here (default: docs/{PAGE.name} for a complete run, else nowhere)",
+    )
+    options = parser.parse_args()
+    try:
+        require("ucarp", "keepalived", "tcpdump")
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return 1
+    bench = Bench(runs=1, window=5.0) if options.quick else Bench(options.runs, window=20.0)
+    parts = options.only or [part for part in PARTS if part != "mixed" or not options.quick]
+    where = surroundings()
+    sections = [section for part in parts for section in PARTS[part](bench)]
+    page = markdown(sections, where, bench.failures, bench.runs)
+    print(page)
+    complete = not options.quick and not options.only
+    target = options.output or (PAGE if complete else None)
+    if target:
+        target.write_text(page)
+        print(f"written to {target}", file=sys.stderr)
+    return 1 if bench.failures else 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("one run at least")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""The queue of one VIP's scripts, with real scripts and short patience."""
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from helpers.configured import write_script
+
+from vipd.daemon import scripts
+from vipd.daemon.journal import VipLog
+from vipd.daemon.scripts import Outcome, Scripts, Wanted
+
+UP, DOWN = Wanted.UP, Wanted.DOWN
+
+
+class Stage:
+    """A queue for the scripts `up` and `down`, what became of them, and what was logged."""
+
+    def __init__(self, directory: Path, up: str, down: str = "exit 0") -> None:
+        commands = {
+            UP: [str(write_script(directory / "up", up)), "eth1"],
+            DOWN: [str(write_script(directory / "down", down)), "eth1"],
+        }
+        self.outcomes: list[Outcome] = []
+        self.queue = Scripts(commands, self.outcomes.append, VipLog("001"))
+
+    @property
+    def ended(self) -> list[tuple[Wanted, int | None]]:
+        return [(outcome.wanted, outcome.status) for outcome in self.outcomes]
+
+
+@pytest.fixture(autouse=True)
+def _log_propagates(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("vipd"), "propagate", True)
+    caplog.set_level(logging.DEBUG, "vipd")
+
+
+def play(act: Callable[[], Awaitable[None]]) -> None:
+    """Run a scene, for a bounded time."""
+
+    async def scene() -> None:
+        async with asyncio.timeout(20):
+            await act()
+
+    asyncio.run(scene())
+
+
+async def exists(file: Path) -> None:
+    while not file.exists():
+        await asyncio.sleep(0.005)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended (a zombie that its new parent has not collected has)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return stat.rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.mark.parametrize(
+    ("wanted_meanwhile", "run"),
+    [
+        ([], [UP]),
+        ([DOWN], [UP, DOWN]),
+        ([DOWN, UP], [UP]),
+        ([UP], [UP]),
+        ([DOWN, UP, DOWN], [UP, DOWN]),
+        ([DOWN, DOWN], [UP, DOWN]),
+    ],
+)
+def test_of_what_is_asked_for_while_a_script_runs_only_the_last_counts(
+    tmp_path: Path, wanted_meanwhile: list[Wanted], run: list[Wanted]
+) -> None:
+    gate = tmp_path / "gate"
+    stage = Stage(tmp_path, f"touch {tmp_path}/here; while [ ! -e {gate} ]; do sleep 0.01; done")
+
+    async def scene() -> None:
+        stage.queue.want(UP)
+        await exists(tmp_path / "here")
+        for wanted in wanted_meanwhile:
+            stage.queue.want(wanted)
+        gate.touch()
+        await stage.queue.idle()
+
+    play(scene)
+    assert stage.ended == [(wanted, 0) for wanted in run]
+
+
+def test_a_queue_that_was_idle_runs_again(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "exit 0")
+
+    async def scene() -> None:
+        for wanted in (UP, UP, DOWN):
+            stage.queue.want(wanted)
+            await stage.queue.idle()
+
+    play(scene)
+    assert stage.ended == [(UP, 0), (UP, 0), (DOWN, 0)]
+
+
+def test_a_script_that_hangs_is_ended_with_all_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(scripts, "TIMEOUT", 0.5)
+    monkeypatch.setattr(scripts, "_MERCY", 0.3)
+    pids = tmp_path / "pids"
+    stage = Stage(tmp_path, f"trap '' TERM\nsleep 1000 &\necho $$ $! >{pids}\nwait\nsleep 1000")
+
+    async def scene() -> None:
+        stage.queue.want(UP)
+        stage.queue.want(DOWN)
+        stage.queue.want(UP)
+        await stage.queue.idle()
+
+    started = time.monotonic()
+    play(scene)
+    assert time.monotonic() - started < 10
+    assert stage.ended == [(UP, -9)]
+    assert all(gone(int(pid)) for pid in pids.read_text().split())
+    assert "upscript still runs after 0.5 s: SIGTERM to its process group" in caplog.text
+    assert "upscript still runs after 0.3 s: SIGKILL to its process group" in caplog.text
+    assert "upscript failed: ended by SIGKILL" in caplog.text
+
+
+def test_a_script_that_hangs_but_obeys_gets_no_sigkill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(scripts, "TIMEOUT", 0.3)
+    stage = Stage(tmp_path, "exec sleep 1000")
+
+    async def scene() -> None:
+        stage.queue.want(UP)
+        await stage.queue.idle()
+
+    play(scene)
+    assert stage.ended == [(UP, -15)]
+    assert "SIGKILL" not in caplog.text
+
+
+def test_what_a_script_leaves_in_the_background_does_not_hold_the_queue_up(
+    tmp_path: Path,
+) -> None:
+    pid = tmp_path / "pid"
+    stage = Stage(tmp_path, f"sleep 1000 & echo $! >{pid}; echo said")
+
+    async def scene() -> None:
+        stage.queue.want(UP)
+        await stage.queue.idle()
+
+    try:
+        play(scene)
+        assert stage.ended == [(UP, 0)]
+        assert not gone(int(pid.read_text()))  # it is the script's own business
+    finally:
+        os.kill(int(pid.read_text()), 9)
+
+
+def test_a_flood_of_output_is_cut_to_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(tmp_path, "head -c 3000000 /dev/zero | tr '\\0' '\\377'; echo; echo last words")
+
+    async def scene() -> None:
+        stage.queue.want(UP)
+        await stage.queue.idle()
+
+    play(scene)
+    assert stage.ended == [(UP, 0)]
+    assert "upscript: last words" in caplog.text
+    assert len(caplog.text) < 10_000
+
+
+def test_a_script_that_cannot_be_started_is_an_outcome_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(tmp_path, "exit 0")
+    (tmp_path / "up").chmod(0o644)
+
+    async def scene() -> None:
+        stage.queue.want(UP)
+        await stage.queue.idle()
+        stage.queue.want(DOWN)
+        await stage.queue.idle()
+
+    play(scene)
+    assert stage.ended == [(UP, None), (DOWN, 0)]
+    assert "cannot run upscript" in caplog.text
+
+
+def test_scripts_get_no_descriptor_of_ours_and_nothing_to_read(tmp_path: Path) -> None:
+    listing = tmp_path / "listing"
+    stage = Stage(tmp_path, f"ls -l /proc/self/fd >{listing}; cat")
+
+    async def scene() -> None:
+        stage.queue.want(UP)
+        await stage.queue.idle()
+
+    with (tmp_path / "secret").open("w") as secret:
+        os.set_inheritable(secret.fileno(), True)
+        play(scene)
+    assert stage.ended == [(UP, 0)]  # cat came to an end
+    assert "listing" in listing.read_text()
+    assert not {"secret", "socket:", "anon_inode:"} & set(
+        re.findall(r"[\w:]+", listing.read_text())
+    )

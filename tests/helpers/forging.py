@@ -1,0 +1,74 @@
+"""A host that sends whatever a test makes up: flawless advertisements, broken ones, and noise."""
+
+import sys
+from collections.abc import Iterable
+from ipaddress import IPv4Address, ip_address
+
+from carp.handmade import FLAWLESS, Packet
+
+from helpers.configured import PASSWORD, VIP, WEB02
+from vipd.carp.digest import Digest
+from vipd.lab import Host
+
+FORGER_MAC = bytes.fromhex("02000000000f")
+CARP_MAC = bytes.fromhex("01005e000012")
+
+_SEND = """
+import socket, sys
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+sock.bind((sys.argv[1], 0))
+for line in sys.stdin:
+    sock.send(bytes.fromhex(line))
+"""
+
+_MIRROR = """
+import socket, sys
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+sock.bind((sys.argv[1], 0x0800))
+print("mirroring", flush=True)
+for _ in range(1000):
+    frame, (_, _, kind, _, _) = sock.recvfrom(2048)
+    if kind != socket.PACKET_OUTGOING and frame[23] == 112:
+        sock.send(frame)
+"""
+
+
+def signed(
+    *,
+    source: str = WEB02,
+    vhid: int = 1,
+    advbase: int = 1,
+    advskew: int = 0,
+    counter: int = 1 << 62,
+    password: str = PASSWORD,
+    addresses: Iterable[str] = (VIP,),
+) -> Packet:
+    """An advertisement that a host with these settings believes."""
+    digest = Digest(password.encode(), vhid, [ip_address(address) for address in addresses])
+    return FLAWLESS.but(
+        source=IPv4Address(source),
+        vhid=vhid,
+        advbase=advbase,
+        advskew=advskew,
+        counter=counter,
+        digest=digest.sign(counter),
+    )
+
+
+def frame(packet: bytes, *, ethertype: int = 0x0800, to: bytes = CARP_MAC) -> bytes:
+    """The Ethernet frame that carries an IPv4 packet."""
+    return to + FORGER_MAC + ethertype.to_bytes(2, "big") + packet
+
+
+def send(host: Host, *frames: bytes, interface: str | None = None) -> None:
+    """Send whole frames from an interface of a host (its first); returns when they have left."""
+    device = interface or host.cable().interface
+    command = [sys.executable, "-I", "-S", "-c", _SEND, device]
+    done = host.run(command, text="\n".join(f.hex() for f in frames))
+    assert done.returncode == 0, done.stderr
+
+
+def mirror(host: Host) -> None:
+    """Let a host send back every CARP packet it hears, as a loop in the network does."""
+    command = [sys.executable, "-I", "-S", "-c", _MIRROR, host.cable().interface]
+    host.start(command, name="mirror").wait_for("mirroring")

@@ -1,0 +1,126 @@
+"""Interfaces as the kernel has them, and the news of their changes."""
+
+import select
+from collections.abc import Iterator
+
+import pytest
+
+from vipd.lab import Host
+from vipd.linux.links import Links
+from vipd.linux.netlink import Netlink
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def links(web01: Host) -> Iterator[Links]:
+    assert web01.alive
+    netlink = Netlink()
+    opened = Links(netlink)
+    yield opened
+    opened.close()
+    netlink.close()
+
+
+def ip(host: Host, command: str) -> None:
+    done = host.run(["ip", *command.split()])
+    assert done.returncode == 0, done.stderr
+
+
+def wait_for_news(links: Links, name: str) -> None:
+    """Read news until there is some of this interface."""
+    while True:
+        assert select.select([links], [], [], 5)[0], f"no news of {name}"
+        if name in links.changes():
+            return
+
+
+def test_what_is_there_is_known_from_the_start(links: Links, web01: Host) -> None:
+    eth1 = links.get("eth1")
+    assert eth1 is not None
+    mac = web01.run(["cat", "/sys/class/net/eth1/address"]).stdout.strip()
+    assert eth1.mac.hex(":") == mac
+    assert (eth1.up, eth1.running, eth1.unsuitable) == (True, True, "")
+    assert links.get("eth9") is None
+
+
+def test_interfaces_that_cannot_speak_carp_say_why(links: Links, web01: Host) -> None:
+    loopback = links.get("lo")
+    assert loopback is not None
+    assert loopback.unsuitable == "is a loopback interface"
+    ip(web01, "tuntap add dev tun9 mode tun")
+    wait_for_news(links, "tun9")
+    tunnel = links.get("tun9")
+    assert tunnel is not None
+    assert tunnel.unsuitable == "is a point-to-point interface"
+
+
+def test_carrier_and_administrative_state_are_told_apart(links: Links, web01: Host) -> None:
+    def state() -> tuple[bool, bool]:
+        link = links.get("eth1")
+        assert link is not None
+        return link.up, link.running
+
+    def wait_for_state(*expected: bool) -> None:
+        while state() != expected:
+            wait_for_news(links, "eth1")
+
+    web01.cut()
+    wait_for_state(True, False)
+    web01.join()
+    wait_for_state(True, True)
+    ip(web01, "link set eth1 down")
+    wait_for_state(False, False)
+    ip(web01, "link set eth1 up")
+    wait_for_state(True, True)
+
+
+def test_interfaces_come_go_and_change_their_names(links: Links, web01: Host) -> None:
+    ip(web01, "link add eth9 type veth peer name eth9peer")
+    wait_for_news(links, "eth9")
+    first = links.get("eth9")
+    assert first is not None
+    ip(web01, "link set eth9 name eth8")
+    wait_for_news(links, "eth9")  # the old name has news, too: it is gone
+    assert links.get("eth9") is None
+    renamed = links.get("eth8")
+    assert renamed is not None
+    assert renamed.index == first.index
+    ip(web01, "link del eth8")
+    while links.get("eth8"):
+        wait_for_news(links, "eth8")
+    ip(web01, "link add eth9 type veth peer name eth9peer")
+    wait_for_news(links, "eth9")
+    second = links.get("eth9")
+    assert second is not None
+    assert second.index != first.index
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1/24", "2001:db8::1/64"])
+def test_an_address_that_comes_or_goes_is_news_of_its_interface(
+    links: Links, web01: Host, address: str
+) -> None:
+    for verb in ("add", "del"):
+        links.changes()
+        ip(web01, f"addr {verb} {address} dev eth1")
+        wait_for_news(links, "eth1")
+
+
+def test_news_that_were_lost_are_made_up_for(links: Links, web01: Host) -> None:
+    """More news than the socket holds: everything is read anew."""
+    ip(web01, "link add eth9 type veth peer name eth9peer")
+    flood = "\n".join(
+        f"addr {verb} 192.0.2.{number}/32 dev eth9"
+        for _ in range(60)
+        for verb in ("add", "del")
+        for number in range(1, 255)
+    )
+    done = web01.run(["ip", "-batch", "-"], text=flood, timeout=30)
+    assert done.returncode == 0, done.stderr
+    ip(web01, "link set eth9 up")
+    ip(web01, "link set eth9 name eth8")
+    wait_for_news(links, "eth8")
+    eth8 = links.get("eth8")
+    assert eth8 is not None
+    assert eth8.up
+    assert links.get("eth9") is None

@@ -1,0 +1,193 @@
+"""The packet socket: what it lets through, and what it sends."""
+
+import select
+from collections.abc import Iterator
+from ipaddress import IPv4Address, ip_address
+
+import pytest
+from carp.handmade import FLAWLESS, Packet
+from helpers.forging import frame, send
+
+from vipd.lab import Host
+from vipd.linux.announce import announcement
+from vipd.linux.wire import BROADCAST, Wire, multicast_mac
+
+pytestmark = pytest.mark.lab
+
+OUR_MAC = bytes.fromhex("02000000aaaa")
+END = FLAWLESS.but(vhid=200, source=IPv4Address("192.0.2.222")).build()
+
+
+@pytest.fixture
+def wire(web01: Host) -> Iterator[Wire]:
+    opened = Wire(web01.cable().interface, OUR_MAC)
+    yield opened
+    opened.close()
+
+
+def received(wire: Wire, sender: Host, *frames: bytes) -> list[bytes]:
+    """What comes out of the socket when these are sent; END marks the end and must pass."""
+    send(sender, *frames, frame(END))
+    packets: list[bytes] = []
+    while END not in packets:
+        assert select.select([wire], [], [], 5)[0], "the last packet did not arrive"
+        packets += wire.receive()
+    return packets[:-1]
+
+
+def vhids(packets: list[bytes]) -> list[int]:
+    return [packet[(packet[0] & 15) * 4 + 1] for packet in packets]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [(), (1,), (255,), (31, 32, 33), (63, 64, 128, 254), tuple(range(1, 256))],
+    ids=lambda wanted: f"{len(wanted)} VHIDs",
+)
+def test_the_kernel_passes_the_wanted_vhids_and_no_others(
+    wire: Wire, web02: Host, wanted: tuple[int, ...]
+) -> None:
+    wire.listen({*wanted, 200})
+    everything = [frame(FLAWLESS.but(vhid=vhid).build()) for vhid in range(256)]
+    assert vhids(received(wire, web02, *everything)) == sorted({*wanted} | {200})
+
+
+def test_ip_options_do_not_hide_the_vhid(wire: Wire, web02: Host) -> None:
+    wire.listen({7, 200})
+    options = [bytes([1] * 4 * words) for words in range(11)]
+    packets = [FLAWLESS.but(vhid=7, options=some) for some in options]
+    others = [packet.but(vhid=8) for packet in packets]
+    frames = [frame(packet.build()) for packet in (*others, *packets)]
+    assert vhids(received(wire, web02, *frames)) == [7] * len(options)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        frame(FLAWLESS.but(protocol=17).build()),
+        frame(FLAWLESS.but(fragment=0x2000).build()),
+        frame(FLAWLESS.but(fragment=0x0001).build()),
+        frame(FLAWLESS.build()[:20]),
+        frame(FLAWLESS.build(), ethertype=0x88B5),
+    ],
+    ids=["protocol", "first fragment", "last fragment", "no payload", "ethertype"],
+)
+def test_what_is_not_carp_stays_outside(wire: Wire, web02: Host, foreign: bytes) -> None:
+    wire.listen({1, 200})
+    assert received(wire, web02, foreign) == []
+
+
+def test_nothing_is_heard_before_something_is_listened_for(wire: Wire, web02: Host) -> None:
+    send(web02, frame(FLAWLESS.build()))
+    wire.listen({1, 200})
+    assert received(wire, web02) == []
+
+
+def test_what_we_send_does_not_come_back(wire: Wire, web02: Host) -> None:
+    wire.listen({1, 200})
+    wire.send_ipv4(BROADCAST, FLAWLESS.build())
+    assert received(wire, web02) == []
+
+
+def test_a_flood_is_handed_out_in_pieces(wire: Wire, web02: Host) -> None:
+    wire.listen({1, 200})
+    send(web02, *[frame(FLAWLESS.build())] * 1000, frame(END))
+    pieces: list[int] = []
+    while sum(pieces) < 1001:
+        assert select.select([wire], [], [], 5)[0]
+        pieces.append(len(list(wire.receive())))
+    assert max(pieces) <= 512
+
+
+def test_packets_leave_with_the_addresses_they_were_given(wire: Wire, web02: Host) -> None:
+    dump = web02.capture("proto", "112", options=["-e", "-vvv", "-T", "carp"])
+    group = IPv4Address("239.192.0.5")
+    wire.send_ipv4(multicast_mac(group), Packet(destination=group).build())
+    dump.wait_for(
+        r"02:00:00:00:aa:aa > 01:00:5e:40:00:05, ethertype IPv4(.*\n)+?.*> 239\.192\.0\.5: CARPv2"
+    )
+    assert "bad" not in dump.log()
+
+
+@pytest.mark.parametrize(
+    ("group", "mac"),
+    [
+        ("224.0.0.18", "01005e000012"),
+        ("239.192.0.5", "01005e400005"),
+        ("239.255.255.255", "01005e7fffff"),
+    ],
+)
+def test_a_group_has_its_ethernet_address(group: str, mac: str) -> None:
+    assert multicast_mac(IPv4Address(group)).hex() == mac
+
+
+@pytest.mark.parametrize(
+    ("address", "decoded"),
+    [
+        (
+            "198.51.100.154",
+            r"02:00:00:00:aa:aa > ff:ff:ff:ff:ff:ff, ethertype ARP .* Request who-has "
+            r"198\.51\.100\.154 \(02:00:00:00:aa:aa\) tell 198\.51\.100\.154, length 28",
+        ),
+        (
+            "2001:db8::154",
+            r"02:00:00:00:aa:aa > 33:33:00:00:00:01, .*hlim 255.*2001:db8::154 > ff02::1: "
+            r"\[icmp6 sum ok\] ICMP6, neighbor advertisement, length 32, tgt is 2001:db8::154, "
+            r"Flags \[override\]\s+destination link-address option \(2\), "
+            r"length 8 \(1\): 02:00:00:00:aa:aa",
+        ),
+    ],
+)
+def test_announcements_are_what_tcpdump_calls_so(
+    wire: Wire, web02: Host, address: str, decoded: str
+) -> None:
+    dump = web02.capture("arp", "or", "icmp6", options=["-e", "-vvv"])
+    wire.send_frame(announcement(ip_address(address), OUR_MAC))
+    dump.wait_for(decoded)
+
+
+def test_announcements_fill_the_neighbours_tables(wire: Wire, web01: Host, web02: Host) -> None:
+    web01.run(["ip", "addr", "add", "2001:db8::1/64", "dev", "eth1"])
+    web02.run(["ip", "addr", "add", "2001:db8::2/64", "dev", "eth1"])
+    wrong = "lladdr 02:00:00:00:bb:bb dev eth1 nud stale"
+    for address in ("198.51.100.154", "2001:db8::154"):
+        web02.run(["sh", "-c", f"ip neigh add {address} {wrong}"])
+        wire.send_frame(announcement(ip_address(address), OUR_MAC))
+        for _ in range(100):
+            table = web02.run(["ip", "neigh", "show", address]).stdout
+            if "02:00:00:00:aa:aa" in table:
+                break
+        assert "02:00:00:00:aa:aa" in table
+
+
+def test_membership_is_exactly_what_was_asked_for(wire: Wire, web01: Host) -> None:
+    def members() -> set[str]:
+        return {
+            word
+            for word in web01.run(["ip", "maddress", "show", "dev", "eth1"]).stdout.split()
+            if word.startswith(("224.0.0.18", "239."))
+        }
+
+    first, second = IPv4Address("224.0.0.18"), IPv4Address("239.192.0.5")
+    many = [IPv4Address("239.1.0.0") + number for number in range(50)]  # a socket takes 20
+    for groups in ([first], [first, second], [second], many, []):
+        wire.join(groups)
+        assert members() == set(map(str, groups))
+    wire.join([first])
+    wire.close()
+    assert members() == set()
+
+
+def test_an_interface_that_is_not_there_is_an_error(web01: Host) -> None:
+    assert web01.alive
+    with pytest.raises(OSError, match="No such device"):
+        Wire("eth7", OUR_MAC)
+
+
+def test_sending_on_an_interface_that_is_down_is_an_error(wire: Wire, web01: Host) -> None:
+    web01.run(["ip", "link", "set", "eth1", "down"])
+    with pytest.raises(OSError, match="Network is down"):
+        wire.send_ipv4(BROADCAST, FLAWLESS.build())
+    assert list(wire.receive()) == []  # the socket is told of it once, which is no packet
+    web01.run(["ip", "link", "set", "eth1", "up"])
+    wire.send_ipv4(BROADCAST, FLAWLESS.build())

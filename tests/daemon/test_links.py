@@ -119,7 +119,9 @@ def test_loopback_is_refused_and_the_others_run(lab: Lab, web01: Host, files: Pa
     write_vip(files, BIND_INTERFACE="lo", SOURCE_ADDRESS="192.0.2.7", OPTIONS=QUICK)
     write_vip(files, "002", VIP_ADDRESS="198.51.100.155", OPTIONS=QUICK)
     daemon = web01.vipd(files)
-    daemon.wait_for(r"^<4>001: waiting: interface lo is a loopback interface$")
+    daemon.wait_for(
+        r"^<4>001: waiting: interface lo is a loopback interface, on which CARP cannot run$"
+    )
     lab.wait_owner("198.51.100.155", "web01")
     assert VIP not in web01.run(["ip", "addr", "show", "dev", "lo"]).stdout
 
@@ -171,6 +173,6 @@ def test_what_an_earlier_life_left_behind_is_cleared_at_the_start(
     lab: Lab, web01: Host, files: Path
 ) -> None:
     ip(web01, f"addr add {VIP}/32 dev eth1")
-    write_vip(files)
+    write_vip(files, OPTIONS="--advbase=10")  # half a minute to look, before it is master
     web01.vipd(files)
-    lab.wait_owner(VIP, None, timeout=2)
+    lab.wait_owner(VIP, None, timeout=20)

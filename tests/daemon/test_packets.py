@@ -102,8 +102,8 @@ def test_malformed_packets_are_told_once_a_kind_and_change_nothing(
 @pytest.mark.parametrize(
     ("packet", "cure"),
     [
-        (MALFORMED["another password"][0], "Compare PASSWORD, ID and VIP_ADDRESS"),
-        (MALFORMED["our own source address"][0], "Give each host its own SOURCE_ADDRESS"),
+        (MALFORMED["another password"][0], "Compare ID, PASSWORD and VIP_ADDRESS"),
+        (MALFORMED["our own source address"][0], "Two hosts have the same SOURCE_ADDRESS"),
         (BETTER.but(destination=IPv4Address("239.1.2.3")).build(), "Use the same --mcast"),
     ],
     ids=["password", "source", "group"],
@@ -154,7 +154,7 @@ def test_two_hosts_with_the_same_source_address_are_told_so(
     write_vip(files, SOURCE_ADDRESS=WEB01, OPTIONS=QUICK)
     daemons = [host.vipd(files) for host in (web01, web02)]
     for daemon in daemons:
-        daemon.wait_for(r"another host sends with our own source address\. Give each host its own")
+        daemon.wait_for(r"another host sends with our own source address\. Two hosts have")
     assert lab.owners(VIP) == ["web01", "web02"]  # as it must be: nobody can tell them apart
 
 

@@ -13,7 +13,7 @@ from helpers.configured import write_script
 
 from vipd.daemon import scripts
 from vipd.daemon.journal import VipLog
-from vipd.daemon.scripts import Outcome, Scripts, Wanted
+from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
 
 UP, DOWN = Wanted.UP, Wanted.DOWN
 
@@ -22,12 +22,16 @@ class Stage:
     """A queue for the scripts `up` and `down`, what became of them, and what was logged."""
 
     def __init__(self, directory: Path, up: str, down: str = "exit 0") -> None:
-        commands = {
+        self.commands = {
             UP: [str(write_script(directory / "up", up)), "eth1"],
             DOWN: [str(write_script(directory / "down", down)), "eth1"],
         }
+        self.timeout = 30.0
         self.outcomes: list[Outcome] = []
-        self.queue = Scripts(commands, self.outcomes.append, VipLog("001"))
+        self.queue = Scripts(self.outcomes.append, VipLog("001"))
+
+    def want(self, wanted: Wanted) -> None:
+        self.queue.want(wanted, Job(self.commands[wanted], {}, self.timeout))
 
     @property
     def ended(self) -> list[tuple[Wanted, int | None]]:
@@ -82,10 +86,10 @@ def test_of_what_is_asked_for_while_a_script_runs_only_the_last_counts(
     stage = Stage(tmp_path, f"touch {tmp_path}/here; while [ ! -e {gate} ]; do sleep 0.01; done")
 
     async def scene() -> None:
-        stage.queue.want(UP)
+        stage.want(UP)
         await exists(tmp_path / "here")
         for wanted in wanted_meanwhile:
-            stage.queue.want(wanted)
+            stage.want(wanted)
         gate.touch()
         await stage.queue.idle()
 
@@ -98,7 +102,7 @@ def test_a_queue_that_was_idle_runs_again(tmp_path: Path) -> None:
 
     async def scene() -> None:
         for wanted in (UP, UP, DOWN):
-            stage.queue.want(wanted)
+            stage.want(wanted)
             await stage.queue.idle()
 
     play(scene)
@@ -108,15 +112,15 @@ def test_a_queue_that_was_idle_runs_again(tmp_path: Path) -> None:
 def test_a_script_that_hangs_is_ended_with_all_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(scripts, "TIMEOUT", 0.5)
     monkeypatch.setattr(scripts, "_MERCY", 0.3)
     pids = tmp_path / "pids"
     stage = Stage(tmp_path, f"trap '' TERM\nsleep 1000 &\necho $$ $! >{pids}\nwait\nsleep 1000")
+    stage.timeout = 0.5
 
     async def scene() -> None:
-        stage.queue.want(UP)
-        stage.queue.want(DOWN)
-        stage.queue.want(UP)
+        stage.want(UP)
+        stage.want(DOWN)
+        stage.want(UP)
         await stage.queue.idle()
 
     started = time.monotonic()
@@ -130,13 +134,13 @@ def test_a_script_that_hangs_is_ended_with_all_it_started(
 
 
 def test_a_script_that_hangs_but_obeys_gets_no_sigkill(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(scripts, "TIMEOUT", 0.3)
     stage = Stage(tmp_path, "exec sleep 1000")
+    stage.timeout = 0.3
 
     async def scene() -> None:
-        stage.queue.want(UP)
+        stage.want(UP)
         await stage.queue.idle()
 
     play(scene)
@@ -151,7 +155,7 @@ def test_what_a_script_leaves_in_the_background_does_not_hold_the_queue_up(
     stage = Stage(tmp_path, f"sleep 1000 & echo $! >{pid}; echo said")
 
     async def scene() -> None:
-        stage.queue.want(UP)
+        stage.want(UP)
         await stage.queue.idle()
 
     try:
@@ -168,7 +172,7 @@ def test_a_flood_of_output_is_cut_to_its_end(
     stage = Stage(tmp_path, "head -c 3000000 /dev/zero | tr '\\0' '\\377'; echo; echo last words")
 
     async def scene() -> None:
-        stage.queue.want(UP)
+        stage.want(UP)
         await stage.queue.idle()
 
     play(scene)
@@ -184,9 +188,9 @@ def test_a_script_that_cannot_be_started_is_an_outcome_too(
     (tmp_path / "up").chmod(0o644)
 
     async def scene() -> None:
-        stage.queue.want(UP)
+        stage.want(UP)
         await stage.queue.idle()
-        stage.queue.want(DOWN)
+        stage.want(DOWN)
         await stage.queue.idle()
 
     play(scene)
@@ -199,7 +203,7 @@ def test_scripts_get_no_descriptor_of_ours_and_nothing_to_read(tmp_path: Path) -
     stage = Stage(tmp_path, f"ls -l /proc/self/fd >{listing}; cat")
 
     async def scene() -> None:
-        stage.queue.want(UP)
+        stage.want(UP)
         await stage.queue.idle()
 
     with (tmp_path / "secret").open("w") as secret:

@@ -3,15 +3,15 @@
 import errno
 import json
 import socket
+import time
 from collections.abc import Iterator
-from ipaddress import IPv4Interface, ip_interface
+from ipaddress import ip_interface
 from typing import Any
 
 import pytest
-from helpers.configured import WEB01
 
 from vipd.lab import Host
-from vipd.linux.addresses import Address, addresses
+from vipd.linux.addresses import Address
 from vipd.linux.netlink import Netlink, NetlinkError
 
 pytestmark = pytest.mark.lab
@@ -45,7 +45,7 @@ def shown(host: Host, address: str) -> list[dict[str, Any]]:
 def test_adding_and_deleting_may_be_repeated(
     web01: Host, netlink: Netlink, index: int, written: str
 ) -> None:
-    address = Address(index, ip_interface(written))
+    address = Address(index, ip_interface(written), None)
     for _ in range(2):
         address.add(netlink)
         assert len(shown(web01, written)) == 1
@@ -58,7 +58,7 @@ def test_adding_and_deleting_may_be_repeated(
 
 def test_an_ipv6_address_is_usable_at_once(web01: Host, netlink: Netlink, index: int) -> None:
     web01.run(["sh", "-c", "echo 2 >/proc/sys/net/ipv6/conf/eth1/accept_dad"])
-    Address(index, ip_interface("2001:db8::154/128")).add(netlink)
+    Address(index, ip_interface("2001:db8::154/128"), None).add(netlink)
     (info,) = shown(web01, "2001:db8::154/128")
     assert "tentative" not in info
     assert info["nodad"] is True
@@ -68,7 +68,7 @@ def test_deleting_leaves_the_other_addresses_alone(
     web01: Host, netlink: Netlink, index: int
 ) -> None:
     before = web01.addresses()
-    floating = [Address(index, ip_interface(written)) for written in BOTH_FAMILIES]
+    floating = [Address(index, ip_interface(written), None) for written in BOTH_FAMILIES]
     for address in floating:
         address.add(netlink)
     for address in floating:
@@ -77,7 +77,7 @@ def test_deleting_leaves_the_other_addresses_alone(
 
 
 def test_what_the_kernel_refuses_is_an_error_with_its_number(netlink: Netlink) -> None:
-    nowhere = Address(4711, ip_interface("198.51.100.154/32"))
+    nowhere = Address(4711, ip_interface("198.51.100.154/32"), None)
     with pytest.raises(NetlinkError) as refused:
         nowhere.add(netlink)
     assert refused.value.errno == errno.ENODEV
@@ -88,16 +88,36 @@ def test_a_refused_request_does_not_disturb_the_next(
     web01: Host, netlink: Netlink, index: int
 ) -> None:
     with pytest.raises(NetlinkError):
-        Address(4711, ip_interface("198.51.100.154/32")).add(netlink)
-    Address(index, ip_interface("198.51.100.154/32")).add(netlink)
+        Address(4711, ip_interface("198.51.100.154/32"), None).add(netlink)
+    Address(index, ip_interface("198.51.100.154/32"), None).add(netlink)
     assert shown(web01, "198.51.100.154/32")
 
 
-def test_addresses_are_listed_primary_ones_first(web01: Host, netlink: Netlink, index: int) -> None:
-    assert addresses(netlink, index)[0] == IPv4Interface(f"{WEB01}/24")
-    web01.run(["ip", "addr", "add", "198.51.100.3/24", "dev", "eth1"])  # secondary
-    web01.run(["ip", "addr", "add", "192.0.2.1/24", "dev", "eth1"])
-    web01.run(["ip", "addr", "add", "2001:db8::1/64", "dev", "eth1"])
-    listed = [str(address) for address in addresses(netlink, index) if not address.is_link_local]
-    assert listed == [f"{WEB01}/24", "192.0.2.1/24", "2001:db8::1/64", "198.51.100.3/24"]
-    assert addresses(netlink, 4711) == []
+def test_a_lease_that_is_not_renewed_ends_by_itself(
+    web01: Host, netlink: Netlink, index: int
+) -> None:
+    renewed, left = (Address(index, ip_interface(f"198.51.100.{n}/32"), 1) for n in (154, 155))
+    renewed.add(netlink)
+    left.add(netlink)
+    until = time.monotonic() + 2.5
+    while time.monotonic() < until:
+        assert netlink.post(renewed.renewal) == set()
+        time.sleep(0.1)
+    assert shown(web01, "198.51.100.154/32")
+    assert not shown(web01, "198.51.100.155/32")
+
+
+def test_adding_without_a_lease_ends_a_lease(web01: Host, netlink: Netlink, index: int) -> None:
+    Address(index, ip_interface("198.51.100.154/32"), 100).add(netlink)
+    assert "dynamic" in shown(web01, "198.51.100.154/32")[0]
+    Address(index, ip_interface("198.51.100.154/32"), None).add(netlink)
+    assert "dynamic" not in shown(web01, "198.51.100.154/32")[0]
+
+
+def test_errors_of_a_batch_are_told_and_the_rest_is_done(
+    web01: Host, netlink: Netlink, index: int
+) -> None:
+    nowhere = Address(4711, ip_interface("198.51.100.154/32"), 3)
+    here = Address(index, ip_interface("198.51.100.155/32"), 3)
+    assert netlink.post(nowhere.renewal + here.renewal) == {errno.ENODEV}
+    assert shown(web01, "198.51.100.155/32")

@@ -2,24 +2,32 @@
 
 import select
 from collections.abc import Iterator
+from ipaddress import ip_interface
 
 import pytest
+from helpers.configured import WEB01
 
 from vipd.lab import Host
-from vipd.linux.links import Links
+from vipd.linux.addresses import Address
+from vipd.linux.links import Links, News
 from vipd.linux.netlink import Netlink
 
 pytestmark = pytest.mark.lab
 
 
 @pytest.fixture
-def links(web01: Host) -> Iterator[Links]:
+def netlink(web01: Host) -> Iterator[Netlink]:
     assert web01.alive
-    netlink = Netlink()
+    opened = Netlink()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def links(netlink: Netlink) -> Iterator[Links]:
     opened = Links(netlink)
     yield opened
     opened.close()
-    netlink.close()
 
 
 def ip(host: Host, command: str) -> None:
@@ -31,7 +39,7 @@ def wait_for_news(links: Links, name: str) -> None:
     """Read news until there is some of this interface."""
     while True:
         assert select.select([links], [], [], 5)[0], f"no news of {name}"
-        if name in links.changes():
+        if name in links.changes().names:
             return
 
 
@@ -124,3 +132,29 @@ def test_news_that_were_lost_are_made_up_for(links: Links, web01: Host) -> None:
     assert eth8 is not None
     assert eth8.up
     assert links.get("eth9") is None
+
+
+def test_addresses_are_listed_primary_ones_first(links: Links, web01: Host) -> None:
+    ip(web01, "addr add 198.51.100.3/24 dev eth1")  # secondary
+    ip(web01, "addr add 192.0.2.1/24 dev eth1")
+    ip(web01, "addr add 2001:db8::1/64 dev eth1")
+    wait_for_news(links, "eth1")
+    eth1 = links.get("eth1")
+    assert eth1 is not None
+    listed = [str(address) for address in links.addresses(eth1) if not address.is_link_local]
+    assert listed == [f"{WEB01}/24", "192.0.2.1/24", "2001:db8::1/64", "198.51.100.3/24"]
+
+
+def test_what_we_do_ourselves_is_no_news_and_what_others_do_is(
+    links: Links, netlink: Netlink, web01: Host
+) -> None:
+    eth1 = links.get("eth1")
+    assert eth1 is not None
+    ours = ip_interface("198.51.100.154/32")
+    Address(eth1.index, ours, None).add(netlink)
+    assert links.changes() == News(frozenset())
+    ip(web01, "addr del 198.51.100.154/32 dev eth1")
+    ip(web01, "addr add 198.51.100.154/24 dev eth1")
+    news = links.changes()
+    assert news.lost == (("eth1", ours),)
+    assert news.gained == (("eth1", ip_interface("198.51.100.154/24")),)

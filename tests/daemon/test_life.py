@@ -8,6 +8,7 @@ from signal import SIGHUP, SIGINT, SIGTERM, SIGUSR1, Signals
 import pytest
 from helpers.captured import advertisements, capture
 from helpers.configured import QUICK, VIP, write_vip
+from helpers.forging import frame, send, signed
 
 from vipd import __version__
 from vipd.lab import Host, Lab, Process
@@ -69,11 +70,17 @@ def test_it_ends_in_order(lab: Lab, web01: Host, files: Path, number: Signals) -
     assert "Traceback" not in daemon.log()
 
 
-def test_it_ends_at_once_when_it_is_not_master(web01: Host, files: Path) -> None:
-    write_vip(files)
+def test_it_ends_without_a_word_when_it_is_not_master(
+    web01: Host, web02: Host, files: Path
+) -> None:
+    dump = capture(web02, "proto", "112")
+    write_vip(files, OPTIONS="--advbase=200")
     daemon = web01.vipd(files)
     daemon.wait_for("state: BACKUP")
-    assert daemon.stop(timeout=1.5) == 0
+    assert daemon.stop() == 0
+    send(web02, frame(signed(vhid=99).build()))
+    dump.wait_for("vhid=99")  # so all that came before has been captured
+    assert [ad.vhid for ad in advertisements(dump)] == [99]
 
 
 def test_usr1_logs_every_state_as_ucarp_does(lab: Lab, web01: Host, files: Path) -> None:

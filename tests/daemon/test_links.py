@@ -173,6 +173,6 @@ def test_what_an_earlier_life_left_behind_is_cleared_at_the_start(
     lab: Lab, web01: Host, files: Path
 ) -> None:
     ip(web01, f"addr add {VIP}/32 dev eth1")
-    write_vip(files, OPTIONS="--advbase=10")  # half a minute to look, before it is master
+    write_vip(files, OPTIONS="--advbase=200")  # long before it could be master
     web01.vipd(files)
     lab.wait_owner(VIP, None, timeout=20)

@@ -166,7 +166,7 @@ def test_the_address_is_announced_at_take_over_and_a_second_later(
     wait_for_advertisements(dump, 4)
     first, second = announcements(dump, VIP)
     assert (first.from_mac, first.to_mac, first.target_mac) == (mac(web01), BROADCAST, mac(web01))
-    assert 0.9 < second.time - first.time < 2
+    assert 0.9 < second.time - first.time < 3
     assert first.time < advertisements(dump)[0].time  # who answers us knows where to
 
 
@@ -177,11 +177,12 @@ def test_the_address_is_announced_after_every_challenge(
     daemon = master(web01, tmp_path / "ucarp")
     wait_for_two_announcements(dump, since=0)
     for counter in (1 << 61, 1 << 62):
-        challenge = time.time()
         send(web02, frame(signed(advskew=100, counter=counter).build()))
+        dump.wait_for(f"counter={counter}")
+        (challenge,) = (ad.time for ad in advertisements(dump) if ad.counter == counter)
         at_once, again = wait_for_two_announcements(dump, since=challenge)
         assert at_once.time - challenge < 0.8
-        assert 0.9 < again.time - at_once.time < 2
+        assert 0.9 < again.time - at_once.time < 3
     assert daemon.log().count("Switching to state") == 2  # BACKUP, MASTER and nothing since
 
 
@@ -236,7 +237,7 @@ def test_a_group_may_have_several_addresses_of_both_families(
 def test_the_kernel_keeps_other_peoples_groups_from_the_daemon(
     web01: Host, web02: Host, tmp_path: Path
 ) -> None:
-    daemon = master(web01, tmp_path / "ucarp", "--advbase=20")
+    daemon = master(web01, tmp_path / "ucarp", "--advbase=200")
     daemon.wait_for("state: BACKUP")
     wait_until_asleep(daemon)
 
@@ -264,7 +265,7 @@ def switches(process: Process) -> int:
     return int(number)
 
 
-def wait_until_asleep(process: Process, seconds: float = 0.3) -> None:
+def wait_until_asleep(process: Process, seconds: float = 1.5) -> None:
     """Wait until a process has not been woken for a while."""
     seen, since = -1, time.monotonic()
 

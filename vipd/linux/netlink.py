@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from vipd.linux import bpf
+    make_room(sock, 4 << 20)
 from vipd.linux.messages import MarshalRtnl
 
 NLM_F_REQUEST = 0x1
@@ -160,5 +160,5 @@ def _open() -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
     sock.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
     # Room for the notices of a few hundred addresses that change at once.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    make_room(sock, 4 << 20)
     return sock

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from vipd.linux import bpf
+from vipd.linux.buffers import make_room
 
 ETHERNET_HEADER = 14
 BROADCAST = b"\xff" * 6
@@ -45,7 +46,7 @@ class Wire:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         try:
             self._socket.setblocking(False)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            make_room(self._socket, _RECEIVE_BUFFER)
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_PRIORITY, _PRIORITY_CONTROL)
             self.listen(())
             self._socket.bind((interface, _ETH_P_IP))

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-    make_room(sock, 4 << 20)
+from vipd.linux import bpf
+from vipd.linux.buffers import make_room
 from vipd.linux.messages import MarshalRtnl
 
 NLM_F_REQUEST = 0x1

@@ -312,6 +312,24 @@ def test_a_hold_counts_from_the_request_and_then_the_host_listens_as_usual(hold:
     assert effects[0] == Transition(State.BACKUP, State.MASTER, Reason.MASTER_DOWN)
 
 
+def test_a_host_that_cannot_send_leaves_a_slower_master_alone_for_a_while() -> None:
+    machine = master(replace(US, preempt=True))
+    machine.lapse(NOW, modest=10.0)
+    for second in range(10):
+        assert machine.receive(SLOWER, NOW + second) == ()
+    assert machine.state is State.BACKUP
+    machine.receive(SLOWER, NOW + 10)
+    assert machine.state is State.MASTER
+
+
+def test_a_host_that_could_not_send_still_takes_over_from_silence() -> None:
+    machine = master(replace(US, preempt=True))
+    machine.lapse(NOW, modest=10.0)
+    machine.receive(SLOWER, NOW + 1)
+    machine.tick(NOW + 1 + US.master_down)
+    assert machine.state is State.MASTER
+
+
 def test_after_a_hold_a_preempting_host_takes_its_address_back() -> None:
     machine = holding(replace(US, preempt=True))
     machine.tick(machine.deadline)

@@ -180,6 +180,7 @@ class Machine:
         "_followed_until",
         "_hold_until",
         "_mode",
+        "_modest_until",
         "_patience",
         "_steady",
         "_until",
@@ -199,6 +200,7 @@ class Machine:
         self._until = inf  # LEAVING: when to let go although no successor was heard
         self._ending = False  # LEAVING: for good
         self._hold_until = -inf  # not to be master again before this
+        self._modest_until = -inf  # not to preempt before this
         # BACKUP: the master that we follow, and until when it has to be heard again
         self._followed: IPv4Address | None = None
         self._followed_until = -inf
@@ -262,9 +264,13 @@ class Machine:
             self._why = reason
         return self._happen(Event.STEP_DOWN, now)
 
-    def lapse(self, now: float) -> Effects:
+    def lapse(self, now: float, modest: float = 0.0) -> Effects:
         """The kernel has taken the addresses of this master away, because no advertisement that
-        left renewed them in time: somebody else may have them. Start again as BACKUP."""
+        left renewed them in time: somebody else may have them. Start again as BACKUP.
+
+        ``modest``: seconds in which to leave a slower master alone, for a host that cannot send:
+        nobody would hear that it preempts (OpenBSD demotes a host whose sending fails)."""
+        self._modest_until = now + modest
         return self._happen(Event.LAPSED, now)
 
     def change(self, parameters: Parameters, now: float) -> Effects:
@@ -354,6 +360,10 @@ class Machine:
             return ()
         if not self.parameters.preempt:
             return self._heard_master(now)
+        if now < self._modest_until:
+            self._heard_master(now)
+            self._steady = None  # the same words will mean something else by and by
+            return ()
         self._why = Reason.PREEMPTION
         return self._take_over(now)
 

@@ -37,6 +37,8 @@ from vipd.linux.wire import BROADCAST, multicast_mac
 _NOWHERE = IPv4Address(0)
 #: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
 _FAILED_HOLD = 60.0
+#: After an advertisement that could not be sent: how long not to preempt, seconds.
+_MUTE_HOLD = 10.0
 #: Becoming master this often, each time in little more than a master-down time, is an election
 #: that does not settle.
 _OSCILLATION = 5
@@ -71,6 +73,7 @@ class Vip:
         self._scripts = Scripts(self._script_done, self.log)
         self._complaints = Complaints(self.log, services.clock)
         self._counter = 0  # of our last advertisement
+        self._mute = False  # it could not be sent
         self._waiting_for = ""
         self._stopping = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -273,7 +276,7 @@ class Vip:
 
     def _lapse(self, now: float) -> None:
         """No advertisement left for so long that the kernel has let go, and others may own."""
-        self._do(self.machine.lapse(now))
+        self._do(self.machine.lapse(now, _MUTE_HOLD if self._mute else 0.0))
 
     def _script_done(self, outcome: Outcome) -> None:
         self._guard(lambda: self._after_script(outcome))
@@ -321,15 +324,25 @@ class Vip:
     # What it does to the world
 
     def _do(self, effects: Effects) -> None:
+        rising = False
         for effect in effects:
             match effect:
                 case SendAdvertisement(advbase, advskew):
                     if self._send(advbase, advskew):
                         self._renew()
+                    elif rising:  # nobody knows that we are master, and somebody else may be
+                        self._lapse(self._services.clock())
+                        return
+                case Acquire() if self._mute and not self._can_send():
+                    # Not even for a moment: our announcement would take the clients away from
+                    # a master that does not hear us, and so has no reason to call them back.
+                    self._lapse(self._services.clock())
+                    return
                 case Announce():
                     self._announce()
                 case Acquire():
                     self._acquire()
+                    rising = True
                 case Release(at_start):
                     self._release(at_start)
                 case Transition():
@@ -454,6 +467,7 @@ class Vip:
 
     def _send(self, advbase: int, advskew: int) -> bool:
         """Whether the advertisement left."""
+        self._mute = True
         wire = self._interface.wire
         if wire is None:
             return False
@@ -476,7 +490,13 @@ class Vip:
         except OSError as error:
             self._cannot_send(error)
             return False
+        self._mute = False
         return True
+
+    def _can_send(self) -> bool:
+        """Whether an advertisement leaves now, the one that makes us master."""
+        ours = self.machine.parameters
+        return self._send(ours.advbase, ours.advskew)
 
     def _cannot_send(self, error: OSError) -> None:
         self._complaints.say(

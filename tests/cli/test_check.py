@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from vipd.lab import Lab
+
 KEYS = """VIP_ADDRESS=198.51.100.154
 PASSWORD='tops3cret'
 BIND_INTERFACE=lo
@@ -58,9 +60,19 @@ def test_json_has_every_field_and_no_password(directory: Path) -> None:
     assert "tops3cret" not in done.stdout
 
 
-def test_a_source_left_out_is_null(directory: Path) -> None:
+@pytest.mark.lab
+def test_a_source_left_out_is_the_interfaces_primary_address(lab: Lab, directory: Path) -> None:
+    web01 = lab.host("web01", "198.51.100.179/24", "198.51.100.42/24")
     path = directory / "vip-001.conf"
-    path.write_text(KEYS.replace("SOURCE_ADDRESS", "#"))
+    path.write_text(KEYS.replace("SOURCE_ADDRESS", "#").replace("=lo", "=eth1"))
+    command = [sys.executable, "-m", "vipd.cli.main", "check", "--json", "--config-dir", directory]
+    report = json.loads(web01.run([str(word) for word in command]).stdout)
+    assert report["vips"][0]["source"] == "198.51.100.179"
+
+
+def test_a_source_left_out_is_null_where_the_interface_is_not(directory: Path) -> None:
+    path = directory / "vip-001.conf"
+    path.write_text(KEYS.replace("SOURCE_ADDRESS", "#").replace("=lo", "=eth77"))
     report = json.loads(vipctl("check", "--json", "--config-dir", str(directory)).stdout)
     assert report["vips"][0]["source"] is None
 

@@ -4,6 +4,7 @@ import json
 import socket
 import sys
 from collections.abc import Iterable
+from ipaddress import IPv4Address
 from typing import Annotated, Any
 
 import typer
@@ -33,11 +34,12 @@ def check(
     directory = settings(ctx, config_dir, runtime_dir).config_dir
     snapshot = load(directory)
     problems = (*snapshot.problems, *_absent_interfaces(snapshot))
+    vips = _with_sources(snapshot.vips)
     if as_json:
-        vips = [as_object(vip) for vip in snapshot.vips]
-        typer.echo(json.dumps({"vips": vips, "problems": _objects(problems)}, indent=2))
+        objects = [as_object(vip) for vip in vips]
+        typer.echo(json.dumps({"vips": objects, "problems": _objects(problems)}, indent=2))
     else:
-        _print_vips(snapshot.vips, str(directory))
+        _print_vips(vips, str(directory))
         _print_problems(problems)
     raise typer.Exit(exit_status(problems))
 
@@ -53,6 +55,33 @@ def exit_status(problems: Iterable[Problem]) -> int:
 def as_object(vip: Vip) -> dict[str, Any]:
     """What programs see of a virtual IP: every setting but its password."""
     return vip.model_dump(mode="json", exclude={"file", "password", "other_vhid"})
+
+
+def _with_sources(vips: tuple[Vip, ...]) -> tuple[Vip, ...]:
+    """The same, with the primary address of its interface where SOURCE_ADDRESS was left out."""
+    if all(vip.source for vip in vips):
+        return vips
+    # Only here: it would make every other call slower.
+    from vipd.linux.links import Links
+    from vipd.linux.netlink import Netlink
+
+    netlink = Netlink()
+    links = Links(netlink)
+    floating = {address.ip for vip in vips for address in vip.addresses}
+
+    def primary(interface: str) -> IPv4Address | None:
+        link = links.get(interface)
+        there = [address.ip for address in links.addresses(link)] if link else []
+        own = (ip for ip in there if isinstance(ip, IPv4Address) and ip not in floating)
+        return next(own, None)
+
+    found = tuple(
+        vip if vip.source else vip.model_copy(update={"source": primary(vip.interface)})
+        for vip in vips
+    )
+    links.close()
+    netlink.close()
+    return found
 
 
 def _objects(problems: Iterable[Problem]) -> list[dict[str, Any]]:

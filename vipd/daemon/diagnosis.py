@@ -11,7 +11,7 @@ _CURES = {
     Drop.SHORT: "It is no CARP packet, or damaged",
     Drop.NOT_CARP: "It is no CARP packet, or damaged",
     Drop.TTL: "CARP hosts have to be in one network segment",
-    Drop.VERSION: "VRRP uses the same protocol number and group; give it another --mcast or VHID",
+    Drop.VERSION: "Run CARP version 2 on all hosts",
     Drop.TYPE: "It is no CARP advertisement",
     Drop.DESTINATION: "Use the same --mcast on both hosts",
     Drop.CHECKSUM: "Something on the way damages packets",
@@ -19,6 +19,10 @@ _CURES = {
     "give each its own",
     Drop.ECHO: "Look for a loop or a mirrored port in the network",
 }
+_VRRP = (
+    "It is VRRP, which has the same protocol number and group: give it another virtual router ID, "
+    "or the CARP hosts another --mcast or VHID"
+)
 _UNPROVEN = "Compare ID, PASSWORD and VIP_ADDRESS on both hosts"
 
 
@@ -34,9 +38,24 @@ def explain(drop: Drop, packet: bytes, vhid: int, ours: Sequence[Config]) -> str
     if drop is Drop.VHID:
         return _another_reading(packet, source, vhid, ours)
     cure = _CURES.get(drop, _UNPROVEN)
-    if drop is Drop.DIGEST:
+    if _is_vrrp(packet):
+        cure = _VRRP
+    elif drop is Drop.DIGEST:
         cure = _proof(packet, vhid, ours) or _UNPROVEN
     return f"packet from {source} for VHID {vhid} dropped: {drop.value}. {cure}"
+
+
+def _is_vrrp(packet: bytes) -> bool:
+    """Whether it is a VRRP advertisement, version 2 (RFC 3768) or 3 (RFC 5798). Version 2 has
+    CARP's version and type; but a length that goes with its number of addresses, the fourth byte,
+    where CARP's 36 bytes have a 7."""
+    header = (packet[0] & 0xF) * 4 if packet else 0
+    if len(packet) < header + 4:
+        return False
+    length = int.from_bytes(packet[2:4], "big") - header
+    version_type, addresses = packet[header], packet[header + 3]
+    overhead = {0x21: 16, 0x31: 8}.get(version_type)
+    return overhead is not None and length == overhead + 4 * addresses
 
 
 def _another_reading(packet: bytes, source: str, vhid: int, ours: Sequence[Config]) -> str:

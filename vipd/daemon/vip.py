@@ -39,6 +39,8 @@ _NOWHERE = IPv4Address(0)
 _FAILED_HOLD = 60.0
 #: After an advertisement that could not be sent: how long not to preempt, seconds.
 _MUTE_HOLD = 10.0
+#: How long after its announcement a host must not have advertised to be no successor, seconds.
+_CLAIM = 1.0
 #: Becoming master this often, each time in little more than a master-down time, is an election
 #: that does not settle.
 _OSCILLATION = 5
@@ -88,6 +90,7 @@ class Vip:
         self._since = services.clock()
         self._ascents: deque[float] = deque(maxlen=_OSCILLATION)
         self._second_master = 0
+        self._claim: asyncio.TimerHandle | None = None
 
     # The life of a VIP
 
@@ -102,6 +105,8 @@ class Vip:
             await self._scripts.idle()
         finally:
             self._alarm.set(inf)
+            if self._claim:
+                self._claim.cancel()
             self._let_go()
             self._interface.detach(self)
 
@@ -175,9 +180,15 @@ class Vip:
         self._guard(lambda: self._regain(address))
 
     def claimed(self, address: IPv4Address, mac: bytes) -> None:
-        """Another host speaks ARP for an address of ours."""
-        patience = self.machine.parameters.master_down  # the last owner may take that long
-        if self.machine.state is State.MASTER and self._services.clock() > self._since + patience:
+        """Another host speaks ARP for an address of ours. A successor announces itself so, just
+        before it advertises: look again when it has had the time to."""
+        if self._claim is None and self._owns_alone():
+            loop = asyncio.get_running_loop()
+            self._claim = loop.call_later(_CLAIM, self._still_claimed, address, mac, self._since)
+
+    def _still_claimed(self, address: IPv4Address, mac: bytes, since: float) -> None:
+        self._claim = None
+        if self._owns_alone() and self._since == since:
             self._complaints.say(
                 "claimed",
                 lambda: (
@@ -185,6 +196,16 @@ class Vip:
                     "ours: find that host, and take the address off it"
                 ),
             )
+
+    def _owns_alone(self) -> bool:
+        """Whether nobody else has any business with our addresses: we are master, not about to
+        leave, and have been for as long as the last owner may take to let go."""
+        patience = self.machine.parameters.master_down
+        return (
+            self.machine.state is State.MASTER
+            and not self.machine.leaving
+            and self._services.clock() > self._since + patience
+        )
 
     def _look_at_link(self) -> None:
         reason = self._unusable()

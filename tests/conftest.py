@@ -8,7 +8,7 @@ import pytest
 from vipd.lab import Lab
 from vipd.lab.errors import missing, search_path
 
-PEERS = ("ucarp", "keepalived", "tcpdump", "ping")
+PEERS = ("ucarp", "keepalived", "tcpdump", "ping", "nft")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

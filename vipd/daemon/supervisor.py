@@ -110,7 +110,7 @@ class Supervisor:
             if problem not in self._problems:
                 level = log.error if problem.severity is Severity.ERROR else log.warning
                 level(
-                    "%s:%d:%d: %s. %s",
+                    "%s:%d:%d: %s; %s",
                     problem.file,
                     problem.line,
                     problem.column,

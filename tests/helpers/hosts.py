@@ -1,0 +1,70 @@
+"""Fixtures that most tests of a running daemon begin with, and what they do to a host by hand.
+
+A conftest.py takes the fixtures by importing them.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.configured import WEB01, WEB02
+from vipd.lab import Host, Lab, Process
+from vipd.lab.waiting import wait_until
+
+
+@pytest.fixture
+def web01(lab: Lab) -> Host:
+    """The host that the vipd under test runs on."""
+    return lab.host("web01", f"{WEB01}/24")
+
+
+@pytest.fixture
+def web02(lab: Lab) -> Host:
+    """Another host on the same network: a peer, or somebody who looks on, or sends."""
+    return lab.host("web02", f"{WEB02}/24")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """An empty configuration directory, web01's."""
+    directory = tmp_path / "ucarp"
+    directory.mkdir()
+    return directory
+
+
+def ip(host: Host, *commands: str) -> None:
+    """Run `ip` commands on a host, all in one process; each must succeed."""
+    done = host.run(["ip", "-batch", "-"], text="\n".join(commands))
+    assert done.returncode == 0, done.stderr
+
+
+def until(condition: Callable[[], bool], complaint: Callable[[], str], timeout: float = 10) -> None:
+    """Wait until `condition()` holds; TimeoutError(complaint()) after `timeout` seconds."""
+    wait_until(lambda: condition() or None, timeout=timeout, complaint=complaint)
+
+
+def address_of(host: Host, address: str, interface: str = "eth1") -> dict[str, Any] | None:
+    """What the kernel says about an address on an interface; None when it is not there."""
+    shown = host.run(["ip", "-j", "addr", "show", "dev", interface])
+    found = json.loads(shown.stdout or "[]")
+    infos = [info for link in found for info in link.get("addr_info", ())]
+    return next((info for info in infos if info["local"] == address), None)
+
+
+def transitions(daemon: Process, vip: str = "001", since: int = 0) -> list[str]:
+    """The states that a VIP switched to, in order, as the log has them."""
+    lines = re.findall(rf"^<4>{vip}: Switching to state: (\w+)", daemon.log(since), re.MULTILINE)
+    return list(lines)
+
+
+def complaints(daemon: Process, about: str, since: int = 0) -> list[str]:
+    """The warnings whose text matches a regex."""
+    return [
+        line
+        for line in daemon.log(since).splitlines()
+        if line.startswith("<4>") and re.search(about, line)
+    ]

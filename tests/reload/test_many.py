@@ -4,16 +4,18 @@ import itertools
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from signal import SIGHUP, SIGUSR1
 
 import pytest
 from helpers.configured import write_script, write_vip
+from helpers.forging import frame, send, signed
 from helpers.hosts import until
 
 from vipd.config.load import load
+from vipd.config.model import Vip
 from vipd.config.problem import Severity
 from vipd.lab import Host, Lab, Process
 from vipd.lab.waiting import wait_until
@@ -196,7 +198,8 @@ class Twin:
             },
             bridge=segment,
         )
-        self.listener = brief_capture(lab.host(f"{name}-ear", "198.51.100.1/24", bridge=name))
+        self.peer = lab.host(f"{name}-peer", "198.51.100.7/24", bridge=name)
+        self.listener = brief_capture(self.peer)
         self.said = script.with_name(f"{name}-said")
         self.daemon = self.host.vipd(files, env={"SAID": str(self.said)})
         self.daemon.wait_for("^<6>vipd ")  # from now on it knows its signals
@@ -218,6 +221,22 @@ class Twin:
         wait_until(
             look, timeout=30, interval=0.2, complaint=lambda: f"{said} instead of {expected}"
         )
+
+    def believes(self, vips: Sequence[Vip]) -> None:
+        """Wait until every one of these has given way to a better host."""
+        mark = self.daemon.mark()
+        better = [
+            signed(
+                source="198.51.100.7",
+                vhid=vip.vhid,
+                password=vip.password.get_secret_value().decode(),
+                addresses=[str(address.ip) for address in vip.addresses],
+            ).but(destination=vip.mcast)
+            for vip in vips
+        ]
+        send(self.peer, *(frame(packet.build()) for packet in better))
+        for vip in vips:
+            self.daemon.wait_for(f"^<4>{vip.id}: Preferred master advertised", since=mark)
 
     def addresses(self) -> list[str]:
         shown = self.host.run(["ip", "-br", "addr"]).stdout
@@ -270,6 +289,9 @@ def test_1000_random_edits_end_where_a_fresh_start_ends(
     assert len(edited.addresses()) == len(wanted)
     assert "Traceback" not in edited.daemon.log()
     assert "failed" not in edited.daemon.log()
+    for twin in (fresh, edited):
+        twin.believes(wanted)
+        twin.wait_for_states(expected)
     # and the way they end: the scripts and their parameters
     for twin in (fresh, edited):
         twin.said.unlink(missing_ok=True)

@@ -298,7 +298,9 @@ def test_another_password_is_in_force_without_a_transition(
     other.mkdir()
     write(files, "before", "--shutdown")
     write(other, "before", "--shutdown --advskew=100")
-    ours, theirs = web01.vipd(files), web02.vipd(other)
+    ours = web01.vipd(files)
+    ours.wait_for("state: BACKUP")  # the first to listen is the first to be master
+    theirs = web02.vipd(other)
     lab.wait_owner(VIP, "web01")
     for directory, options in ((other, "--shutdown --advskew=100"), (files, "--shutdown")):
         write(directory, "after", options)

@@ -23,14 +23,14 @@ def test_a_healed_partition_has_one_owner_who_announces_again(
 ) -> None:
     watcher = lab.host("watcher", "198.51.100.9/24")
     dump = capture(watcher, "arp")
+    survivor, loser = (web01, web02) if preferred == "web01" else (web02, web01)
     daemons = {}
-    for host in (web01, web02):
+    for host, skew in ((survivor, 0), (loser, 100)):
         directory = files.parent / host.name
-        skew = 0 if host.name == preferred else 100
         write_vip(directory, OPTIONS=f"--advskew={skew}")
         daemons[host.name] = host.vipd(directory)
+        daemons[host.name].wait_for("state: BACKUP")  # the first to listen is the first master
     lab.wait_owner(VIP, preferred)
-    survivor, loser = (web01, web02) if preferred == "web01" else (web02, web01)
     web01.isolate()
     until(lambda: lab.owners(VIP) == ["web01", "web02"], lab.tails)
     # the announcements of the take-over are over

@@ -163,8 +163,8 @@ class Network:
         """Whether there is one master, every other running host waits for it, and nobody is late;
         or whether nobody runs.
 
-        Then the next period repeats this one: the master hears nothing, each backup hears it again
-        in time. So calm lasts for ever unless somebody interferes.
+        Then the next period repeats this one: the master hears nothing, each backup hears the one
+        that it follows again in time. So calm lasts for ever unless somebody interferes.
         """
         running = [h for h in self.hosts if h.running]
         masters = [h for h in running if h.state is State.MASTER]
@@ -175,7 +175,9 @@ class Network:
         master = masters[0].parameters.source
         in_flight = {ad.source for _, _, _, ad in self._flying}
         backups = [h for h in running if h not in masters]
-        return in_flight <= {master} and all(h.calmly_heard == master for h in backups)
+        return in_flight <= {master} and all(
+            h.calmly_heard == master == h.machine._followed for h in backups
+        )
 
     # What happens by itself
 

@@ -317,7 +317,7 @@ def test_a_host_that_cannot_send_leaves_a_slower_master_alone_for_a_while() -> N
     machine.lapse(NOW, modest=10.0)
     for second in range(10):
         assert machine.receive(SLOWER, NOW + second) == ()
-    assert machine.state is State.BACKUP
+    assert State.MASTER not in {machine.state}
     machine.receive(SLOWER, NOW + 10)
     assert machine.state is State.MASTER
 
@@ -427,6 +427,16 @@ def test_a_backup_that_follows_a_better_master_takes_nothing_from_a_worse_one() 
 
     assert machine.receive(advertisement(1, 200, LOWER), NOW + 0.2) == ()
     assert machine.receive(advertisement(*BOW_OUT, LOWER), NOW + 0.3) == ()
+    assert machine.state is State.BACKUP
+
+
+def test_a_backup_waits_for_a_worse_master_although_it_followed_another() -> None:
+    machine = backup(replace(US, deadratio=4))
+    machine.receive(SLOWER, NOW)
+    slowest = advertisement(1, 200, HIGHER)
+    for second in range(1, 10):
+        assert machine.receive(slowest, NOW + second) == ()
+        assert machine.tick(NOW + second + 0.9) == ()
     assert machine.state is State.BACKUP
 
 

@@ -356,7 +356,8 @@ class Machine:
 
     def _heard_slower(self, now: float) -> Effects:
         """A master lives that we beat: ours if we preempt."""
-        if self._follow_another(now):
+        if self._follow_another(now):  # not a reason to take over, but one more to wait
+            self._due = max(self._due, now + self.parameters.master_down)
             return ()
         if not self.parameters.preempt:
             return self._heard_master(now)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -288,7 +287,7 @@ class _Builder:
             return
         place = self.places.get("LEASE", Place(self.file))
         longest = vip.longest_lease
-        if vip.lease <= ceil(vip.interval):
+        if vip.lease <= vip.interval:
             self._error(
                 place,
                 f"LEASE={vip.lease} would lapse between two advertisements, which renew it every "

@@ -41,6 +41,8 @@ _FAILED_HOLD = 60.0
 _MUTE_HOLD = 10.0
 #: How long after its announcement a host must not have advertised to be no successor, seconds.
 _CLAIM = 1.0
+#: Time from the loss of an address to our putting it back, seconds.
+_REGAIN_AFTER = 0.02
 #: Becoming master this often, each time in little more than a master-down time, is an election
 #: that does not settle.
 _OSCILLATION = 5
@@ -85,6 +87,7 @@ class Vip:
         self._addresses: list[Address] = []
         self._held: list[Address] = []
         self._lease_until = inf
+        self._regaining = False
         # For people
         self._last = Transition(State.INIT, State.INIT, Reason.LINK_UP)
         self._since = services.clock()
@@ -125,6 +128,10 @@ class Vip:
 
     def _change(self, config: Config) -> None:
         old, self.config = self.config, config
+        changed = [
+            name for name in Config.model_fields if getattr(old, name) != getattr(config, name)
+        ]
+        self.log.info("changed in place: %s", ", ".join(changed))
         self._digest = _digest(config)
         parameters = _parameters(config, self.machine.parameters.source)
         self._do(self.machine.change(parameters, self._services.clock()))
@@ -272,7 +279,8 @@ class Vip:
             )
 
     def _regain(self, address: IPv4Address | IPv6Address) -> None:
-        """Put back what somebody took away, or see that we have lost it."""
+        """See that we have lost it, or put back what somebody took away; a moment later, or
+        `ip addr flush`, which looks again until nothing is left, would give up on us."""
         now = self._services.clock()
         if self.machine.state is not State.MASTER:
             return
@@ -283,8 +291,17 @@ class Vip:
             ("lost", address),
             lambda: f"{address} was taken off {self.config.interface} by somebody; put back",
         )
-        self._acquire()
-        self._announce()
+        if not self._regaining:
+            self._regaining = True
+            asyncio.get_running_loop().call_later(
+                _REGAIN_AFTER, lambda: self._guard(self._put_back)
+            )
+
+    def _put_back(self) -> None:
+        self._regaining = False
+        if self.machine.state is State.MASTER:
+            self._acquire()
+            self._announce()
 
     def _tick(self, now: float) -> None:
         try:  # see received()

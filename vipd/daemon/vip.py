@@ -401,7 +401,7 @@ class Vip:
         )
         if transition.reason is Reason.PREFERRED_MASTER:
             self.log.warning("Preferred master advertised: going back to BACKUP state")
-        if transition.new is State.MASTER:
+        if transition.new is State.MASTER and not self._mute:  # else that is why it does not settle
             self._ascents.append(now)
             if len(self._ascents) == _OSCILLATION:
                 took = now - self._ascents[0]

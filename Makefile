@@ -17,7 +17,7 @@ demo:
 test:
 	@packaging/prepare test
 	@$(MAKE) --no-print-directory lint
-	$(VENV)/python -m pytest -n $(JOBS) $(TESTS)
+	$(VENV)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
 bench:
 	@packaging/prepare test

@@ -362,20 +362,21 @@ class Vip:
     # What it does to the world
 
     def _do(self, effects: Effects) -> None:
-        rising = False
+        rising = unheard = False
+        transitions: list[Transition] = []
         for effect in effects:
             match effect:
                 case SendAdvertisement(advbase, advskew):
                     if self._send(advbase, advskew):
                         self._renew()
                     elif rising:  # nobody knows that we are master, and somebody else may be
-                        self._lapse(self._services.clock())
-                        return
+                        unheard = True
+                        break
                 case Acquire() if self._mute and not self._can_send():
                     # Not even for a moment: our announcement would take the clients away from
                     # a master that does not hear us, and so has no reason to call them back.
-                    self._lapse(self._services.clock())
-                    return
+                    unheard = True
+                    break
                 case Announce():
                     self._announce()
                 case Acquire():
@@ -384,18 +385,25 @@ class Vip:
                 case Release(at_start):
                     self._release(at_start)
                 case Transition():
-                    self._transition(effect)
+                    self._enter(effect)
+                    transitions.append(effect)
         self._set_alarm()
+        for transition in transitions:  # last: an idle host's first words take a millisecond
+            self._tell(transition)
+        if unheard:
+            self._lapse(self._services.clock())
         if self._stopping and self.machine.state is State.INIT and not self._end.done():
             self._end.set_result(None)
 
     def _set_alarm(self) -> None:
         self._alarm.set(min(self.machine.deadline, self._lease_until))
 
-    def _transition(self, transition: Transition) -> None:
-        now = self._services.clock()
-        self._last, self._since = transition, now
+    def _enter(self, transition: Transition) -> None:
+        self._last, self._since = transition, self._services.clock()
         self._second_master = 0
+
+    def _tell(self, transition: Transition) -> None:
+        now = self._since
         self.log.warning(
             "Switching to state: %s (%s)", transition.new.value, transition.reason.value
         )

@@ -1,7 +1,6 @@
 """One network interface: its sockets, and the VIPs that share it."""
 
 import asyncio
-import errno
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address
@@ -176,8 +175,7 @@ class Interface:
                 packets += 1
                 self._received(packet, now)
         except OSError as error:
-            if error.errno != errno.ENETDOWN:
-                log.error("%s: cannot receive: %s", self.name, error)
+            log.error("%s: cannot receive: %s", self.name, error)
         if packets > 1 and self.wire is wire:
             # A burst: hundreds of groups, or somebody who floods us. Let some come together.
             self._loop.remove_reader(wire.fileno())

@@ -89,8 +89,8 @@ class Wire:
         self._socket.sendto(frame, (self.interface, protocol))
 
     def receive(self) -> Iterator[bytes]:
-        """The IPv4 packets that wait, oldest first, a bounded number of them; raises OSError
-        ENETDOWN once when the interface went down."""
+        """The IPv4 packets that wait, oldest first, a bounded number of them. That the
+        interface went down ends them, and is told by `vipd.linux.links`; raises OSError else."""
         receive = self._socket.recv
         for _ in range(_BATCH):
             try:

@@ -120,7 +120,7 @@ class Supervisor:
         self._problems = frozenset(snapshot.problems)
         if not snapshot.vips:
             log.warning(
-                "no VIP to run: %s holds no usable vip-NNN.conf; add one and send SIGHUP",
+                "no VIP to run: %s holds no usable vip-NNN.conf; add one, and vipd starts it",
                 self._directory,
             )
 

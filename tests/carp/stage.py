@@ -46,6 +46,30 @@ def master(parameters: Parameters = US) -> Machine:
     return machine
 
 
+def mute_master(parameters: Parameters = US) -> Machine:
+    """Its last advertisement could not be sent; those before were."""
+    machine = master(parameters)
+    machine.tick(machine.deadline)
+    machine.sent(False, NOW)
+    return machine
+
+
+def fresh_master(parameters: Parameters = US) -> Machine:
+    """Owner since this moment."""
+    machine = init(parameters)
+    machine.link_up(NOW - parameters.master_down)
+    machine.tick(NOW)
+    return machine
+
+
+def trying(parameters: Parameters = US) -> Machine:
+    """A host that could not send, and is about to try it again now."""
+    machine = fresh_master(parameters)
+    machine.sent(False, NOW - parameters.master_down)
+    machine.tick(NOW)
+    return machine
+
+
 def leaving_for_a_while(parameters: Parameters = US) -> Machine:
     """Stepped down for 3 s, a tenth of a second ago; no successor heard."""
     machine = master(parameters)

@@ -38,11 +38,13 @@ from .stage import (
     US,
     advertisement,
     backup,
+    fresh_master,
     holding,
     init,
     leaving_for_a_while,
     leaving_for_good,
     master,
+    trying,
 )
 
 INIT, BACKUP, MASTER = State.INIT, State.BACKUP, State.MASTER
@@ -81,6 +83,14 @@ def hears(*values: Any) -> Happening:
     """An advertisement arrives: one of the stage's, or advbase and advskew."""
     ad = values[0] if len(values) == 1 else advertisement(*values)
     return lambda machine, now: machine.receive(ad, now)
+
+
+def sends(machine: Machine, now: float) -> Effects:
+    return machine.sent(True, now)
+
+
+def cannot_send(machine: Machine, now: float) -> Effects:
+    return machine.sent(False, now)
 
 
 def time_out(machine: Machine, now: float) -> Effects:
@@ -139,6 +149,10 @@ ROWS = [
     Row("BACKUP", Event.STOP, backup, Machine.stop,
         (Transition(BACKUP, INIT, Reason.STOPPED),), "INIT", inf),
 
+    Row("TRYING", Event.SENT, trying, sends,
+        (Transition(BACKUP, MASTER, Reason.MASTER_DOWN), Acquire(), Announce()), "MASTER", 1.0),
+    Row("TRYING", Event.UNSENT, trying, cannot_send, (), "BACKUP", 3.5),
+
     Row("HOLDING", Event.TIMEOUT, holding, time_out, (), "BACKUP", 3.5),
     Row("HOLDING", Event.LINK_DOWN, holding, Machine.link_down,
         (Transition(BACKUP, INIT, Reason.LINK_DOWN),), "INIT", inf),
@@ -158,6 +172,10 @@ ROWS = [
     Row("MASTER", Event.STOP, master, Machine.stop, (OUR_BOW_OUT,), "LEAVING", 0.5),
     Row("MASTER", Event.LAPSED, master, Machine.lapse,
         (Transition(MASTER, BACKUP, Reason.LAPSED), Release()), "BACKUP", 3.5),
+    Row("MASTER", Event.UNSENT, master, cannot_send, (), "MASTER", 1.25,
+        note="it was heard before"),
+    Row("MASTER", Event.UNSENT, fresh_master, cannot_send,
+        (Transition(MASTER, BACKUP, Reason.UNHEARD), Release()), "BACKUP", 3.5),
 
     Row("LEAVING", Event.PREFERRED, leaving_for_a_while, hears(FASTER),
         STEPS_DOWN, "HOLDING", 2.9),
@@ -209,7 +227,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Watched:
 
 
 def mode(machine: Machine) -> str:
-    """BACKUP and HOLDING, MASTER and LEAVING are one state to the world, but not in the table."""
+    """BACKUP, TRYING and HOLDING, MASTER and LEAVING are one state to the world."""
     return machine._mode.name
 
 
@@ -229,7 +247,9 @@ def test_row(row: Row, table: Watched) -> None:
     assert effects == row.effects
     assert mode(machine) == row.then
     assert machine.deadline - now == pytest.approx(row.deadline)
-    assert machine.state.name == {"HOLDING": "BACKUP", "LEAVING": "MASTER"}.get(row.then, row.then)
+    assert machine.state.name == {"HOLDING": "BACKUP", "TRYING": "BACKUP", "LEAVING": "MASTER"}.get(
+        row.then, row.then
+    )
     assert machine.leaving == (row.then == "LEAVING")
 
 
@@ -237,7 +257,7 @@ def test_every_pair_of_the_table_has_a_row_and_every_row_a_pair() -> None:
     assert {(row.mode, row.event) for row in ROWS} == {(mode.name, e) for mode, e in TABLE}
 
 
-STAGES = [init, backup, holding, master, leaving_for_a_while, leaving_for_good]
+STAGES = [init, backup, trying, holding, master, leaving_for_a_while, leaving_for_good]
 HAPPENINGS: dict[Event, Happening] = {
     Event.PREFERRED: hears(FASTER),
     Event.EQUAL: hears(EQUAL_FROM_HIGHER),
@@ -249,6 +269,8 @@ HAPPENINGS: dict[Event, Happening] = {
     Event.STEP_DOWN: Machine.step_down,
     Event.STOP: Machine.stop,
     Event.LAPSED: Machine.lapse,
+    Event.SENT: sends,
+    Event.UNSENT: cannot_send,
 }
 IN_TABLE = {(mode.name, event) for mode, event in TABLE}
 

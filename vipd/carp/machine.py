@@ -30,6 +30,9 @@ LEAVE_AT_MOST = 2.0
 BOW_OUT_AGAIN = 0.5
 #: Silence after a step down by signal (ucarp sleeps 3 s on SIGUSR2), seconds.
 STEP_DOWN_HOLD = 3.0
+#: After an advertisement that could not be sent: how long not to preempt, seconds. OpenBSD demotes
+#: a host whose sending fails.
+MODEST_FOR = 10.0
 #: Announcements are repeated after this time, for switches that ignore the first, seconds.
 ANNOUNCE_AGAIN = 1.0
 
@@ -55,6 +58,8 @@ class Event(Enum):
     STEP_DOWN = "asked to hand over and stay backup for a while"
     STOP = "asked to hand over for good"
     LAPSED = "the lease on our addresses ran out before an advertisement renewed it"
+    SENT = "an advertisement left, after one that did not"
+    UNSENT = "an advertisement could not be sent"
 
 
 class Reason(Enum):
@@ -70,6 +75,7 @@ class Reason(Enum):
     STOPPED = "stopped on request"
     SCRIPT_FAILED = "UPSCRIPT failed"
     LAPSED = "no advertisement left in time, and the addresses went with their lease"
+    UNHEARD = "advertisements cannot be sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,8 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class SendAdvertisement:
-    """Send one advertisement with these values (ours, or the bow-out's 255/255)."""
+    """Send one advertisement with these values (ours, or the bow-out's 255/255), and tell
+    `Machine.sent` if it did not leave, or if it did after one that did not (``Machine.mute``)."""
 
     advbase: int
     advskew: int
@@ -157,6 +164,7 @@ class _Mode(Enum):
 
     INIT = State.INIT, "not taking part"
     BACKUP = State.BACKUP, "listening, and taking over when the deadline passes"
+    TRYING = State.BACKUP, "about to take over, if an advertisement leaves this time"
     HOLDING = State.BACKUP, "stepped down: not taking over whatever is heard, until the hold ends"
     MASTER = State.MASTER, "owning and advertising"
     LEAVING = State.MASTER, "bowed out: answering until the successor is heard"
@@ -170,6 +178,7 @@ class Machine:
 
     After every call look at `deadline` again (``inf``: none). Effects must be carried out in order.
     ``heard`` is the last advertisement of another host, for people; no decision rests on it alone.
+    ``mute``: our last advertisement could not be sent.
     """
 
     __slots__ = (
@@ -178,6 +187,7 @@ class Machine:
         "_ending",
         "_followed",
         "_followed_until",
+        "_fresh",
         "_hold_until",
         "_mode",
         "_modest_until",
@@ -186,12 +196,15 @@ class Machine:
         "_until",
         "_why",
         "heard",
+        "mute",
         "parameters",
     )
 
     def __init__(self, parameters: Parameters) -> None:
         self.parameters = parameters
         self.heard: Heard | None = None
+        self.mute = False
+        self._fresh = False  # MASTER: only the advertisement that said so was sent yet
         self._mode = _Mode.INIT
         self._due = inf  # when TIMEOUT happens
         self._announce_at = inf  # when a master repeats its announcement
@@ -264,14 +277,15 @@ class Machine:
             self._why = reason
         return self._happen(Event.STEP_DOWN, now)
 
-    def lapse(self, now: float, modest: float = 0.0) -> Effects:
+    def lapse(self, now: float) -> Effects:
         """The kernel has taken the addresses of this master away, because no advertisement that
-        left renewed them in time: somebody else may have them. Start again as BACKUP.
-
-        ``modest``: seconds in which to leave a slower master alone, for a host that cannot send:
-        nobody would hear that it preempts (OpenBSD demotes a host whose sending fails)."""
-        self._modest_until = now + modest
+        left renewed them in time: somebody else may have them. Start again as BACKUP."""
         return self._happen(Event.LAPSED, now)
+
+    def sent(self, left: bool, now: float) -> Effects:
+        """Whether an advertisement that we asked for left; to be told before anything else."""
+        self.mute = not left
+        return self._happen(Event.SENT if left else Event.UNSENT, now)
 
     def change(self, parameters: Parameters, now: float) -> Effects:
         """New parameters, in place: no transition, unless what is heard later asks for one."""
@@ -380,12 +394,39 @@ class Machine:
         return self._take_over(now) if self._due <= now else ()
 
     def _take_over(self, now: float) -> Effects:
-        """BACKUP to MASTER."""
+        """BACKUP to MASTER. A host that could not send last time makes sure that it is heard first:
+        its announcement would take the clients away from a master that does not hear it, and so
+        has no reason to call them back."""
+        if self.mute:
+            self._mode, self._steady, self._due = _Mode.TRYING, None, inf
+            return (SendAdvertisement(self.parameters.advbase, self.parameters.advskew),)
+        rise = self._rise(now)
+        self._fresh = True
+        return (*rise, *self._say(now))
+
+    def _rise(self, now: float) -> Effects:
         transition = self._enter(_Mode.MASTER, self._why)
         self._announce_at = now + ANNOUNCE_AGAIN
-        return (transition, Acquire(), Announce(), *self._advertise(now))
+        self._due = timing.next_advertisement(now, self.parameters.interval)
+        return (transition, Acquire(), Announce())
+
+    def _unheard(self, now: float) -> Effects:
+        """Nobody has learnt that we are master, and somebody else may be. A master that was heard
+        before goes on for as long as its lease does."""
+        effects: Effects = ()
+        if self._mode is _Mode.MASTER:
+            if not self._fresh:
+                return ()
+            effects = (self._enter(_Mode.BACKUP, Reason.UNHEARD), Release())
+        self._modest_until = now + MODEST_FOR
+        self._rearm(now)
+        return effects
 
     def _advertise(self, now: float) -> Effects:
+        self._fresh = False
+        return self._say(now)
+
+    def _say(self, now: float) -> Effects:
         """One advertisement, and the time of the next."""
         self._due = timing.next_advertisement(now, self.parameters.interval)
         return (SendAdvertisement(self.parameters.advbase, self.parameters.advskew),)
@@ -440,6 +481,8 @@ class Machine:
         """MASTER to BACKUP, without a word: what we say about these addresses may be wrong."""
         effects = (self._enter(_Mode.BACKUP, Reason.LAPSED), Release())
         self._rearm(now)
+        if self.mute:
+            self._modest_until = now + MODEST_FOR
         return effects
 
     def _end(self, _now: float) -> Effects:
@@ -468,6 +511,9 @@ TABLE: Mapping[tuple[_Mode, Event], _Rule] = MappingProxyType(
         (_Mode.BACKUP, Event.LINK_DOWN): Machine._lose_link,
         (_Mode.BACKUP, Event.STOP): Machine._end,
         #
+        (_Mode.TRYING, Event.SENT): Machine._rise,
+        (_Mode.TRYING, Event.UNSENT): Machine._unheard,
+        #
         (_Mode.HOLDING, Event.TIMEOUT): Machine._rearm,
         (_Mode.HOLDING, Event.LINK_DOWN): Machine._lose_link,
         (_Mode.HOLDING, Event.STOP): Machine._end,
@@ -481,6 +527,7 @@ TABLE: Mapping[tuple[_Mode, Event], _Rule] = MappingProxyType(
         (_Mode.MASTER, Event.STEP_DOWN): Machine._bow_out,
         (_Mode.MASTER, Event.STOP): Machine._bow_out,
         (_Mode.MASTER, Event.LAPSED): Machine._start_again,
+        (_Mode.MASTER, Event.UNSENT): Machine._unheard,
         #
         (_Mode.LEAVING, Event.PREFERRED): Machine._heard_successor,
         (_Mode.LEAVING, Event.EQUAL): Machine._heard_successor,

@@ -37,8 +37,6 @@ from vipd.linux.wire import BROADCAST, multicast_mac
 _NOWHERE = IPv4Address(0)
 #: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
 _FAILED_HOLD = 60.0
-#: After an advertisement that could not be sent: how long not to preempt, seconds.
-_MUTE_HOLD = 10.0
 #: How long after its announcement a host must not have advertised to be no successor, seconds.
 _CLAIM = 1.0
 #: Time from the loss of an address to our putting it back, seconds.
@@ -77,7 +75,6 @@ class Vip:
         self._scripts = Scripts(self._script_done, self.log)
         self._complaints = Complaints(self.log, services.clock)
         self._counter = 0  # of our last advertisement
-        self._mute = False  # it could not be sent
         self._waiting_for = ""
         self._stopping = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -314,7 +311,7 @@ class Vip:
 
     def _lapse(self, now: float) -> None:
         """No advertisement left for so long that the kernel has let go, and others may own."""
-        self._do(self.machine.lapse(now, _MUTE_HOLD if self._mute else 0.0))
+        self._do(self.machine.lapse(now))
 
     def _script_done(self, outcome: Outcome) -> None:
         self._guard(lambda: self._after_script(outcome))
@@ -362,26 +359,20 @@ class Vip:
     # What it does to the world
 
     def _do(self, effects: Effects) -> None:
-        rising = unheard = False
         transitions: list[Transition] = []
-        for effect in effects:
+        todo = list(effects)
+        for effect in todo:
             match effect:
                 case SendAdvertisement(advbase, advskew):
-                    if self._send(advbase, advskew):
+                    left = self._send(advbase, advskew)
+                    if left:
                         self._renew()
-                    elif rising:  # nobody knows that we are master, and somebody else may be
-                        unheard = True
-                        break
-                case Acquire() if self._mute and not self._can_send():
-                    # Not even for a moment: our announcement would take the clients away from
-                    # a master that does not hear us, and so has no reason to call them back.
-                    unheard = True
-                    break
+                    if not left or self.machine.mute:
+                        todo += self.machine.sent(left, self._services.clock())
                 case Announce():
                     self._announce()
                 case Acquire():
                     self._acquire()
-                    rising = True
                 case Release(at_start):
                     self._release(at_start)
                 case Transition():
@@ -390,8 +381,6 @@ class Vip:
         self._set_alarm()
         for transition in transitions:  # last: an idle host's first words take a millisecond
             self._tell(transition)
-        if unheard:
-            self._lapse(self._services.clock())
         if self._stopping and self.machine.state is State.INIT and not self._end.done():
             self._end.set_result(None)
 
@@ -409,7 +398,7 @@ class Vip:
         )
         if transition.reason is Reason.PREFERRED_MASTER:
             self.log.warning("Preferred master advertised: going back to BACKUP state")
-        if transition.new is State.MASTER and not self._mute:  # else that is why it does not settle
+        if transition.new is State.MASTER:
             self._ascents.append(now)
             if len(self._ascents) == _OSCILLATION:
                 took = now - self._ascents[0]
@@ -513,7 +502,6 @@ class Vip:
 
     def _send(self, advbase: int, advskew: int) -> bool:
         """Whether the advertisement left."""
-        self._mute = True
         wire = self._interface.wire
         if wire is None:
             return False
@@ -536,13 +524,7 @@ class Vip:
         except OSError as error:
             self._cannot_send(error)
             return False
-        self._mute = False
         return True
-
-    def _can_send(self) -> bool:
-        """Whether an advertisement leaves now, the one that makes us master."""
-        ours = self.machine.parameters
-        return self._send(ours.advbase, ours.advskew)
 
     def _cannot_send(self, error: OSError) -> None:
         self._complaints.say(

@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from vipd.cli.settings import ConfigDir, RuntimeDir, settings
+from vipd.cli.text import Colour, coloured, paint, table, write
 from vipd.config.load import Snapshot, load
 from vipd.config.model import Vip
 from vipd.config.problem import Place, Problem, Severity, shown, warning
+from vipd.linux.suitable import why_not
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -33,7 +35,7 @@ def check(
     """
     directory = settings(ctx, config_dir, runtime_dir).config_dir
     snapshot = load(directory)
-    problems = (*snapshot.problems, *_absent_interfaces(snapshot))
+    problems = (*snapshot.problems, *interface_problems(snapshot))
     vips = _with_sources(snapshot.vips)
     if as_json:
         objects = [as_object(vip) for vip in vips]
@@ -98,16 +100,24 @@ def _objects(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     ]
 
 
-def _absent_interfaces(snapshot: Snapshot) -> list[Problem]:
+def interface_problems(snapshot: Snapshot) -> list[Problem]:
+    """A warning for each virtual IP whose interface is not on this machine, or of no use there."""
     present = {name for _, name in socket.if_nameindex()}
+    fit = [shown(name) for name in sorted(present) if not why_not(name)]
+    others = f"write one of {', '.join(fit)}" if fit else "add an Ethernet interface"
+
+    def look(name: str) -> tuple[str, str]:
+        if name not in present:
+            what = f"no interface {shown(name)} on this machine; the VIP waits for it"
+            return what, f"create it, or {others}"
+        why = why_not(name)
+        return f"{shown(name)} {why}, on which CARP cannot run" if why else "", others
+
+    found = {name: look(name) for name in {vip.interface for vip in snapshot.vips}}
     return [
-        warning(
-            snapshot.places.get(vip.id, Place(vip.file)),
-            f"no interface {shown(vip.interface)} on this machine; the VIP waits for it",
-            f"create it, or write one of {', '.join(sorted(present - {'lo'})) or 'those it has'}",
-        )
+        warning(snapshot.places.get(vip.id, Place(vip.file)), *found[vip.interface])
         for vip in snapshot.vips
-        if vip.interface not in present
+        if found[vip.interface][0]
     ]
 
 
@@ -145,10 +155,7 @@ def _print_vips(vips: tuple[Vip, ...], directory: str) -> None:
     if sys.stdout.isatty():
         _print_table(rows)
         return
-    widths = [max(map(len, column)) for column in zip(HEADINGS, *rows, strict=True)]
-    for row in (HEADINGS, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())
+    write(table(HEADINGS, rows, colours=False))
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
@@ -170,10 +177,12 @@ def _print_problems(problems: tuple[Problem, ...]) -> None:
     if not problems:
         typer.echo("\nNo problems.")
         return
-    typer.echo()
-    for problem in problems:
-        place = f"{problem.file}:{problem.line}:{problem.column}"
-        colour = typer.colors.RED if problem.severity is Severity.ERROR else typer.colors.YELLOW
-        severity = typer.style(problem.severity.value, fg=colour, bold=True)
-        typer.echo(f"{place}: {severity}: {problem.message}")
-        typer.echo(f"    {problem.hint}")
+    write(["", *(line for problem in problems for line in problem_lines(problem))])
+
+
+def problem_lines(problem: Problem) -> list[str]:
+    """One problem of the files as people read it: place and text, then the cure."""
+    place = f"{problem.file}:{problem.line}:{problem.column}"
+    colour = Colour.BAD if problem.severity is Severity.ERROR else Colour.WARNING
+    severity = paint(problem.severity.value, colour, coloured(sys.stdout))
+    return [f"{place}: {severity}: {problem.message}", f"    {problem.hint}"]

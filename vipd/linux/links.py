@@ -6,6 +6,7 @@ from typing import Any
 from vipd.linux.addresses import AnyInterface, address_in
 from vipd.linux.messages import IFA_F_SECONDARY, ifaddrmsg, ifinfmsg
 from vipd.linux.netlink import NLM_F_DUMP, Monitor, Netlink, encode
+from vipd.linux.suitable import unsuitable
 
 _RTM_NEWLINK = 16
 _RTM_DELLINK = 17
@@ -17,11 +18,7 @@ _RTMGRP_LINK = 0x1
 _RTMGRP_IPV4_IFADDR = 0x10
 _RTMGRP_IPV6_IFADDR = 0x100
 _IFF_UP = 0x1
-_IFF_LOOPBACK = 0x8
-_IFF_POINTOPOINT = 0x10
 _IFF_RUNNING = 0x40
-_IFF_NOARP = 0x80
-_ARPHRD_ETHER = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,19 +133,11 @@ class Links:
 def _link(message: Any) -> Link:
     flags = message["flags"]
     mac = message.get_attr("IFLA_ADDRESS") or ""
-    if flags & _IFF_LOOPBACK:
-        unsuitable = "is a loopback interface"
-    elif flags & _IFF_POINTOPOINT:
-        unsuitable = "is a point-to-point interface"
-    elif message["ifi_type"] != _ARPHRD_ETHER or flags & _IFF_NOARP:
-        unsuitable = "is not an Ethernet interface with ARP"
-    else:
-        unsuitable = ""
     return Link(
         index=message["index"],
         name=message.get_attr("IFLA_IFNAME"),
         mac=bytes.fromhex(mac.replace(":", "")),
         up=bool(flags & _IFF_UP),
         running=bool(flags & _IFF_RUNNING),
-        unsuitable=unsuitable,
+        unsuitable=unsuitable(flags, message["ifi_type"]),
     )

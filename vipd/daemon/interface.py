@@ -9,7 +9,7 @@ from typing import Protocol
 from vipd.carp.packet import Advertisement, Drop, decode
 from vipd.config.model import Vip as Config
 from vipd.daemon import diagnosis
-from vipd.daemon.journal import Complaints, log
+from vipd.daemon.journal import Complaints, Log
 from vipd.linux.addresses import AnyInterface
 from vipd.linux.links import Link
 from vipd.linux.neighbours import Neighbours
@@ -52,7 +52,8 @@ class Interface:
         self._groups: dict[int, IPv4Address] = {}
         #: The other readings of our VHIDs, which a peer that gets them wrong may use.
         self._misread: dict[int, int] = {}
-        self._complaints = Complaints(log, loop.time)
+        self._log = Log(lambda: {"interface": name})
+        self._complaints = Complaints(self._log, loop.time)
         self._stale = False
 
     # The VIPs on it
@@ -90,7 +91,7 @@ class Interface:
         try:
             self.wire.join({config.mcast for config in configs if not config.nomcast})
         except OSError as error:
-            log.error("%s: cannot join a multicast group: %s", self.name, error)
+            self._log.error("%s: cannot join a multicast group: %s", self.name, error)
 
     # What the kernel says about it
 
@@ -154,7 +155,9 @@ class Interface:
         except OSError as error:
             self.close()
             self.problem = f"cannot be opened: {error}"
-            log.error("%s %s; tried again when the interface changes", self.name, self.problem)
+            self._log.error(
+                "%s %s; tried again when the interface changes", self.name, self.problem
+            )
             return
         self.problem = ""
         self._loop.add_reader(self.wire.fileno(), self.readable)
@@ -175,7 +178,7 @@ class Interface:
                 packets += 1
                 self._received(packet, now)
         except OSError as error:
-            log.error("%s: cannot receive: %s", self.name, error)
+            self._log.error("%s: cannot receive: %s", self.name, error)
         if packets > 1 and self.wire is wire:
             # A burst: hundreds of groups, or somebody who floods us. Let some come together.
             self._loop.remove_reader(wire.fileno())
@@ -203,7 +206,13 @@ class Interface:
         self._complaints.say(
             (drop, vhid),
             lambda: f"{self.name}: {diagnosis.explain(drop, packet, vhid, self._configs())}",
+            vhid=vhid,
+            id=self._id_of(vhid),
         )
+
+    def _id_of(self, vhid: int) -> str:
+        member = self._members.get(self._misread.get(vhid, vhid))
+        return member.config.id if member else ""
 
     def _configs(self) -> list[Config]:
         return [member.config for member in self._members.values()]

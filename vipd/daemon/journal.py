@@ -1,49 +1,52 @@
-"""Log lines: to stderr, with the priorities the journal reads."""
+"""What is logged: lines with fields, each about one event."""
 
 import logging
+import os
 import sys
-from collections.abc import Callable, Hashable, MutableMapping
+from collections.abc import Callable, Hashable, Mapping, MutableMapping
+from enum import Enum
 from typing import Any, TextIO
 
-_PRIORITIES = {
-    logging.CRITICAL: 2,
-    logging.ERROR: 3,
-    logging.WARNING: 4,
-    logging.INFO: 6,
-    logging.DEBUG: 7,
-}
+from vipd.daemon import logformat
+from vipd.daemon.outlet import JOURNAL, Journal, Outlet, Stream
+
 LEVELS = ("debug", "info", "warning", "error")
 
-log = logging.getLogger("vipd")
+Fields = Mapping[str, object]
+"""What a line is about, by name: id, vhid, interface, state, reason. Never a password."""
+
+_ONLY_WORDS = "only_words"
 
 
-class _Formatter(logging.Formatter):
-    """``<4>001: Switching to state: MASTER``: sd-daemon(3) priorities for the journal and for
-    files, the level's name for a person at a terminal."""
+class Log(logging.LoggerAdapter[logging.Logger]):
+    """A log whose lines carry `about()`, and what a call adds with ``extra={"reason": …}``."""
 
-    def __init__(self, terminal: bool) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s" if terminal else "%(message)s")
-        self._terminal = terminal
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        if self._terminal:
-            return text
-        prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
-        return "\n".join(prefix + line for line in text.splitlines() or [""])
-
-
-class VipLog(logging.LoggerAdapter[logging.Logger]):
-    """A log in which every line begins with the VIP's ID."""
-
-    def __init__(self, vip: str) -> None:
-        super().__init__(log, {})
-        self._vip = vip
+    def __init__(self, about: Callable[[], Fields] = dict, prefix: str = "") -> None:
+        super().__init__(logging.getLogger("vipd"), {})
+        self._about = about
+        self._prefix = prefix
 
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
-        return f"{self._vip}: {msg}", kwargs
+        fields = {**self._about(), **kwargs.get("extra", {})}
+        only_words = fields.pop(_ONLY_WORDS, False)
+        kwargs["extra"] = {"fields": fields, "prefix": self._prefix, _ONLY_WORDS: only_words}
+        return msg, kwargs
+
+    def words(self, message: str) -> None:
+        """A WARNING that people's scripts wait for and that says nothing new: for text only."""
+        self.warning("%s", message, extra={_ONLY_WORDS: True})
+
+
+log = Log()
+
+
+class VipLog(Log):
+    """The log of one VIP; as text, every line begins with its ID."""
+
+    def __init__(self, vip: str, about: Callable[[], Fields] = dict) -> None:
+        super().__init__(lambda: {"id": vip, **about()}, f"{vip}: ")
 
 
 def printable(text: str) -> str:
@@ -51,14 +54,38 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
-def start(level: str, stream: TextIO = sys.stderr) -> None:
-    """Send log lines of ``level`` (one of LEVELS) and above to ``stream``."""
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_Formatter(stream.isatty()))
-    log.handlers[:] = [handler]
+def word(reason: Hashable) -> str:
+    """A reason (an Enum's member, or what `Complaints` takes) as machines read it: MASTER_DOWN."""
+    return reason.name if isinstance(reason, Enum) else str(reason).replace(" ", "_")
+
+
+def start(level: str, form: str = "text", stream: TextIO = sys.stderr) -> Outlet:
+    """Send log lines of ``level`` (one of LEVELS) and above to ``stream``, in one of
+    `vipd.daemon.logformat.FORMS`; or to the journal, with their fields, if ``stream`` leads there.
+    """
+    outlet = _outlet(form, stream)
+    if form != "text":
+        outlet.addFilter(lambda record: not getattr(record, _ONLY_WORDS, False))
+    log.logger.handlers[:] = [outlet]
     log.setLevel(level.upper())
-    log.propagate = False
-    logging.raiseExceptions = False  # a full disk behind stderr must not stop the daemon
+    log.logger.propagate = False
+    logging.raiseExceptions = False  # nothing about logging must stop the daemon
+    return outlet
+
+
+def _outlet(form: str, stream: TextIO) -> Outlet:
+    if _leads_to_journal(stream) and JOURNAL.exists():
+        message = logformat.formatter(form, priorities=False)
+        return Outlet(lambda record: logformat.entry(record, message.format(record)), Journal())
+    terminal = stream.isatty()
+    lines = logformat.formatter(form, priorities=not terminal, clock=terminal)
+    return Outlet(lambda record: f"{lines.format(record)}\n".encode(), Stream(stream.fileno()))
+
+
+def _leads_to_journal(stream: TextIO) -> bool:
+    """As systemd.exec(5) has it: $JOURNAL_STREAM is the device and inode of a service's stderr."""
+    file = os.fstat(stream.fileno())
+    return os.environ.get("JOURNAL_STREAM") == f"{file.st_dev}:{file.st_ino}"
 
 
 class Complaints:
@@ -67,14 +94,20 @@ class Complaints:
     EVERY = 60.0  # seconds
     _LIMIT = 1000  # kinds remembered; somebody who forges more gets them all forgotten
 
-    def __init__(self, to: "logging.Logger | VipLog", clock: Callable[[], float]) -> None:
+    def __init__(self, to: Log, clock: Callable[[], float]) -> None:
         self._log = to
         self._clock = clock
         self._said: dict[Hashable, float] = {}
 
-    def say(self, kind: Hashable, text: Callable[[], str], level: int = logging.WARNING) -> None:
+    def say(
+        self,
+        kind: Hashable,
+        text: Callable[[], str],
+        level: int = logging.WARNING,
+        **fields: object,
+    ) -> None:
         """Log ``text()``, if it is not empty, unless something of this ``kind`` was looked at in
-        the last minute."""
+        the last minute. The kind, or the first part of it, is the line's reason."""
         now = self._clock()
         if now - self._said.get(kind, -self.EVERY) < self.EVERY:
             return
@@ -82,4 +115,5 @@ class Complaints:
             self._said.clear()
         self._said[kind] = now
         if message := text():
-            self._log.log(level, "%s", message)
+            reason = word(kind[0] if isinstance(kind, tuple) else kind)
+            self._log.log(level, "%s", message, extra={**fields, "reason": reason})

@@ -14,6 +14,7 @@ from vipd.daemon import journal
 from vipd.daemon.counter import counter
 from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases
+from vipd.daemon.logformat import FORMS
 from vipd.daemon.supervisor import Supervisor
 from vipd.daemon.timers import Timers
 from vipd.daemon.vip import Services
@@ -61,6 +62,14 @@ def parser() -> argparse.ArgumentParser:
         help=f"{', '.join(journal.LEVELS)} (default: %(default)s)",
     )
     options.add_argument(
+        "--log-format",
+        choices=FORMS,
+        default="text",
+        metavar="FORM",
+        help="text: the words of ucarp; kv: key=value; json: an object a line "
+        "(default: %(default)s)",
+    )
+    options.add_argument(
         "--realtime",
         action="store_true",
         help="run before all ordinary processes (SCHED_RR) and keep our memory from being swapped "
@@ -72,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = parser().parse_args()
-    journal.start(options.log_level)
+    journal.start(options.log_level, options.log_format)
     sys.setswitchinterval(_SWITCH_INTERVAL)
     if options.realtime:
         _realtime()

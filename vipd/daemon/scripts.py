@@ -83,7 +83,11 @@ class Scripts:
     async def _run(self, wanted: Wanted, job: Job) -> Outcome:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        self._log.info("Spawning [%s]", printable(" ".join(job.command)))
+        self._log.info(
+            "Spawning [%s]",
+            printable(" ".join(job.command)),
+            extra={"script": wanted.value},
+        )
         try:
             async with _Child(job) as child:
                 await self._wait(child, wanted, job.timeout)
@@ -93,17 +97,20 @@ class Scripts:
                 "the configuration",
                 wanted.value,
                 error,
+                extra={"script": wanted.value, "reason": str(error)},
             )
             return Outcome(wanted, None, loop.time() - started)
         for line in child.output.decode(errors="replace").splitlines():
-            self._log.info("%s: %s", wanted.value, printable(line))
+            self._log.info("%s: %s", wanted.value, printable(line), extra={"script": wanted.value})
         if child.status:
             how = (
                 f"exit status {child.status}"
                 if child.status > 0
                 else f"ended by {signal.Signals(-child.status).name}"
             )
-            self._log.warning("%s failed: %s", wanted.value, how)
+            self._log.warning(
+                "%s failed: %s", wanted.value, how, extra={"script": wanted.value, "reason": how}
+            )
         return Outcome(wanted, child.status, loop.time() - started)
 
     async def _wait(self, child: "_Child", wanted: Wanted, timeout: float) -> None:
@@ -117,6 +124,7 @@ class Scripts:
                     wanted.value,
                     patience,
                     last_resort.name,
+                    extra={"script": wanted.value, "reason": "timeout"},
                 )
                 child.kill(last_resort)
         await child.ended.wait()

@@ -9,7 +9,7 @@ from vipd.config.load import Snapshot, load
 from vipd.config.model import Vip as Config
 from vipd.config.problem import Problem, Severity
 from vipd.daemon.interface import Interface
-from vipd.daemon.journal import log
+from vipd.daemon.journal import VipLog, log
 from vipd.daemon.vip import Services, Vip
 from vipd.daemon.watch import Watch
 from vipd.linux.links import Links
@@ -116,12 +116,19 @@ class Supervisor:
                     problem.column,
                     problem.message.rstrip("."),
                     problem.hint,
+                    extra={
+                        "file": problem.file,
+                        "line": problem.line,
+                        "column": problem.column,
+                        "reason": problem.message,
+                    },
                 )
         self._problems = frozenset(snapshot.problems)
         if not snapshot.vips:
             log.warning(
                 "no VIP to run: %s holds no usable vip-NNN.conf; add one, and vipd starts it",
                 self._directory,
+                extra={"reason": "no_vip"},
             )
 
     async def _apply(self, snapshot: Snapshot) -> None:
@@ -162,7 +169,10 @@ class Supervisor:
             else:
                 stays = snapshot.common_broken and config != running.config
             if stays:
-                log.warning("%s: goes on as it was until its files are mended", identifier)
+                VipLog(identifier).warning(
+                    "goes on as it was until its files are mended",
+                    extra={"reason": "broken_files"},
+                )
                 keep.add(identifier)
         return keep
 
@@ -189,13 +199,13 @@ class Supervisor:
             except Exception as error:  # a failing VIP must not take the others with it
                 if self._loop.time() - born > longest:
                     pause, _ = _BACKOFF
-                log.error(
-                    "%s: failed: %s: %s; starts again in %g s",
-                    config.id,
+                VipLog(config.id).error(
+                    "failed: %s: %s; starts again in %g s",
                     type(error).__name__,
                     error,
                     pause,
                     exc_info=log.isEnabledFor(10),
+                    extra={"reason": type(error).__name__},
                 )
             running.vip = None
             await asyncio.sleep(pause)
@@ -220,7 +230,9 @@ class Supervisor:
         """We did not run for a while: hear what the others said before anything is decided."""
         if late > _WORTH_A_LINE:
             log.error(
-                "was not running for %.1f s: stopped, or no processor to be had; catching up", late
+                "was not running for %.1f s: stopped, or no processor to be had; catching up",
+                late,
+                extra={"reason": "late"},
             )
         for interface in self._interfaces.values():
             interface.readable()

@@ -24,7 +24,7 @@ from vipd.carp.machine import (
 from vipd.carp.packet import Advertisement, Drop, encode
 from vipd.config.model import Vip as Config
 from vipd.daemon.interface import Interface
-from vipd.daemon.journal import Complaints, VipLog
+from vipd.daemon.journal import Complaints, Fields, VipLog, word
 from vipd.daemon.leases import Leases
 from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
 from vipd.daemon.timers import Timers
@@ -66,7 +66,7 @@ class Vip:
 
     def __init__(self, config: Config, interface: Interface, services: Services) -> None:
         self.config = config
-        self.log = VipLog(config.id)
+        self.log = VipLog(config.id, self._about)
         self.machine = Machine(_parameters(config, config.source or _NOWHERE))
         self._interface = interface
         self._services = services
@@ -143,6 +143,14 @@ class Vip:
                 self._hold()
         self._look_at_link()
 
+    def _about(self) -> Fields:
+        """What every line of the log says about us."""
+        return {
+            "vhid": self.config.vhid,
+            "interface": self.config.interface,
+            "state": self.machine.state.value,
+        }
+
     def _let_go(self) -> None:
         """The last resort, for a life that ends in an exception: nothing of ours stays behind."""
         if self.machine.state is State.MASTER:
@@ -217,7 +225,7 @@ class Vip:
         if reason != self._waiting_for:
             self._waiting_for = reason
             if reason:
-                self.log.warning("waiting: %s", reason)
+                self.log.warning("waiting: %s", reason, extra={"reason": reason})
         if reason:
             self._do(self.machine.link_down(now))
             return
@@ -394,10 +402,13 @@ class Vip:
     def _tell(self, transition: Transition) -> None:
         now = self._since
         self.log.warning(
-            "Switching to state: %s (%s)", transition.new.value, transition.reason.value
+            "Switching to state: %s (%s)",
+            transition.new.value,
+            transition.reason.value,
+            extra={"state": transition.new.value, "reason": word(transition.reason)},
         )
         if transition.reason is Reason.PREFERRED_MASTER:
-            self.log.warning("Preferred master advertised: going back to BACKUP state")
+            self.log.words("Preferred master advertised: going back to BACKUP state")
         if transition.new is State.MASTER:
             self._ascents.append(now)
             if len(self._ascents) == _OSCILLATION:
@@ -466,7 +477,12 @@ class Vip:
             try:
                 address.delete(self._services.netlink)
             except NetlinkError as error:
-                self.log.error("cannot remove %s: %s", self.config.addresses[0], error)
+                self.log.error(
+                    "cannot remove %s: %s",
+                    self.config.addresses[0],
+                    error,
+                    extra={"reason": str(error)},
+                )
 
     def _run_script(self, wanted: Wanted) -> None:
         config, heard = self.config, self.machine.heard

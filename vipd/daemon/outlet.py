@@ -1,0 +1,151 @@
+"""Where log lines leave: stderr or the journal. Whoever reads them may be slow, or stuck: nobody
+here ever waits for that, least of all an advertisement."""
+
+import asyncio
+import logging
+import os
+import select
+import socket
+import stat
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from select import PIPE_BUF
+from typing import Protocol
+
+JOURNAL = Path("/run/systemd/journal/socket")
+
+_RETRY = 0.1  # seconds until lines that found no room are tried again
+_PATIENCE = 1.0  # seconds that the end of the program waits for them
+
+
+class Sink(Protocol):
+    def __call__(self, data: bytes, /) -> int:
+        """Take some of ``data``, and say how many bytes. BlockingIOError: no room now; another
+        OSError: never for this line."""
+
+
+class Outlet(logging.Handler):
+    """Keeps lines for which there is no room, 1 MiB of them. Those beyond that are lost, and
+    counted: when it goes on again, a line says how many they were."""
+
+    LIMIT = 1 << 20  # bytes
+
+    def __init__(self, encode: Callable[[logging.LogRecord], bytes], sink: Sink) -> None:
+        super().__init__()
+        self.lost = 0
+        self._encode = encode
+        self._sink = sink
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
+        self._untold = 0
+        self._retrying = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self._encode(record)
+        if self._size + len(line) > self.LIMIT:
+            self._lose()
+            return
+        self._put(line)
+        self._deliver()
+
+    def flush(self) -> None:
+        """Wait for room, for a bounded time: called when the program ends."""
+        end = time.monotonic() + _PATIENCE
+        while not self._deliver() and time.monotonic() < end:
+            time.sleep(0.02)
+
+    def _put(self, line: bytes) -> None:
+        self._waiting.append(line)
+        self._size += len(line)
+
+    def _lose(self) -> None:
+        self.lost += 1
+        self._untold += 1
+
+    def _deliver(self) -> bool:
+        """Whether nothing waits any more."""
+        while self._waiting:
+            line = self._waiting[0]
+            try:
+                rest = line[self._sink(line) :]
+            except BlockingIOError:
+                self._try_later()
+                return False
+            except OSError:  # a full disk, a reader that has gone
+                rest = b""
+                self._lose()
+            else:
+                self._tell_of_lost()
+            self._size -= len(line) - len(rest)
+            if rest:
+                self._waiting[0] = rest
+            else:
+                self._waiting.popleft()
+        return True
+
+    def _tell_of_lost(self) -> None:
+        if self._untold:
+            text = f"{self._untold} log lines were lost: nobody took them in time"
+            self._untold = 0
+            self._put(self._encode(logging.makeLogRecord(_WARNING | {"msg": text})))
+
+    def _try_later(self) -> None:
+        if self._retrying:
+            return
+        with suppress(RuntimeError):  # no loop: the next line, or the end, tries again
+            asyncio.get_running_loop().call_later(_RETRY, self._again)
+            self._retrying = True
+
+    def _again(self) -> None:
+        self._retrying = False
+        self.acquire()
+        try:
+            self._deliver()
+        finally:
+            self.release()
+
+
+_WARNING = {"name": "vipd", "levelno": logging.WARNING, "levelname": "WARNING"}
+
+
+class Stream:
+    """An open file: a pipe, a terminal, a socket, a file on a disk.
+
+    Its O_NONBLOCK is not ours to set, other programs share it. So we ask poll(2) first, and write
+    no more than a pipe that says yes takes for certain (pipe(7)). A terminal may take less than
+    that: it is opened once more, for us alone.
+    """
+
+    def __init__(self, file: int) -> None:
+        self._file = _reopened(file) if stat.S_ISCHR(os.fstat(file).st_mode) else file
+        self._poll = select.poll()
+        self._poll.register(self._file, select.POLLOUT)
+
+    def __call__(self, data: bytes, /) -> int:
+        if not self._poll.poll(0):
+            raise BlockingIOError
+        return os.write(self._file, data[:PIPE_BUF])
+
+
+def _reopened(file: int) -> int:
+    try:
+        return os.open(f"/proc/self/fd/{file}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError:  # somebody else's terminal, after su(1)
+        return file
+
+
+class Journal:
+    """systemd-journald's socket, one datagram an entry."""
+
+    def __init__(self, address: Path = JOURNAL) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._address = str(address)
+
+    def __call__(self, data: bytes, /) -> int:
+        try:
+            return self._socket.sendto(data, self._address)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            raise BlockingIOError from error  # it is being restarted

@@ -44,6 +44,15 @@ def load(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
     Never raises for anything found there: a file that cannot be used is an ERROR of the result
     and the others count. `scripts` is the directory of the default vip-up and vip-down.
     """
+    for snapshot in loading(directory, scripts=scripts):
+        if snapshot is not None:
+            return snapshot
+    raise AssertionError("loading ends with a snapshot")
+
+
+def loading(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Iterator[Snapshot | None]:
+    """`load` a file at a time, for a caller with other things to do in between: None after each,
+    and the snapshot at the end."""
     commons = [directory / _COMMON, directory / _OLDER_COMMON]
     files = {str(path) for path in commons}
     try:
@@ -52,7 +61,8 @@ def load(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
         reason = why.strerror if isinstance(why, OSError) else str(why)
         hint = "create it, or name another one with --config-dir"
         problem = error(Place(_path(directory)), f"the directory cannot be read: {reason}", hint)
-        return Snapshot((), (problem,), files=frozenset(files))
+        yield Snapshot((), (problem,), files=frozenset(files))
+        return
     problems: list[Problem] = []
     common = _common(directory, names)
     problems.extend(common.problems)
@@ -63,19 +73,19 @@ def load(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
         problems.extend(built.problems)
         files.add(str(directory / f"vip-{name}.conf"))
         files.update(built.files)
-        if built.vip is None:
-            continue
-        clash = claims.clash(built.vip, built.places)
-        if clash is not None:
-            problems.append(clash)
-            continue
-        vips.append(built.vip)
-        places[name] = built.places["BIND_INTERFACE"]
+        if built.vip is not None:
+            clash = claims.clash(built.vip, built.places)
+            if clash is None:
+                vips.append(built.vip)
+                places[name] = built.places["BIND_INTERFACE"]
+            else:
+                problems.append(clash)
+        yield None
     # What is wrong in vip-common.conf is found once for each virtual IP, and reported once.
     unique = tuple(dict.fromkeys(problems))
     shared = {_path(path) for path in commons}
     common_broken = any(is_error(problem) and problem.file in shared for problem in unique)
-    return Snapshot(tuple(vips), unique, places, frozenset(files), common_broken)
+    yield Snapshot(tuple(vips), unique, places, frozenset(files), common_broken)
 
 
 def _each(

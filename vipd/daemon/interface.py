@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
@@ -44,7 +44,7 @@ class Interface:
         self.link: Link | None = None
         self.wire: Wire | None = None
         self.problem = "is not there"
-        self.present: tuple[AnyInterface, ...] = ()
+        self.present: Mapping[IPv4Address | IPv6Address, AnyInterface] = {}
         self.drops: Counter[Drop] = Counter()
         self._neighbours: Neighbours | None = None
         self._loop = loop
@@ -55,6 +55,7 @@ class Interface:
         self._log = Log(lambda: {"interface": name})
         self._complaints = Complaints(self._log, loop.time)
         self._stale = False
+        self._sources: tuple[IPv4Address, ...] | None = None  # for as long as nothing changes
 
     # The VIPs on it
 
@@ -71,6 +72,7 @@ class Interface:
     def members_changed(self) -> None:
         """VHIDs, groups or addresses of the members are not what they were; the sockets follow
         when all that happens at this moment has happened."""
+        self._sources = None
         if not self._stale:
             self._stale = True
             self._loop.call_soon(self._follow_members)
@@ -100,7 +102,8 @@ class Interface:
         if self.wire and (link is None or self.link is None or link.index != self.link.index):
             self.close()
         self.link = link
-        self.present = tuple(present)
+        self.present = {address.ip: address for address in present}
+        self._sources = None
         if link is None:
             self.problem = "is not there"
         elif link.unsuitable:
@@ -116,11 +119,14 @@ class Interface:
         """The floating addresses of all VIPs on it."""
         return {a.ip for m in self._members.values() for a in m.config.addresses}
 
-    def sources(self) -> list[IPv4Address]:
+    def sources(self) -> tuple[IPv4Address, ...]:
         """The host's own IPv4 addresses on it, the primary ones first."""
-        vips = self.addresses()
-        own = (address.ip for address in self.present if address.ip not in vips)
-        return [address for address in own if isinstance(address, IPv4Address)]
+        if self._sources is None:
+            own = self.present.keys() - self.addresses()
+            self._sources = tuple(
+                ip for ip in self.present if ip in own and isinstance(ip, IPv4Address)
+            )
+        return self._sources
 
     def addresses_gained(self, addresses: Iterable[IPv4Address | IPv6Address]) -> None:
         """Somebody has put these on the interface, an UPSCRIPT most likely."""

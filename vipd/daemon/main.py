@@ -22,11 +22,6 @@ from vipd.linux import capabilities, realtime
 from vipd.linux.links import Links
 from vipd.linux.netlink import Netlink
 
-#: Seconds (see sys.setswitchinterval). While files are read in a thread, every packet that the loop
-#: sends lets that thread run for so long before the next: with Python's 5 ms, 255 advertisements
-#: take more than a second to leave.
-_SWITCH_INTERVAL = 0.0001
-
 
 class UnusableError(Exception):
     """vipd cannot run at all; the text says why and what to do."""
@@ -82,7 +77,6 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     options = parser().parse_args()
     journal.start(options.log_level, options.log_format)
-    sys.setswitchinterval(_SWITCH_INTERVAL)
     if options.realtime:
         _realtime()
     try:

@@ -5,7 +5,7 @@ import gc
 from dataclasses import dataclass
 from pathlib import Path
 
-from vipd.config.load import Snapshot, load
+from vipd.config.load import Snapshot, loading
 from vipd.config.model import Vip as Config
 from vipd.config.problem import Problem, Severity
 from vipd.daemon.interface import Interface
@@ -91,8 +91,7 @@ class Supervisor:
     async def _reload(self) -> None:
         while True:
             self._load_again = False
-            # In a thread: hundreds of files take longer than an advertisement may be late.
-            snapshot = await asyncio.to_thread(load, self._directory)
+            snapshot = await self._read()
             self._report(snapshot)
             self._watch.follow(snapshot.files)
             await self._apply(snapshot)
@@ -103,6 +102,16 @@ class Supervisor:
                 gc.freeze()
             if not self._load_again:
                 return
+
+    async def _read(self) -> Snapshot:
+        """In a thread, because a disk may hang; and file by file, because whoever computes in a
+        thread keeps the loop from sending: hundreds of files take longer than an advertisement may
+        be late."""
+        files = loading(self._directory)
+        while True:
+            snapshot = await asyncio.to_thread(next, files)
+            if snapshot is not None:
+                return snapshot
 
     def _report(self, snapshot: Snapshot) -> None:
         """Log the problems that are new, and say so when there is nothing to do."""

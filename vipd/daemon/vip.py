@@ -274,7 +274,7 @@ class Vip:
             if self.machine.parameters.source != _NOWHERE:
                 self.log.warning("sends from %s now, the interface's primary address", source)
             self._do(self.machine.change(_parameters(self.config, source), now))
-        if source and all(source != a.ip for a in self._interface.present):
+        if source and source not in self._interface.present:
             self._complaints.say(
                 "source",
                 lambda: (
@@ -440,8 +440,8 @@ class Vip:
         if self.config.manages_address:
             self._held = self._addresses
         elif self.config.manage_address == "auto":
-            ours = {a.ip for a in self.config.addresses}
-            there = [a for a in self._interface.present if a.ip in ours]
+            present = self._interface.present
+            there = [present[a.ip] for a in self.config.addresses if a.ip in present]
             self._held = [Address(self._index, a, lease) for a in there]
         self._start_lease()
         for address in self._held:

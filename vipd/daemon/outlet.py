@@ -17,7 +17,9 @@ from typing import Protocol
 
 JOURNAL = Path("/run/systemd/journal/socket")
 
-_RETRY = 0.1  # seconds until lines that found no room are tried again
+#: Seconds until lines that found no room are tried again: when some had found room, and when none.
+#: (A journal takes ten entries at a time where net.unix.max_dgram_qlen is what the kernel has.)
+_RETRIES = (0.01, 0.2)
 _PATIENCE = 1.0  # seconds that the end of the program waits for them
 
 
@@ -45,11 +47,11 @@ class Outlet(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         line = self._encode(record)
-        if self._size + len(line) > self.LIMIT:
+        if self._deliver() or self._size + len(line) <= self.LIMIT:
+            self._put(line)
+            self._deliver()
+        else:
             self._lose()
-            return
-        self._put(line)
-        self._deliver()
 
     def flush(self) -> None:
         """Wait for room, for a bounded time: called when the program ends."""
@@ -67,12 +69,13 @@ class Outlet(logging.Handler):
 
     def _deliver(self) -> bool:
         """Whether nothing waits any more."""
+        before = self._size
         while self._waiting:
             line = self._waiting[0]
             try:
                 rest = line[self._sink(line) :]
             except BlockingIOError:
-                self._try_later()
+                self._try_later(_RETRIES[self._size == before])
                 return False
             except OSError:  # a full disk, a reader that has gone
                 rest = b""
@@ -92,11 +95,11 @@ class Outlet(logging.Handler):
             self._untold = 0
             self._put(self._encode(logging.makeLogRecord(_WARNING | {"msg": text})))
 
-    def _try_later(self) -> None:
+    def _try_later(self, delay: float) -> None:
         if self._retrying:
             return
         with suppress(RuntimeError):  # no loop: the next line, or the end, tries again
-            asyncio.get_running_loop().call_later(_RETRY, self._again)
+            asyncio.get_running_loop().call_later(delay, self._again)
             self._retrying = True
 
     def _again(self) -> None:

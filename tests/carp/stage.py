@@ -1,6 +1,7 @@
 """Machines brought to where a test begins, by nothing but what can happen to them."""
 
 from ipaddress import IPv4Address
+from math import inf
 
 from vipd.carp.machine import BOW_OUT, Effects, Machine, Parameters, State
 from vipd.carp.packet import Advertisement
@@ -89,6 +90,13 @@ def holding(parameters: Parameters = US) -> Machine:
     machine = master(parameters)
     machine.step_down(NOW - 1, hold=3.0)
     machine.receive(SLOWER, NOW - 1)
+    return machine
+
+
+def in_maintenance(parameters: Parameters = US) -> Machine:
+    """Asked a second ago, as a backup, never to be master until that is taken back."""
+    machine = backup(parameters)
+    machine.step_down(NOW - 1, inf)
     return machine
 
 

@@ -25,7 +25,7 @@ TOO_MANY = 20_000
 
 BYTES = st.one_of(st.integers(0, 2), st.integers(0, 255))
 DELAYS = st.floats(0, SLOWEST / 2)
-HOLDS = st.sampled_from([0.0, 3.0, 30.0])
+HOLDS = st.sampled_from([0.0, 3.0, 10.0])
 
 
 def parameters(source: IPv4Address) -> st.SearchStrategy[Parameters]:

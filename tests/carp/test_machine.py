@@ -16,6 +16,7 @@ from vipd.carp.machine import (
     Announce,
     Effects,
     Machine,
+    Mode,
     Parameters,
     Reason,
     Release,
@@ -39,6 +40,7 @@ from .stage import (
     advertisement,
     backup,
     holding,
+    in_maintenance,
     init,
     leaving_for_a_while,
     leaving_for_good,
@@ -311,6 +313,81 @@ def test_a_hold_counts_from_the_request_and_then_the_host_listens_as_usual(hold:
     assert machine.deadline == NOW + hold + 3.5
     effects = machine.tick(machine.deadline)
     assert effects[0] == Transition(State.BACKUP, State.MASTER, Reason.MASTER_DOWN)
+
+
+@pytest.mark.parametrize("stage", [init, backup, master, holding])
+def test_a_host_in_maintenance_is_not_master_whatever_happens(stage: Stage) -> None:
+    machine = stage(replace(US, preempt=True))
+    machine.step_down(NOW, inf)
+    machine.link_down(NOW + 1)
+    machine.link_up(NOW + 2)
+    for second in range(3, 10):
+        assert machine.receive(SLOWER, NOW + second) == ()
+    machine.receive(A_BOW_OUT, NOW + 10)
+    assert play(machine, 1e8) == []
+    assert machine.state is State.BACKUP
+
+
+def test_a_short_hold_does_not_end_a_maintenance() -> None:
+    machine = in_maintenance()
+    machine.step_down(NOW, 3.0)
+    assert machine.outlook(NOW).hold_until == inf
+
+
+def test_after_a_maintenance_a_host_listens_as_if_it_had_just_come_up() -> None:
+    machine = in_maintenance()
+    assert machine.resume(NOW) == ()
+    assert machine.deadline == NOW + 3.5
+
+
+def test_a_maintenance_that_is_taken_back_during_the_hand_over_ends_with_it() -> None:
+    machine = master()
+    machine.step_down(NOW, inf)
+    assert machine.resume(NOW + 0.1) == ()
+    assert machine.leaving
+    machine.receive(SLOWER, NOW + 0.2)
+    assert machine.tick(machine.deadline) == ()
+    assert machine.deadline == NOW + 0.2 + 3.5
+
+
+# What people are told
+
+
+def test_the_outlook_of_a_backup_says_whom_it_follows_and_when_it_takes_over() -> None:
+    machine = backup()
+    machine.receive(FASTER, NOW)
+    outlook = machine.outlook(NOW + 0.25)
+    assert (outlook.mode, outlook.follows) == (Mode.BACKUP, FASTER.source)
+    assert (outlook.takeover_at, outlook.takeover_reason) == (NOW + 3.5, Reason.MASTER_DOWN)
+    assert outlook.follows_until is not None
+    assert NOW + 1 < outlook.follows_until < NOW + 2
+    assert machine.outlook(NOW + 3).follows is None
+
+
+def test_the_outlook_of_a_backup_that_heard_its_master_leave_says_so() -> None:
+    machine = backup()
+    machine.receive(A_BOW_OUT, NOW)
+    outlook = machine.outlook(NOW)
+    assert (outlook.takeover_at, outlook.takeover_reason) == (NOW + 0.125, Reason.MASTER_LEAVING)
+
+
+def test_the_outlook_of_a_held_host_counts_the_hold_and_the_silence_after_it() -> None:
+    outlook = holding().outlook(NOW)
+    assert (outlook.hold_until, outlook.takeover_at) == (NOW + 2, NOW + 2 + 3.5)
+    maintenance = in_maintenance().outlook(NOW)
+    assert (maintenance.hold_until, maintenance.takeover_at) == (inf, None)
+
+
+def test_the_outlook_of_a_modest_host_says_until_when() -> None:
+    machine = mute_master(replace(US, preempt=True))
+    machine.lapse(NOW)
+    assert machine.outlook(NOW).modest_until == NOW + 10
+    assert machine.outlook(NOW + 10).modest_until is None
+
+
+def test_a_master_has_nothing_to_take_over() -> None:
+    outlook = master().outlook(NOW)
+    assert (outlook.mode, outlook.takeover_at, outlook.hold_until) == (Mode.MASTER, None, None)
 
 
 def test_a_host_that_cannot_send_leaves_a_slower_master_alone_for_a_while() -> None:

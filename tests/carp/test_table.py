@@ -40,6 +40,7 @@ from .stage import (
     backup,
     fresh_master,
     holding,
+    in_maintenance,
     init,
     leaving_for_a_while,
     leaving_for_good,
@@ -149,11 +150,18 @@ ROWS = [
     Row("BACKUP", Event.STOP, backup, Machine.stop,
         (Transition(BACKUP, INIT, Reason.STOPPED),), "INIT", inf),
 
+    Row("BACKUP", Event.STEP_DOWN, backup, Machine.step_down, (), "HOLDING", 3.0),
+
     Row("TRYING", Event.SENT, trying, sends,
         (Transition(BACKUP, MASTER, Reason.MASTER_DOWN), Acquire(), Announce()), "MASTER", 1.0),
     Row("TRYING", Event.UNSENT, trying, cannot_send, (), "BACKUP", 3.5),
 
     Row("HOLDING", Event.TIMEOUT, holding, time_out, (), "BACKUP", 3.5),
+    Row("HOLDING", Event.STEP_DOWN, holding, Machine.step_down, (), "HOLDING", 3.0),
+    Row("HOLDING", Event.STEP_DOWN, in_maintenance, Machine.step_down, (), "HOLDING", inf,
+        note="a longer hold stays"),
+    Row("HOLDING", Event.RESUME, holding, Machine.resume, (), "BACKUP", 3.5),
+    Row("HOLDING", Event.RESUME, in_maintenance, Machine.resume, (), "BACKUP", 3.5),
     Row("HOLDING", Event.LINK_DOWN, holding, Machine.link_down,
         (Transition(BACKUP, INIT, Reason.LINK_DOWN),), "INIT", inf),
     Row("HOLDING", Event.STOP, holding, Machine.stop,
@@ -257,7 +265,16 @@ def test_every_pair_of_the_table_has_a_row_and_every_row_a_pair() -> None:
     assert {(row.mode, row.event) for row in ROWS} == {(mode.name, e) for mode, e in TABLE}
 
 
-STAGES = [init, backup, trying, holding, master, leaving_for_a_while, leaving_for_good]
+STAGES = [
+    init,
+    backup,
+    trying,
+    holding,
+    in_maintenance,
+    master,
+    leaving_for_a_while,
+    leaving_for_good,
+]
 HAPPENINGS: dict[Event, Happening] = {
     Event.PREFERRED: hears(FASTER),
     Event.EQUAL: hears(EQUAL_FROM_HIGHER),
@@ -267,6 +284,7 @@ HAPPENINGS: dict[Event, Happening] = {
     Event.LINK_UP: Machine.link_up,
     Event.LINK_DOWN: Machine.link_down,
     Event.STEP_DOWN: Machine.step_down,
+    Event.RESUME: Machine.resume,
     Event.STOP: Machine.stop,
     Event.LAPSED: Machine.lapse,
     Event.SENT: sends,

@@ -56,6 +56,7 @@ class Event(Enum):
     LINK_UP = "the interface can be used"
     LINK_DOWN = "the interface cannot be used"
     STEP_DOWN = "asked to hand over and stay backup for a while"
+    RESUME = "asked to forget a hold"
     STOP = "asked to hand over for good"
     LAPSED = "the lease on our addresses ran out before an advertisement renewed it"
     SENT = "an advertisement left, after one that did not"
@@ -159,7 +160,7 @@ def precedes(a: IPv4Address, b: IPv4Address) -> bool:
     return a.packed[::-1] < b.packed[::-1]
 
 
-class _Mode(Enum):
+class Mode(Enum):
     """What we are doing; finer than `State`, which is what we tell the world."""
 
     INIT = State.INIT, "not taking part"
@@ -169,8 +170,27 @@ class _Mode(Enum):
     MASTER = State.MASTER, "owning and advertising"
     LEAVING = State.MASTER, "bowed out: answering until the successor is heard"
 
-    def __init__(self, state: State, _meaning: str) -> None:
+    def __init__(self, state: State, meaning: str) -> None:
         self.state = state
+        self.meaning = meaning
+
+
+class Outlook(NamedTuple):
+    """What a machine's next decisions rest on, for people. Times are on the clock of ``now``.
+
+    ``takeover_at``: when it becomes master as things are, ``takeover_reason`` why; None: not by
+    itself. ``hold_until``: not master before this (``inf``: until `Machine.resume`), None: no hold.
+    ``modest_until``: not preempting before this, None: not modest. ``follows``: the living master
+    that it follows, until ``follows_until`` unless heard again; None: nobody.
+    """
+
+    mode: Mode
+    takeover_at: float | None
+    takeover_reason: Reason | None
+    hold_until: float | None
+    modest_until: float | None
+    follows: IPv4Address | None
+    follows_until: float | None
 
 
 class Machine:
@@ -205,7 +225,7 @@ class Machine:
         self.heard: Heard | None = None
         self.mute = False
         self._fresh = False  # MASTER: only the advertisement that said so was sent yet
-        self._mode = _Mode.INIT
+        self._mode = Mode.INIT
         self._due = inf  # when TIMEOUT happens
         self._announce_at = inf  # when a master repeats its announcement
         # BACKUP: why TIMEOUT makes us master; LEAVING: why we hold afterwards
@@ -227,12 +247,31 @@ class Machine:
     @property
     def leaving(self) -> bool:
         """Still answering for the addresses, but already handing them over."""
-        return self._mode is _Mode.LEAVING
+        return self._mode is Mode.LEAVING
 
     @property
     def deadline(self) -> float:
         """When to call `tick`, on the clock of ``now``."""
         return min(self._due, self._announce_at)
+
+    def outlook(self, now: float) -> Outlook:
+        """Why this host is or is not master, and what would change it."""
+        takeover_at = takeover_reason = None
+        if self._mode is Mode.BACKUP:
+            takeover_at, takeover_reason = self._due, self._why
+        elif self._mode is Mode.HOLDING and self._due < inf:
+            takeover_at = self._due + self.parameters.master_down
+            takeover_reason = Reason.MASTER_DOWN
+        follows = self._followed if now < self._followed_until else None
+        return Outlook(
+            self._mode,
+            takeover_at,
+            takeover_reason,
+            self._hold_until if now < self._hold_until else None,
+            self._modest_until if now < self._modest_until else None,
+            follows,
+            self._followed_until if follows else None,
+        )
 
     # What can happen
 
@@ -271,11 +310,17 @@ class Machine:
         hold: float = STEP_DOWN_HOLD,
         reason: Reason = Reason.STEPPED_DOWN,
     ) -> Effects:
-        """A master hands over, and is not master again for ``hold`` seconds; others ignore it."""
-        if self._mode is _Mode.MASTER:
-            self._hold_until = now + hold
+        """A master hands over; nobody becomes master for ``hold`` seconds (``inf``: until
+        `resume`), whatever happens to the interface. A longer hold stays."""
+        self._hold_until = max(self._hold_until, now + hold)
+        if self._mode is Mode.MASTER:
             self._why = reason
         return self._happen(Event.STEP_DOWN, now)
+
+    def resume(self, now: float) -> Effects:
+        """No hold any more: listen, and take over when it is time."""
+        self._hold_until = -inf
+        return self._happen(Event.RESUME, now)
 
     def lapse(self, now: float) -> Effects:
         """The kernel has taken the addresses of this master away, because no advertisement that
@@ -291,9 +336,9 @@ class Machine:
         """New parameters, in place: no transition, unless what is heard later asks for one."""
         old, self.parameters = self.parameters, parameters
         self._steady = None
-        if self._mode is _Mode.BACKUP:  # the silence so far counts
+        if self._mode is Mode.BACKUP:  # the silence so far counts
             self._due = max(now, self._due + parameters.master_down - old.master_down)
-        elif self._mode is _Mode.MASTER:  # an advertisement too many tells the others at once
+        elif self._mode is Mode.MASTER:  # an advertisement too many tells the others at once
             self._due = min(self._due, timing.next_advertisement(now, parameters.interval))
         return ()
 
@@ -332,16 +377,23 @@ class Machine:
         """INIT to BACKUP; a hold is a promise that outlives a loose cable."""
         self._ending = False
         holding = now < self._hold_until
-        transition = self._enter(_Mode.HOLDING if holding else _Mode.BACKUP, Reason.LINK_UP)
+        transition = self._enter(Mode.HOLDING if holding else Mode.BACKUP, Reason.LINK_UP)
         if holding:
             self._due = self._hold_until
         else:
             self._rearm(now)
         return (transition,)
 
+    def _hold(self, _now: float) -> Effects:
+        """A backup that is not to take over."""
+        self._mode = Mode.HOLDING
+        self._steady = None
+        self._due = self._hold_until
+        return ()
+
     def _rearm(self, now: float) -> Effects:
         """Give the master its time again."""
-        self._mode = _Mode.BACKUP
+        self._mode = Mode.BACKUP
         self._due = now + self.parameters.master_down
         self._why = Reason.MASTER_DOWN
         return ()
@@ -398,14 +450,14 @@ class Machine:
         its announcement would take the clients away from a master that does not hear it, and so
         has no reason to call them back."""
         if self.mute:
-            self._mode, self._steady, self._due = _Mode.TRYING, None, inf
+            self._mode, self._steady, self._due = Mode.TRYING, None, inf
             return (SendAdvertisement(self.parameters.advbase, self.parameters.advskew),)
         rise = self._rise(now)
         self._fresh = True
         return (*rise, *self._say(now))
 
     def _rise(self, now: float) -> Effects:
-        transition = self._enter(_Mode.MASTER, self._why)
+        transition = self._enter(Mode.MASTER, self._why)
         self._announce_at = now + ANNOUNCE_AGAIN
         self._due = timing.next_advertisement(now, self.parameters.interval)
         return (transition, Acquire(), Announce())
@@ -414,10 +466,10 @@ class Machine:
         """Nobody has learnt that we are master, and somebody else may be. A master that was heard
         before goes on for as long as its lease does."""
         effects: Effects = ()
-        if self._mode is _Mode.MASTER:
+        if self._mode is Mode.MASTER:
             if not self._fresh:
                 return ()
-            effects = (self._enter(_Mode.BACKUP, Reason.UNHEARD), Release())
+            effects = (self._enter(Mode.BACKUP, Reason.UNHEARD), Release())
         self._modest_until = now + MODEST_FOR
         self._rearm(now)
         return effects
@@ -441,7 +493,7 @@ class Machine:
         """MASTER to BACKUP. One more advertisement makes the winner announce itself again."""
         effects = (
             SendAdvertisement(self.parameters.advbase, self.parameters.advskew),
-            self._enter(_Mode.BACKUP, Reason.PREFERRED_MASTER),
+            self._enter(Mode.BACKUP, Reason.PREFERRED_MASTER),
             Release(),
         )
         self._heard_master(now)
@@ -449,8 +501,8 @@ class Machine:
 
     def _bow_out(self, now: float) -> Effects:
         """Make before break: ask for a successor, and answer until it is there (or for a while)."""
-        if self._mode is not _Mode.LEAVING:
-            self._mode = _Mode.LEAVING
+        if self._mode is not Mode.LEAVING:
+            self._mode = Mode.LEAVING
             self._announce_at = inf
             self._until = now + LEAVE_AT_MOST
         elif now >= self._until:
@@ -467,28 +519,28 @@ class Machine:
     def _let_go(self, now: float) -> Effects:
         """End of a hand-over."""
         if self._ending:
-            return (self._enter(_Mode.INIT, Reason.STOPPED), Release())
-        transition = self._enter(_Mode.HOLDING, self._why)
+            return (self._enter(Mode.INIT, Reason.STOPPED), Release())
+        transition = self._enter(Mode.HOLDING, self._why)
         self._due = max(now, self._hold_until)
         return (transition, Release())
 
     def _lose_link(self, _now: float) -> Effects:
         was_master = self.state is State.MASTER
-        transition = self._enter(_Mode.INIT, Reason.LINK_DOWN)
+        transition = self._enter(Mode.INIT, Reason.LINK_DOWN)
         return (transition, Release()) if was_master else (transition,)
 
     def _start_again(self, now: float) -> Effects:
         """MASTER to BACKUP, without a word: what we say about these addresses may be wrong."""
-        effects = (self._enter(_Mode.BACKUP, Reason.LAPSED), Release())
+        effects = (self._enter(Mode.BACKUP, Reason.LAPSED), Release())
         self._rearm(now)
         if self.mute:
             self._modest_until = now + MODEST_FOR
         return effects
 
     def _end(self, _now: float) -> Effects:
-        return (self._enter(_Mode.INIT, Reason.STOPPED),)
+        return (self._enter(Mode.INIT, Reason.STOPPED),)
 
-    def _enter(self, mode: _Mode, reason: Reason) -> Transition:
+    def _enter(self, mode: Mode, reason: Reason) -> Transition:
         transition = Transition(self.state, mode.state, reason)
         self._mode = mode
         self._steady = None
@@ -499,42 +551,45 @@ class Machine:
 _Rule = Callable[[Machine, float], Effects]
 
 #: The state machine. A pair that is not here changes nothing.
-TABLE: Mapping[tuple[_Mode, Event], _Rule] = MappingProxyType(
+TABLE: Mapping[tuple[Mode, Event], _Rule] = MappingProxyType(
     {
-        (_Mode.INIT, Event.LINK_UP): Machine._listen,
+        (Mode.INIT, Event.LINK_UP): Machine._listen,
         #
-        (_Mode.BACKUP, Event.PREFERRED): Machine._heard_master,
-        (_Mode.BACKUP, Event.EQUAL): Machine._heard_master,
-        (_Mode.BACKUP, Event.SLOWER): Machine._heard_slower,
-        (_Mode.BACKUP, Event.LEAVING): Machine._heard_leaving,
-        (_Mode.BACKUP, Event.TIMEOUT): Machine._take_over,
-        (_Mode.BACKUP, Event.LINK_DOWN): Machine._lose_link,
-        (_Mode.BACKUP, Event.STOP): Machine._end,
+        (Mode.BACKUP, Event.PREFERRED): Machine._heard_master,
+        (Mode.BACKUP, Event.EQUAL): Machine._heard_master,
+        (Mode.BACKUP, Event.SLOWER): Machine._heard_slower,
+        (Mode.BACKUP, Event.LEAVING): Machine._heard_leaving,
+        (Mode.BACKUP, Event.TIMEOUT): Machine._take_over,
+        (Mode.BACKUP, Event.LINK_DOWN): Machine._lose_link,
+        (Mode.BACKUP, Event.STEP_DOWN): Machine._hold,
+        (Mode.BACKUP, Event.STOP): Machine._end,
         #
-        (_Mode.TRYING, Event.SENT): Machine._rise,
-        (_Mode.TRYING, Event.UNSENT): Machine._unheard,
+        (Mode.TRYING, Event.SENT): Machine._rise,
+        (Mode.TRYING, Event.UNSENT): Machine._unheard,
         #
-        (_Mode.HOLDING, Event.TIMEOUT): Machine._rearm,
-        (_Mode.HOLDING, Event.LINK_DOWN): Machine._lose_link,
-        (_Mode.HOLDING, Event.STOP): Machine._end,
+        (Mode.HOLDING, Event.TIMEOUT): Machine._rearm,
+        (Mode.HOLDING, Event.LINK_DOWN): Machine._lose_link,
+        (Mode.HOLDING, Event.STEP_DOWN): Machine._hold,
+        (Mode.HOLDING, Event.RESUME): Machine._rearm,
+        (Mode.HOLDING, Event.STOP): Machine._end,
         #
-        (_Mode.MASTER, Event.PREFERRED): Machine._yield,
-        (_Mode.MASTER, Event.EQUAL): Machine._reassert,
-        (_Mode.MASTER, Event.SLOWER): Machine._reassert,
-        (_Mode.MASTER, Event.LEAVING): Machine._reassert,
-        (_Mode.MASTER, Event.TIMEOUT): Machine._advertise,
-        (_Mode.MASTER, Event.LINK_DOWN): Machine._lose_link,
-        (_Mode.MASTER, Event.STEP_DOWN): Machine._bow_out,
-        (_Mode.MASTER, Event.STOP): Machine._bow_out,
-        (_Mode.MASTER, Event.LAPSED): Machine._start_again,
-        (_Mode.MASTER, Event.UNSENT): Machine._unheard,
+        (Mode.MASTER, Event.PREFERRED): Machine._yield,
+        (Mode.MASTER, Event.EQUAL): Machine._reassert,
+        (Mode.MASTER, Event.SLOWER): Machine._reassert,
+        (Mode.MASTER, Event.LEAVING): Machine._reassert,
+        (Mode.MASTER, Event.TIMEOUT): Machine._advertise,
+        (Mode.MASTER, Event.LINK_DOWN): Machine._lose_link,
+        (Mode.MASTER, Event.STEP_DOWN): Machine._bow_out,
+        (Mode.MASTER, Event.STOP): Machine._bow_out,
+        (Mode.MASTER, Event.LAPSED): Machine._start_again,
+        (Mode.MASTER, Event.UNSENT): Machine._unheard,
         #
-        (_Mode.LEAVING, Event.PREFERRED): Machine._heard_successor,
-        (_Mode.LEAVING, Event.EQUAL): Machine._heard_successor,
-        (_Mode.LEAVING, Event.SLOWER): Machine._heard_successor,
-        (_Mode.LEAVING, Event.LEAVING): Machine._heard_successor,
-        (_Mode.LEAVING, Event.TIMEOUT): Machine._bow_out,
-        (_Mode.LEAVING, Event.LAPSED): Machine._let_go,
-        (_Mode.LEAVING, Event.LINK_DOWN): Machine._lose_link,
+        (Mode.LEAVING, Event.PREFERRED): Machine._heard_successor,
+        (Mode.LEAVING, Event.EQUAL): Machine._heard_successor,
+        (Mode.LEAVING, Event.SLOWER): Machine._heard_successor,
+        (Mode.LEAVING, Event.LEAVING): Machine._heard_successor,
+        (Mode.LEAVING, Event.TIMEOUT): Machine._bow_out,
+        (Mode.LEAVING, Event.LAPSED): Machine._let_go,
+        (Mode.LEAVING, Event.LINK_DOWN): Machine._lose_link,
     }
 )

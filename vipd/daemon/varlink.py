@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypedDict
 
 from asyncvarlink import TypedVarlinkErrorReply, VarlinkInterface, varlinkmethod
 
-from vipd.carp.machine import Reason, State
+from vipd.carp.machine import Mode, Reason, State
 from vipd.daemon.events import Event, ScriptRun
 
 INTERFACE = "io.vipd"
@@ -25,20 +25,10 @@ DEMOTE_HOLD = 60.0
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
-class Stance(Enum):
-    """What a VIP is doing; finer than its state, as `vipd.carp.machine` has it."""
-
-    INIT = "not taking part"
-    BACKUP = "listening, and taking over when the deadline passes"
-    HOLDING = "backup, and not taking over whatever is heard"
-    MASTER = "owning and advertising"
-    LEAVING = "bowed out: answering until the successor is heard"
-
-
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The host that was heard last, ``ago`` seconds ago; ``followed``: it is the master that we
-    follow. ``demotion`` is OpenBSD's counter. ``missing``: advertisements overdue now."""
+    """The host that was heard last, ``ago`` seconds ago; ``followed``: it counts as the living
+    master. ``demotion`` is OpenBSD's counter. ``missing``: advertisements overdue now."""
 
     address: str
     advbase: int
@@ -91,7 +81,7 @@ class Vip:
 
     # What it is
     state: State
-    stance: Stance
+    mode: Mode  # what it is doing; finer than its state
     reason: Reason  # of the last transition
     since: float  # of the last transition, or of the beginning
     event: int  # number of the last transition's event, 0: none yet

@@ -211,3 +211,13 @@ def test_check_imports_neither_rich_nor_the_lab(directory: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout.splitlines()[-1] == "[] []"
+
+
+def test_where_metrics_are_served_is_shown(vipctl: Vipctl, directory: Path) -> None:
+    def check(*options: str) -> str:
+        return vipctl("check", *options, "--config-dir", str(directory)).stdout
+
+    assert json.loads(check("--json"))["settings"] == {"metrics_listen": "off"}
+    (directory / "vip-common.conf").write_text("METRICS_LISTEN=[::1]:9112\n")
+    assert "\nMetrics are served on [::1]:9112\n" in check()
+    assert json.loads(check("--json"))["settings"] == {"metrics_listen": "[::1]:9112"}

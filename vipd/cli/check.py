@@ -39,9 +39,13 @@ def check(
     vips = _with_sources(snapshot.vips)
     if as_json:
         objects = [as_object(vip) for vip in vips]
-        typer.echo(json.dumps({"vips": objects, "problems": _objects(problems)}, indent=2))
+        about = {"metrics_listen": _metrics(snapshot)}
+        answer = {"vips": objects, "settings": about, "problems": _objects(problems)}
+        typer.echo(json.dumps(answer, indent=2))
     else:
         _print_vips(vips, str(directory))
+        if snapshot.settings.metrics_listen:
+            typer.echo(f"\nMetrics are served on {_metrics(snapshot)}")
         _print_problems(problems)
     raise typer.Exit(exit_status(problems))
 
@@ -57,6 +61,11 @@ def exit_status(problems: Iterable[Problem]) -> int:
 def as_object(vip: Vip) -> dict[str, Any]:
     """What programs see of a virtual IP: every setting but its password."""
     return vip.model_dump(mode="json", exclude={"file", "password", "other_vhid"})
+
+
+def _metrics(snapshot: Snapshot) -> str:
+    listen = snapshot.settings.metrics_listen
+    return shown(str(listen), 200) if listen else "off"
 
 
 def _with_sources(vips: tuple[Vip, ...]) -> tuple[Vip, ...]:

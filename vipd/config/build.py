@@ -10,7 +10,7 @@ from pydantic import SecretBytes, ValidationError
 
 from vipd.config import options, password, values
 from vipd.config.files import is_executable
-from vipd.config.model import MAX_DEADRATIO, Vip
+from vipd.config.model import MAX_DEADRATIO, Settings, Vip
 from vipd.config.problem import Place, Problem, error, is_error, shown, warning
 from vipd.config.shell import Binding, Value, Variables
 
@@ -31,7 +31,10 @@ KEYS = (
     "SCRIPT_TIMEOUT",
     "UPSCRIPT_FAILURE",
 )
-"""Every key that means something. VID is the systemd-era name of ID."""
+"""Every key of a virtual IP that means something. VID is the systemd-era name of ID."""
+
+DAEMON_KEYS = ("METRICS_LISTEN",)
+"""Keys that count in vip-common.conf only: they are about the daemon, not a virtual IP."""
 
 _FLAGS = ("preempt", "neutral", "shutdown", "ignoreifstate", "nomcast")
 
@@ -47,6 +50,15 @@ class Built:
     places: Mapping[str, Place]
     problems: tuple[Problem, ...]
     files: tuple[str, ...] = ()
+
+
+def daemon_settings(variables: Variables) -> tuple[Settings, tuple[Problem, ...]]:
+    """What the variables that are left after vip-common.conf say about the daemon."""
+    problems: list[Problem] = []
+    listen = None
+    if (binding := variables.bindings.get("METRICS_LISTEN")) is not None:
+        listen = values.listen(binding.value, problems.append)
+    return Settings(metrics_listen=listen), tuple(problems)
 
 
 def build(
@@ -273,13 +285,22 @@ class _Builder:
 
     def _warn_of_unknown_keys(self) -> None:
         for name, binding in self.variables.bindings.items():
+            if name in DAEMON_KEYS:
+                self._warn_of_daemon_key(name, binding)
+                continue
             if name in KEYS or binding.preset or name in self.variables.used:
                 continue
-            near = get_close_matches(name[:40].upper(), KEYS, 1, 0.6)
+            near = get_close_matches(name[:40].upper(), (*KEYS, *DAEMON_KEYS), 1, 0.6)
             hint = f"did you mean {near[0]}?" if near else "remove it, or put # in front"
             self.problems.append(
                 warning(binding.place, f"{shown(name)} is not a key that vipd or ucarp knows", hint)
             )
+
+    def _warn_of_daemon_key(self, name: str, binding: Binding) -> None:
+        if binding.place.file == self.file:
+            what = f"{name} counts in vip-common.conf only: it is about vipd, not about one VIP"
+            hint = f"move {name} to vip-common.conf"
+            self.problems.append(warning(binding.place, what, hint))
 
     def _check_lease(self, vip: Vip) -> None:
         """A lease of seconds must outlive the time between renewals, and not much more."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vipd.config.build import Built, build
+from vipd.config.build import Built, build, daemon_settings
 from vipd.config.claims import Claims
 from vipd.config.files import UnreadableError, read_configuration
-from vipd.config.model import Vip
+from vipd.config.model import Settings, Vip
 from vipd.config.problem import Place, Problem, error, is_error, shown
 from vipd.config.shell import Script, Variables, parse
 
@@ -29,6 +29,7 @@ class Snapshot:
     `places` tells where each virtual IP's BIND_INTERFACE stands, by `Vip.id`. `files` are the
     paths of all files that were read, or would have been if they were there. `common_broken`: an
     ERROR stands in vip-common.conf, so that any virtual IP may have other settings than meant.
+    `settings`: what it says about the daemon.
     """
 
     vips: tuple[Vip, ...]
@@ -36,6 +37,7 @@ class Snapshot:
     places: Mapping[str, Place] = field(default_factory=dict, compare=False)
     files: frozenset[str] = field(default=frozenset(), compare=False)
     common_broken: bool = False
+    settings: Settings = field(default_factory=Settings)
 
 
 def load(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
@@ -66,6 +68,8 @@ def loading(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Iterator[Sna
     problems: list[Problem] = []
     common = _common(directory, names)
     problems.extend(common.problems)
+    settings, wrong = _settings(common, directory)
+    problems.extend(wrong)
     vips: list[Vip] = []
     places: dict[str, Place] = {}
     claims = Claims()
@@ -85,7 +89,13 @@ def loading(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Iterator[Sna
     unique = tuple(dict.fromkeys(problems))
     shared = {_path(path) for path in commons}
     common_broken = any(is_error(problem) and problem.file in shared for problem in unique)
-    yield Snapshot(tuple(vips), unique, places, frozenset(files), common_broken)
+    yield Snapshot(tuple(vips), unique, places, frozenset(files), common_broken, settings)
+
+
+def _settings(common: Script, directory: Path) -> tuple[Settings, tuple[Problem, ...]]:
+    variables = Variables.of({"CONFDIR": _path(directory)}, Place(_path(directory / _COMMON)))
+    variables.run(common)  # what is wrong with its variables is told of each virtual IP
+    return daemon_settings(variables)
 
 
 def _each(

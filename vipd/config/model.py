@@ -1,6 +1,7 @@
 """The settings of one virtual IP, checked: one field, one setting, with its documentation."""
 
-from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes
@@ -10,6 +11,9 @@ MAX_DEADRATIO = 255
 
 MAX_SECONDS = 3600
 """Longest LEASE and SCRIPT_TIMEOUT: an hour in which nobody owns an address is an outage."""
+
+MAX_SOCKET_PATH = 107
+"""Longest path of a unix socket, in bytes (unix(7))."""
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
@@ -142,3 +146,37 @@ class Vip(BaseModel):
         if self.manage_address == "auto":
             return self.upscript is None
         return self.manage_address == "yes"
+
+
+@dataclass(frozen=True, slots=True)
+class Tcp:
+    """An address of this host and a port, 1 to 65535."""
+
+    address: IPv4Address | IPv6Address
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unix:
+    """A unix socket, by its whole path."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+class Settings(BaseModel):
+    """What vip-common.conf says about the daemon as a whole, not about one virtual IP."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    metrics_listen: Tcp | Unix | None = Field(
+        default=None,
+        description="METRICS_LISTEN: where Prometheus finds the metrics: ADDRESS:PORT, like "
+        "127.0.0.1:9112 or [::1]:9112, or unix:/PATH; off, the default: nowhere.",
+    )

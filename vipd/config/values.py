@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
-from vipd.config.model import MAX_SECONDS
+from vipd.config.model import MAX_SECONDS, MAX_SOCKET_PATH, Tcp, Unix
 from vipd.config.numbers import Reading, decimal, looks_decimal, strtoul
 from vipd.config.problem import Place, Problem, error, shown, warning
 from vipd.config.shell import Value
@@ -12,6 +13,7 @@ from vipd.config.shell import Value
 Report = Callable[[Problem], None]
 
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
+_TCP = re.compile(r"(\[(?P<v6>[^\]%]+)\]|(?P<v4>[^\s:]+)):(?P<port>[0-9]{1,5})")
 _OCTAL_HINT = "a leading 0 means octal, as in C"
 
 
@@ -206,6 +208,34 @@ def seconds(
     wrong = f"{key} “{shown(value.text)}” is not a number of seconds from 1 to {MAX_SECONDS}"
     instead = "".join(f", or {key}={each}" for each in words)
     report(error(value.place, wrong, f"write whole seconds, like {key}=30{instead}"))
+    return None
+
+
+def listen(value: Value, report: Report) -> Tcp | Unix | None:
+    """Where METRICS_LISTEN says that metrics are served; None: nowhere."""
+    text = value.text.strip()
+    if text.lower() in ("", "off"):
+        return None
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        size = len(path.encode("utf-8", "surrogateescape"))
+        if path.startswith("/") and size <= MAX_SOCKET_PATH and shown(path, size) == path:
+            return Unix(path)
+    elif match := _TCP.fullmatch(text):
+        port = decimal(match["port"])
+        kind = IPv6Address if match["v6"] else IPv4Address
+        with suppress(ValueError):
+            address = kind(match["v6"] or match["v4"])
+            if 1 <= port <= 65535 and not address.is_multicast:
+                return Tcp(address, port)
+    report(
+        error(
+            value.place,
+            f"METRICS_LISTEN “{shown(text)}” is neither off, nor ADDRESS:PORT, nor unix:/PATH",
+            "write METRICS_LISTEN=127.0.0.1:9112 (0.0.0.0:9112 for every address of this host), "
+            "METRICS_LISTEN=unix:/run/vipd/metrics, or METRICS_LISTEN=off",
+        )
+    )
     return None
 
 

@@ -201,8 +201,8 @@ def test_version(vipctl: Vipctl) -> None:
 
 def test_check_imports_neither_rich_nor_the_lab(directory: Path) -> None:
     code = (
-        "import sys\nfrom vipd.cli.main import app\n"
-        f"try: app(['check', '--config-dir', {str(directory)!r}])\n"
+        "import sys\nfrom vipd.cli.main import vipctl\n"
+        f"try: vipctl(['check', '--config-dir', {str(directory)!r}])\n"
         "except SystemExit: pass\n"
         "print(sorted({name.split('.')[0] for name in sys.modules} & {'rich', 'asyncio'}),\n"
         "      [name for name in sys.modules if name.startswith('vipd.lab')])\n"

@@ -5,35 +5,32 @@ import socket
 import sys
 from collections.abc import Iterable
 from ipaddress import IPv4Address
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Any
 
-import typer
+import click
 
-from vipd.cli.settings import ConfigDir, RuntimeDir, settings
+from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option, settings
 from vipd.cli.text import Colour, coloured, paint, table, write
 from vipd.config.load import Snapshot, load
 from vipd.config.model import Vip
 from vipd.config.problem import Place, Problem, Severity, shown, warning
 from vipd.linux.suitable import why_not
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
 HEADINGS = ("VIP", "VHID", "IFACE", "SOURCE", "ADDRESSES", "TIMING", "OPTIONS", "ADDED BY")
 TIMING = "TIMING is advbase+advskew/256 seconds, × deadratio"
 
 
-@app.command()
-def check(
-    ctx: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
-    config_dir: ConfigDir = None,
-    runtime_dir: RuntimeDir = None,
-) -> None:
+@click.command("check")
+@json_option
+@config_dir_option
+@runtime_dir_option
+def command(as_json: bool, config_dir: Path | None, runtime_dir: Path | None) -> None:
     """Show what the configuration files say and what is wrong with them.
 
     Exit status: 0 clean, 1 warnings, 2 errors. Needs no daemon and no root.
     """
-    directory = settings(ctx, config_dir, runtime_dir).config_dir
+    directory = settings(config_dir, runtime_dir).config_dir
     snapshot = load(directory)
     problems = (*snapshot.problems, *interface_problems(snapshot))
     vips = _with_sources(snapshot.vips)
@@ -41,13 +38,13 @@ def check(
         objects = [as_object(vip) for vip in vips]
         about = {"metrics_listen": _metrics(snapshot)}
         answer = {"vips": objects, "settings": about, "problems": _objects(problems)}
-        typer.echo(json.dumps(answer, indent=2))
+        write([json.dumps(answer, indent=2)])
     else:
         _print_vips(vips, str(directory))
         if snapshot.settings.metrics_listen:
-            typer.echo(f"\nMetrics are served on {_metrics(snapshot)}")
+            write(["", f"Metrics are served on {_metrics(snapshot)}"])
         _print_problems(problems)
-    raise typer.Exit(exit_status(problems))
+    sys.exit(exit_status(problems))
 
 
 def exit_status(problems: Iterable[Problem]) -> int:
@@ -158,7 +155,7 @@ def _row(vip: Vip) -> tuple[str, ...]:
 
 def _print_vips(vips: tuple[Vip, ...], directory: str) -> None:
     if not vips:
-        typer.echo(f"{shown(directory, 200)}: no virtual IP would run.")
+        write([f"{shown(directory, 200)}: no virtual IP would run."])
         return
     rows = [_row(vip) for vip in vips]
     if sys.stdout.isatty():
@@ -184,7 +181,7 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
 
 def _print_problems(problems: tuple[Problem, ...]) -> None:
     if not problems:
-        typer.echo("\nNo problems.")
+        write(["", "No problems."])
         return
     write(["", *(line for problem in problems for line in problem_lines(problem))])
 

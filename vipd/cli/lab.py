@@ -1,25 +1,23 @@
 """`vipctl lab`: hosts on this machine to try things out, and a scripted tour."""
 
 import shlex
+import sys
 from collections.abc import Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface
 from pathlib import Path
-from typing import Annotated
+from typing import NoReturn
 
-import typer
-from rich.console import Console
+import click
 
 from vipd.lab import Lab, LabError
 from vipd.lab.host import VIP_DOWN, VIP_UP
 from vipd.lab.plan import HostPlan, plan_bare, plan_from_config
-from vipd.lab.prompt import Prompt
-from vipd.lab.site import Site
-from vipd.lab.tour import Tour, example_pair
 
-app = typer.Typer(
-    help="Hosts on this machine, in network namespaces that vanish with the command.",
-    no_args_is_help=True,
-)
+
+@click.group("lab", no_args_is_help=True)
+def command() -> None:
+    """Hosts on this machine, in network namespaces that vanish with the command."""
+
 
 RUN_HELP = f"""Start hosts and play with them at a prompt: cables, crashes, frozen daemons.
 
@@ -36,32 +34,61 @@ ucarp ({VIP_UP} and {VIP_DOWN} exist on every host):
 Commands may come from a pipe; the exit status is then 1 if any of them failed.
 """
 
-KeepLogs = Annotated[
-    Path | None, typer.Option(help="Keep the logs of everything in this directory.")
-]
+keep_logs_option = click.option(
+    "--keep-logs",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the logs of everything in this directory.",
+)
 
 
-@app.command(help=RUN_HELP)
+@command.command(help=RUN_HELP)
+@click.option(
+    "--host",
+    multiple=True,
+    required=True,
+    metavar="NAME=WHAT",
+    help="NAME=DIRECTORY or NAME=ADDRESS/LENGTH; repeat it.",
+)
+@click.option(
+    "--command",
+    "commands",
+    multiple=True,
+    metavar="NAME=COMMAND",
+    help="Run this there instead of vipd.",
+)
+@click.option(
+    "--watch",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Ping this address too (those in files are anyway).",
+)
+@click.option(
+    "--settle",
+    default=4.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="After a fault, wait until nothing moved for so long.",
+)
+@keep_logs_option
 def run(
-    host: Annotated[
-        list[str], typer.Option(help="NAME=DIRECTORY or NAME=ADDRESS/LENGTH; repeat it.")
-    ],
-    command: Annotated[
-        list[str] | None, typer.Option(help="NAME=COMMAND: run this there instead of vipd.")
-    ] = None,
-    watch: Annotated[
-        list[str] | None, typer.Option(help="Ping this address too (those in files are anyway).")
-    ] = None,
-    settle: Annotated[
-        float, typer.Option(help="After a fault, wait until nothing moved for so many seconds.")
-    ] = 4.0,
-    keep_logs: KeepLogs = None,
+    host: tuple[str, ...],
+    commands: tuple[str, ...],
+    watch: tuple[str, ...],
+    settle: float,
+    keep_logs: Path | None,
 ) -> None:
     """Build the hosts, start what they run, and read commands."""
+    # Only here, as below: rich takes longer to import than vipctl --help may take.
+    from rich.console import Console
+
+    from vipd.lab.prompt import Prompt
+    from vipd.lab.site import Site
+
     console = Console(highlight=False)
     try:
-        plans = plan_hosts(host, command or [])
-        extra = [_address(text) for text in watch or []]
+        plans = plan_hosts(host, commands)
+        extra = [_address(text) for text in watch]
         with Lab(keep_logs=keep_logs) as lab:
             site = Site(lab, plans, extra)
             site.start_all()
@@ -73,31 +100,37 @@ def run(
             prompt.cmdloop()
             failed = prompt.piped and prompt.failed
     except (LabError, TimeoutError) as error:
-        raise _die(error) from None
+        _die(error)
     except KeyboardInterrupt:
         failed = True
-    raise typer.Exit(1 if failed else 0)
+    sys.exit(1 if failed else 0)
 
 
-@app.command()
-def demo(
-    config: Annotated[
-        list[Path] | None,
-        typer.Option(help="Configuration directory of a host, instead of the example; repeat it."),
-    ] = None,
-    keep_logs: KeepLogs = None,
-) -> None:
+@command.command()
+@click.option(
+    "--config",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Configuration directory of a host, instead of the example; repeat it.",
+)
+@keep_logs_option
+def demo(config: tuple[Path, ...], keep_logs: Path | None) -> None:
     """The published pair of hosts: who owns what, a cable cut and joined, the gaps measured.
 
     The exit status is 1 when an address does not go where it belongs.
     """
+    from rich.console import Console
+
+    from vipd.lab.tour import Tour, example_pair
+
     try:
         tour = Tour(config or example_pair(), Console(highlight=False))
         with Lab(keep_logs=keep_logs) as lab:
             good = tour.run(lab)
     except (LabError, TimeoutError) as error:
-        raise _die(error) from None
-    raise typer.Exit(0 if good else 1)
+        _die(error)
+    sys.exit(0 if good else 1)
 
 
 def plan_hosts(hosts: Sequence[str], commands: Sequence[str]) -> list[HostPlan]:
@@ -141,6 +174,6 @@ def _address(text: str) -> IPv4Address:
         raise LabError(f"--watch {text}: {error}") from None
 
 
-def _die(error: Exception) -> typer.Exit:
-    typer.echo(f"vipctl lab: {error}", err=True)
-    return typer.Exit(1)
+def _die(error: Exception) -> NoReturn:
+    click.echo(f"vipctl lab: {error}", err=True)
+    sys.exit(1)

@@ -1,73 +1,87 @@
-"""`vipctl`: the command line. Each command group is a module of its own, imported when called."""
+"""`vipctl`: the command line. Each command is a module of its own, imported when it is called.
+
+click and not typer: with typer, which validates arguments with pydantic, no command would answer
+within the 0.3 s that a person takes for “at once”.
+"""
 
 import io
 import sys
-from difflib import get_close_matches
 from importlib import import_module
-from typing import Annotated, Any
+from pathlib import Path
 
-import typer
-from typer.core import TyperGroup
+import click
+from click.shell_completion import CompletionItem
 
 from vipd import __version__
-from vipd.cli.settings import ConfigDir, RuntimeDir, settings
+from vipd.cli.settings import config_dir_option, runtime_dir_option, settings
 
-COMMANDS = {"check": "vipd.cli.check", "lab": "vipd.cli.lab"}
-"""Name → module with an `app`. Importing them all would make every command wait for the slowest."""
+COMMANDS = {
+    "status": "Show the state of every virtual IP, or of these.",
+    "watch": "Show the state live, with who owned each virtual IP in the last minutes.",
+    "history": "Show what happened, why, and how long it took.",
+    "why": "Tell why this host is or is not master of a virtual IP.",
+    "doctor": "Look for everything suspicious, and tell the cure.",
+    "check": "Show what the configuration files say and what is wrong with them.",
+    "demote": "Hand over now, and stay backup for a while.",
+    "maintenance": "Hand over and stay backup until switched off.",
+    "reload": "Have the daemon read its files again, and show what that changed.",
+    "log-level": "Have the daemon log more or less.",
+    "version": "Show the versions of vipctl and of the daemon.",
+    "completion": "Print what makes a shell complete commands and IDs.",
+    "lab": "Hosts on this machine, in network namespaces that vanish with the command.",
+}
+"""Name → what it is for, as its own help begins. Each is a module with a `command`; importing them
+all would make every one wait for the slowest."""
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(click.Group):
     """A group whose commands are imported when they are needed."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (typer's signature)
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 (typer's signature)
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=COMMANDS[name]) for name in names]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command = typer.main.get_command(import_module(COMMANDS[cmd_name]).app)
-        command.name = cmd_name
+        module = import_module(f"vipd.cli.{cmd_name.replace('-', '_')}")
+        command = module.command
+        assert isinstance(command, click.Command)
         return command
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in COMMANDS and not args[0].startswith("-"):
+            # Only here: it is slow to import, and seldom needed.
+            from difflib import get_close_matches
+
             near = get_close_matches(args[0][:40], COMMANDS, 1, 0.5)
             hint = f"did you mean “{near[0]}”?" if near else "see vipctl --help"
             ctx.fail(f"there is no command “{args[0]}”; {hint}")
         return super().resolve_command(ctx, args)
 
 
-app = typer.Typer(
+@click.group(
     cls=LazyGroup,
-    name="vipctl",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"vipctl {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def vipctl(
-    ctx: typer.Context,
-    config_dir: ConfigDir = None,
-    runtime_dir: RuntimeDir = None,
-    version: Annotated[  # noqa: ARG001 (its callback has done the work)
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
-) -> None:
+@config_dir_option
+@runtime_dir_option
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def vipctl(ctx: click.Context, config_dir: Path | None, runtime_dir: Path | None) -> None:
     """Look after vipd's floating IP addresses."""
-    ctx.obj = settings(ctx, config_dir, runtime_dir)
+    ctx.obj = settings(config_dir, runtime_dir)
 
 
 def main() -> None:
@@ -76,7 +90,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a quotation mark must not turn a report into a traceback.
             stream.reconfigure(errors="backslashreplace")
-    app(prog_name="vipctl")
+    vipctl(prog_name="vipctl")
 
 
 if __name__ == "__main__":

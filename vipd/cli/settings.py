@@ -1,39 +1,30 @@
 """What every vipctl command needs to know, given before or after the command's name."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-CONFIG_DIR = Path("/etc/ucarp")
-RUNTIME_DIR = Path("/run/vipd")
+from vipd.cli.completion import complete_ids
+from vipd.cli.paths import CONFIG_DIR, RUNTIME_DIR, Settings
 
-ConfigDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--config-dir", metavar="DIR", help=f"Configuration files. (default: {CONFIG_DIR})"
-    ),
-]
-RuntimeDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--runtime-dir",
-        metavar="DIR",
-        help=f"Where the daemon listens. (default: {RUNTIME_DIR})",
-    ),
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The directories that vipd was started with."""
-
-    config_dir: Path = CONFIG_DIR
-    runtime_dir: Path = RUNTIME_DIR
+config_dir_option = click.option(
+    "--config-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help=f"Configuration files. (default: {CONFIG_DIR})",
+)
+runtime_dir_option = click.option(
+    "--runtime-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help=f"Where the daemon listens. (default: {RUNTIME_DIR})",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+ids_argument = click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=complete_ids)
 
 
-def settings(ctx: typer.Context, config_dir: Path | None, runtime_dir: Path | None) -> Settings:
+def settings(config_dir: Path | None = None, runtime_dir: Path | None = None) -> Settings:
     """What was given here; else what was given before the command's name; else the defaults."""
-    outer = ctx.obj if isinstance(ctx.obj, Settings) else Settings()
-    return Settings(config_dir or outer.config_dir, runtime_dir or outer.runtime_dir)
+    outer = click.get_current_context().obj
+    before = outer if isinstance(outer, Settings) else Settings()
+    return Settings(config_dir or before.config_dir, runtime_dir or before.runtime_dir)

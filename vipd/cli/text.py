@@ -12,9 +12,11 @@ from enum import Enum
 from itertools import pairwise
 from typing import TextIO
 
+from vipd.carp.machine import State
 from vipd.config.problem import shown
 
 GAP = "  "
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _LONGEST = 2000  # characters of one text from outside
 
 
@@ -28,6 +30,10 @@ class Colour(Enum):
     IDLE = "36"
     WARNING = "1;33"
     BAD = "1;31"
+
+
+STATES = {State.MASTER: Colour.GOOD, State.BACKUP: Colour.IDLE, State.INIT: Colour.BAD}
+"""How the states stand out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +79,20 @@ def _line(cells: Sequence[Cell], widths: Sequence[int], colours: bool) -> str:
     return GAP.join(texts).rstrip()
 
 
-def span(seconds: float) -> str:
-    """A time span in at most two units: “0.4 s”, “12 s”, “3 min 5 s”, “2 h 13 min”, “8 d 4 h”."""
-    if seconds < 0.95:
-        return f"{max(seconds, 0):.1f} s"
-    whole = round(seconds)
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    for (name, size), (next_name, next_size) in pairwise(units):
-        if whole >= size:
-            rest = whole % size // next_size
-            return f"{whole // size} {name}" + (f" {rest} {next_name}" if rest else "")
-    return f"{whole} s"
+def span(seconds: float, short: bool = False) -> str:
+    """A time span in at most two units: “0.4 s”, “12 s”, “3 min 5 s”, “2 h 13 min”, “8 d 4 h”.
+    `short`, for tables: “0.4s”, “12s”, “3m5s”, “2h13m”, “8d4h”."""
+    parts = [f"{max(seconds, 0):.1f} s"]
+    if seconds >= 0.95:
+        whole = round(seconds)
+        parts = [f"{whole} s"]
+        for (name, size), (next_name, next_size) in pairwise(_UNITS):
+            if whole >= size:
+                rest = whole % size // next_size
+                parts = [f"{whole // size} {name}", *([f"{rest} {next_name}"] if rest else [])]
+                break
+    text = " ".join(parts)
+    return text.replace("min", "m").replace(" ", "") if short else text
 
 
 def milliseconds(seconds: float) -> str:

@@ -1,0 +1,44 @@
+"""`vipctl demote`: hand over now, without a gap, and stay backup for a while."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from vipd.cli.client import run
+from vipd.cli.handover import status, told
+from vipd.cli.settings import ids_argument, runtime_dir_option, settings
+from vipd.cli.text import span, write
+from vipd.daemon.varlink import DEMOTE_HOLD
+
+LONGEST = 86400.0
+"""Seconds; who needs longer means maintenance."""
+
+
+@click.command("demote")
+@ids_argument
+@click.option("--all", "everything", is_flag=True, help="All virtual IPs of this host.")
+@click.option(
+    "--hold",
+    type=click.FloatRange(0, LONGEST),
+    default=DEMOTE_HOLD,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to stay backup.",
+)
+@runtime_dir_option
+def command(ids: tuple[str, ...], everything: bool, hold: float, runtime_dir: Path | None) -> None:
+    """Hand over now, and stay backup for a while.
+
+    This host goes on answering until the successor is heard, 2 s at most, so that clients notice
+    nothing.
+
+    Exit status: 0 done, 1 refused, or nobody took over, 2 the daemon cannot be reached.
+    """
+    if everything == bool(ids):
+        raise click.UsageError("name the IDs to hand over, or --all, and not both")
+    wanted = None if everything else list(ids)
+    handovers = run(settings(runtime_dir=runtime_dir), lambda client: client.demote(wanted, hold))
+    then = f"stays backup for {span(hold)}" if hold else "may become master again at once"
+    write(told(each, then) for each in handovers)
+    sys.exit(status(handovers))

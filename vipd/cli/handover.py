@@ -1,0 +1,30 @@
+"""What `vipctl demote` and `vipctl maintenance` tell of each virtual IP."""
+
+from collections.abc import Sequence
+
+from vipd.carp.machine import State
+from vipd.cli.client import ATTENTION, FINE
+from vipd.cli.text import safe, span
+from vipd.daemon.varlink import Handover
+
+
+def told(handover: Handover, then: str) -> str:
+    """One line; `then` says what holds from now on: “stays backup for 60 s”."""
+    who = safe(handover.id)
+    if handover.before is not State.MASTER:
+        return f"{who}: was {handover.before.value} already; {then}"
+    if handover.successor:
+        took = span(handover.seconds)
+        return f"{who}: handed over to {safe(handover.successor)} within {took}; {then}"
+    if handover.after is State.MASTER:
+        return f"{who}: is still MASTER, nothing was done"
+    return (
+        f"{who}: nobody took over within {span(handover.seconds)}, so that no host owns the "
+        f"address; {then}. See whether vipd or ucarp runs on the other hosts"
+    )
+
+
+def status(handovers: Sequence[Handover]) -> int:
+    """The exit status: 1 when an address went to nobody."""
+    lost = any(each.before is State.MASTER and not each.successor for each in handovers)
+    return ATTENTION if lost else FINE

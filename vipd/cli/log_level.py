@@ -1,0 +1,26 @@
+"""`vipctl log-level`: let the daemon log more, or less, without a restart."""
+
+from pathlib import Path
+from typing import cast, get_args
+
+import click
+
+from vipd.cli.client import run
+from vipd.cli.settings import runtime_dir_option, settings
+from vipd.cli.text import write
+from vipd.daemon.varlink import LogLevel
+
+
+@click.command("log-level")
+@click.argument("level", type=click.Choice(get_args(LogLevel)))
+@runtime_dir_option
+def command(level: str, runtime_dir: Path | None) -> None:
+    """Have the daemon log more or less.
+
+    It holds until the daemon is started again, with the --log-level it is started with.
+
+    Exit status: 0 done, 1 refused, 2 the daemon cannot be reached.
+    """
+    wanted = cast(LogLevel, level)
+    before = run(settings(runtime_dir=runtime_dir), lambda client: client.set_log_level(wanted))
+    write([f"The log level is {wanted} now; it was {before}."])

@@ -1,0 +1,187 @@
+"""`vipctl status`: every virtual IP at a glance, and what needs attention."""
+
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vipd.carp.machine import State
+from vipd.cli.client import ATTENTION, FINE, Client, run
+from vipd.cli.jsons import name_of
+from vipd.cli.problems import text, told
+from vipd.cli.settings import ids_argument, json_option, runtime_dir_option, settings
+from vipd.cli.text import STATES, Cell, Colour, coloured, counted, paint, safe, span, table, write
+from vipd.daemon.varlink import Problem, Stance, Vip
+
+HEADINGS = (
+    "ID",
+    "ADDRESS",
+    "IFACE",
+    "STATE",
+    "SINCE",
+    "MASTER",
+    "TIMING",
+    "HEARD",
+    "SKEW",
+    "LEASE",
+    "",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was asked of the daemon: VIPs, and the problems that are no VIP's of these.
+
+    `now` is Unix time.
+    """
+
+    vips: tuple[Vip, ...]
+    problems: tuple[Problem, ...]
+    now: float
+
+    @property
+    def needing(self) -> list[Vip]:
+        """The VIPs that need attention."""
+        return [vip for vip in self.vips if attention(vip)]
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        return ATTENTION if self.needing or self.problems else FINE
+
+
+@click.command("status")
+@ids_argument
+@json_option
+@runtime_dir_option
+def command(ids: tuple[str, ...], as_json: bool, runtime_dir: Path | None) -> None:
+    """Show the state of every virtual IP, or of these.
+
+    Exit status: 0 all is fine, 1 something needs attention, 2 the daemon cannot be reached. The
+    first line sums up, so that this serves as a Nagios check.
+    """
+    report = run(settings(runtime_dir=runtime_dir), lambda client: fetch(client, list(ids)))
+    if as_json:
+        write([json.dumps(as_object(report), indent=2, default=name_of)])
+    else:
+        write(lines(report, coloured(sys.stdout)))
+    sys.exit(report.status)
+
+
+async def fetch(client: Client, ids: list[str]) -> Report:
+    """Ask for it. With `ids`, only the problems of these VIPs count."""
+    vips = await client.vips(ids or None)
+    known = {vip.id for vip in vips}
+    problems = [] if ids else [each for each in await client.problems() if each.id not in known]
+    return Report(tuple(vips), tuple(problems), time.time())
+
+
+def as_object(report: Report) -> dict[str, Any]:
+    """For programs: as the daemon says it, and whether it needs attention."""
+    vips = [{**asdict(vip), "attention": attention(vip)} for vip in report.vips]
+    return {"status": report.status, "vips": vips, "problems": list(map(asdict, report.problems))}
+
+
+def attention(vip: Vip) -> list[str]:
+    """Why somebody should look at this VIP, with the cure; maintenance and holds are no reason, as
+    long as somebody else owns the address."""
+    found = [text(problem) for problem in vip.problems]
+    if vip.waiting_for and not any(vip.waiting_for in each for each in found):
+        found.append(f"waiting: {safe(vip.waiting_for)}")
+    if vip.stance is Stance.HOLDING and master_of(vip) is None:
+        cure = f"vipctl maintenance off {vip.id}" if vip.maintenance else "end the hold"
+        found.append(f"nobody owns it: no other host advertises, and this one holds back ({cure})")
+    return found
+
+
+def master_of(vip: Vip) -> str | None:
+    """Address of the other host that is master; None when there is none, or it fell silent. Only
+    masters advertise."""
+    heard = vip.heard
+    if heard is None or vip.state is not State.BACKUP or heard.missing >= vip.deadratio:
+        return None
+    return heard.address
+
+
+def lines(report: Report, colours: bool) -> list[str]:
+    """All that is printed: a line that sums up, the table, and what needs attention."""
+    out = [summary(report, colours)]
+    if report.vips:
+        out += ["", *table(HEADINGS, [row(vip, report.now) for vip in report.vips], colours)]
+    mark = paint("!", Colour.WARNING, colours)
+    alerts = [f"{safe(vip.id)}: {why}" for vip in report.needing for why in attention(vip)]
+    alerts += [told(each, colours) for each in report.problems]
+    if alerts:
+        out += ["", *(f"{mark} {each}" for each in alerts)]
+    return out
+
+
+def summary(report: Report, colours: bool) -> str:
+    """One line, for a glance and for Nagios: “OK: 2 VIPs, 1 MASTER, 1 BACKUP”."""
+    states = [
+        f"{number} {state.value}"
+        for state in (State.MASTER, State.BACKUP, State.INIT)
+        if (number := sum(vip.state is state for vip in report.vips))
+    ]
+    maintained = sum(vip.maintenance for vip in report.vips)
+    if maintained:
+        states.append(f"{maintained} in maintenance")
+    text = ", ".join((counted(len(report.vips), "VIP"), *states))
+    if report.status == FINE:
+        return f"{paint('OK', Colour.GOOD, colours)}: {text}"
+    names = [vip.id for vip in report.needing]
+    names += sorted({each.id or each.interface or "vipd" for each in report.problems})
+    shown = ", ".join(map(safe, names[:5])) + (" …" if len(names) > 5 else "")
+    return f"{paint('ATTENTION', Colour.WARNING, colours)} ({shown}): {text}"
+
+
+def row(vip: Vip, now: float) -> tuple[Cell | str, ...]:
+    """One line of the table."""
+    heard, master = vip.heard, master_of(vip)
+    others = heard if heard and master else None
+    owner = "this host" if vip.state is State.MASTER else safe(master or "–")
+    silent = others is not None and others.missing > 0
+    troubles = len(attention(vip))
+    return (
+        safe(vip.id),
+        addresses(vip),
+        safe(vip.interface),
+        state(vip),
+        span(now - vip.since, short=True),
+        owner,
+        timing(others) if others else "",
+        Cell(span(others.ago, short=True), Colour.WARNING if silent else Colour.PLAIN)
+        if others
+        else "",
+        str(vip.effective_advskew),
+        span(vip.lease_left, short=True) if vip.lease_left is not None else "–",
+        Cell(f"! {troubles}" if troubles else "", Colour.WARNING),
+    )
+
+
+def addresses(vip: Vip) -> str:
+    """The first address, without a length that says nothing, and how many more there are."""
+    first = safe(vip.addresses[0]).removesuffix("/32").removesuffix("/128")
+    more = len(vip.addresses) - 1
+    return f"{first} +{more}" if more else first
+
+
+def state(vip: Vip) -> Cell:
+    """The state, and what is particular about it."""
+    words = [vip.state.value]
+    if vip.stance is Stance.LEAVING:
+        words.append("leaving")
+    if vip.maintenance:
+        words.append("maintenance")
+    elif vip.hold_left is not None:
+        words.append(f"held {span(vip.hold_left, short=True)}")
+    return Cell(" ".join(words), STATES[vip.state])
+
+
+def timing(heard: Any) -> str:
+    """How often a host advertises, as `vipctl check` writes it: advbase+advskew."""
+    return f"{heard.advbase}+{heard.advskew}"

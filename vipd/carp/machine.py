@@ -160,6 +160,20 @@ def precedes(a: IPv4Address, b: IPv4Address) -> bool:
     return a.packed[::-1] < b.packed[::-1]
 
 
+def meaning(ad: Advertisement, ours: Parameters) -> Event:
+    """What an advertisement means to a host with these parameters."""
+    theirs = timing.interval(ad.advbase, ad.advskew)
+    if (ad.advbase, ad.advskew) == BOW_OUT != (ours.advbase, ours.advskew):
+        return Event.LEAVING  # however long we would wait, and even if we are slower
+    if theirs > ours.master_down:
+        return Event.LEAVING
+    if theirs > ours.interval:
+        return Event.SLOWER
+    if theirs == ours.interval and not precedes(ad.source, ours.source):
+        return Event.EQUAL
+    return Event.PREFERRED
+
+
 class Mode(Enum):
     """What we are doing; finer than `State`, which is what we tell the world."""
 
@@ -284,7 +298,7 @@ class Machine:
         self.heard = Heard(ad, now)
         if ad[:6] == self._steady:  # all as last time, but for the counter: nothing to decide
             return self._wait_on(now)
-        return self._happen(self._meaning(ad), now)
+        return self._happen(meaning(ad, self.parameters), now)
 
     def tick(self, now: float) -> Effects:
         """Time has passed; harmless at any moment."""
@@ -347,25 +361,6 @@ class Machine:
         The machine listens again if the link comes up after that, so do not tell it."""
         self._ending = True
         return self._happen(Event.STOP, now)
-
-    # What it means
-
-    def _meaning(self, ad: Advertisement) -> Event:
-        ours = self.parameters.interval
-        theirs = timing.interval(ad.advbase, ad.advskew)
-        if (
-            (ad.advbase, ad.advskew)
-            == BOW_OUT
-            != (self.parameters.advbase, self.parameters.advskew)
-        ):
-            return Event.LEAVING  # however long we would wait, and even if we are slower
-        if theirs > self.parameters.master_down:
-            return Event.LEAVING
-        if theirs > ours:
-            return Event.SLOWER
-        if theirs == ours and not precedes(ad.source, self.parameters.source):
-            return Event.EQUAL
-        return Event.PREFERRED
 
     def _happen(self, event: Event, now: float) -> Effects:
         rule = TABLE.get((self._mode, event))

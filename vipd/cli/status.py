@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from vipd.carp.machine import State
+from vipd.carp.machine import Mode, State
 from vipd.cli.client import ATTENTION, FINE, Client, run
 from vipd.cli.jsons import name_of
 from vipd.cli.problems import text, told
 from vipd.cli.settings import ids_argument, json_option, runtime_dir_option, settings
 from vipd.cli.text import STATES, Cell, Colour, coloured, counted, paint, safe, span, table, write
-from vipd.daemon.varlink import Problem, Stance, Vip
+from vipd.daemon.varlink import Problem, Vip
 
 HEADINGS = (
     "ID",
@@ -92,7 +92,7 @@ def attention(vip: Vip) -> list[str]:
     found = [text(problem) for problem in vip.problems]
     if vip.waiting_for and not any(vip.waiting_for in each for each in found):
         found.append(f"waiting: {safe(vip.waiting_for)}")
-    if vip.stance is Stance.HOLDING and master_of(vip) is None:
+    if vip.mode is Mode.HOLDING and master_of(vip) is None:
         cure = f"vipctl maintenance off {vip.id}" if vip.maintenance else "end the hold"
         found.append(f"nobody owns it: no other host advertises, and this one holds back ({cure})")
     return found
@@ -173,7 +173,7 @@ def addresses(vip: Vip) -> str:
 def state(vip: Vip) -> Cell:
     """The state, and what is particular about it."""
     words = [vip.state.value]
-    if vip.stance is Stance.LEAVING:
+    if vip.mode is Mode.LEAVING:
         words.append("leaving")
     if vip.maintenance:
         words.append("maintenance")

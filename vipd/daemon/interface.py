@@ -45,7 +45,8 @@ class Interface:
         self.wire: Wire | None = None
         self.problem = "is not there"
         self.present: Mapping[IPv4Address | IPv6Address, AnyInterface] = {}
-        self.drops: Counter[Drop] = Counter()
+        #: By VHID, 0 for those that are nobody's here.
+        self.drops: Counter[tuple[int, Drop]] = Counter()
         self._neighbours: Neighbours | None = None
         self._loop = loop
         self._members: dict[int, Member] = {}
@@ -205,8 +206,8 @@ class Interface:
             self._dropped(drop, packet)
 
     def _dropped(self, drop: Drop, packet: bytes) -> None:
-        self.drops[drop] += 1
         vhid = diagnosis.vhid_of(packet)
+        self.drops[vhid if vhid in self._members else 0, drop] += 1
         if drop is Drop.VHID and vhid not in self._misread:
             return
         self._complaints.say(

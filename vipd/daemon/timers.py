@@ -5,6 +5,11 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf
 
+from vipd.daemon.counters import Histogram
+
+#: Seconds; an advertisement may be 0.05 late, and a master-down time is seldom below 1.
+_LATENESS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
 
 class Alarm:
     """One VIP's next deadline. It may be moved at any time, most often to later: a backup does that
@@ -32,13 +37,15 @@ class Timers:
     ``catch_up`` is called before the alarms when they are more than `LATE` seconds late, with the
     number of seconds: the process was stopped or starved, and what it would have heard meanwhile
     has to be heard before it decides anything. (The loop does not see to that: after SIGCONT,
-    epoll_wait(2) reports no file, only that it was interrupted.)
+    epoll_wait(2) reports no file, only that it was interrupted.) ``lateness``: by how many seconds
+    the earliest alarm of each wake-up was late.
     """
 
     LATE = 0.1
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.catch_up: Callable[[float], None] = lambda _late: None
+        self.lateness = Histogram(_LATENESS)
         self._loop = loop
         self._heap: list[tuple[float, int, Alarm]] = []
         self._number = 0  # orders entries of the same time
@@ -62,8 +69,11 @@ class Timers:
     def _fire(self) -> None:
         heap = self._heap
         self._handle = None
-        if heap and self._loop.time() - heap[0][0] > self.LATE:
-            self.catch_up(self._loop.time() - heap[0][0])
+        if heap:
+            late = self._loop.time() - heap[0][0]
+            self.lateness.observe(late)
+            if late > self.LATE:
+                self.catch_up(late)
         now = self._loop.time()
         due = []
         while heap and heap[0][0] <= now:

@@ -23,6 +23,7 @@ from vipd.carp.machine import (
 )
 from vipd.carp.packet import Advertisement, Drop, encode
 from vipd.config.model import Vip as Config
+from vipd.daemon.counters import Counters
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import Complaints, Fields, VipLog, word
 from vipd.daemon.leases import Leases
@@ -74,6 +75,7 @@ class Vip:
         self._alarm = services.timers.alarm(self._tick)
         self._scripts = Scripts(self._script_done, self.log)
         self._complaints = Complaints(self.log, services.clock)
+        self.counters = Counters()
         self._counter = 0  # of our last advertisement
         self._waiting_for = ""
         self._stopping = False
@@ -163,8 +165,11 @@ class Vip:
         """An advertisement for our VHID; says why it was not taken, if it was not."""
         if not self._digest.verify(ad.counter, ad.digest):
             return Drop.DIGEST
-        if ad.source == self.machine.parameters.source:
+        ours = self.machine.parameters
+        if ad.source == ours.source:
             return Drop.ECHO if ad.counter == self._counter else Drop.OWN_SOURCE
+        patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
+        self.counters.heard(self.machine.heard, ad, now, patience)
         try:  # as _guard does, without its cost for every packet
             if now >= self._lease_until:
                 self._lapse(now)
@@ -374,7 +379,10 @@ class Vip:
                 case SendAdvertisement(advbase, advskew):
                     left = self._send(advbase, advskew)
                     if left:
+                        self.counters.sent += 1
                         self._renew()
+                    else:
+                        self.counters.unsent += 1
                     if not left or self.machine.mute:
                         todo += self.machine.sent(left, self._services.clock())
                 case Announce():
@@ -455,11 +463,13 @@ class Vip:
     def _renew(self) -> None:
         """An advertisement left: the others will not take over for as long as our lease is."""
         if self._lease_until != inf:
+            self.counters.renewals += 1
             self._start_lease()
             for address in self._held:
                 self._services.leases.renew(address.renewal)
 
     def _release(self, at_start: bool) -> None:
+        self.counters.lapses += self._services.clock() >= self._lease_until
         self._lease_until = inf
         self._services.leases.flush()  # nothing may bring it back
         leaving_unscripted = self._stopping and not self.config.shutdown

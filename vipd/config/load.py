@@ -40,19 +40,22 @@ class Snapshot:
     settings: Settings = field(default_factory=Settings)
 
 
-def load(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
+def load(directory: Path, *, only: str | None = None, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
     """Read all files of `directory`, in C-locale order as the service did.
 
     Never raises for anything found there: a file that cannot be used is an ERROR of the result
-    and the others count. `scripts` is the directory of the default vip-up and vip-down.
+    and the others count. `only`: the name of the one virtual IP whose file counts. `scripts` is
+    the directory of the default vip-up and vip-down.
     """
-    for snapshot in loading(directory, scripts=scripts):
+    for snapshot in loading(directory, only=only, scripts=scripts):
         if snapshot is not None:
             return snapshot
     raise AssertionError("loading ends with a snapshot")
 
 
-def loading(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Iterator[Snapshot | None]:
+def loading(
+    directory: Path, *, only: str | None = None, scripts: Path = DEFAULT_SCRIPTS
+) -> Iterator[Snapshot | None]:
     """`load` a file at a time, for a caller with other things to do in between: None after each,
     and the snapshot at the end."""
     commons = [directory / _COMMON, directory / _OLDER_COMMON]
@@ -65,6 +68,8 @@ def loading(directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Iterator[Sna
         problem = error(Place(_path(directory)), f"the directory cannot be read: {reason}", hint)
         yield Snapshot((), (problem,), files=frozenset(files))
         return
+    if only is not None:
+        names = [name for name in names if name in (_COMMON, _OLDER_COMMON, f"vip-{only}.conf")]
     problems: list[Problem] = []
     common = _common(directory, names)
     problems.extend(common.problems)

@@ -1,8 +1,6 @@
 """The counter in every advertisement: 64 bit, always larger than any before it, across restarts."""
 
-import itertools
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 #: How far ahead of the clock one life of the daemon may count. 255 groups that advertise 256 times
@@ -10,18 +8,27 @@ from pathlib import Path
 _RESERVED = 1 << 40
 
 
-def counter(file: Path) -> Iterator[int]:
+class Counter:
     """Numbers that no earlier daemon has used, as long as ``file`` is kept or the clock goes on.
 
-    It starts at the time in nanoseconds, or where an earlier life might have come to if the clock
-    was set back since. The file is written before the first number is used. Raises OSError.
+    They start at the time in nanoseconds, or where an earlier life might have come to if the clock
+    was set back since. The file is written before the first number is used; without one only the
+    clock counts. Raises OSError.
     """
-    try:
-        used = int(file.read_text())
-    except (FileNotFoundError, ValueError):
-        used = 0
-    start = max(time.time_ns(), used) % (1 << 63)
-    new = file.with_suffix(".new")
-    new.write_text(f"{start + _RESERVED}\n")
-    new.replace(file)
-    return itertools.count(start + 1)
+
+    def __init__(self, file: Path | None) -> None:
+        try:
+            used = int(file.read_text()) if file else 0
+        except (FileNotFoundError, ValueError):
+            used = 0
+        self._used = max(time.time_ns(), used) % (1 << 63)
+        #: Larger than any number of this life, and smaller than those of the next.
+        self.last = self._used + _RESERVED
+        if file:
+            new = file.with_suffix(".new")
+            new.write_text(f"{self.last}\n")
+            new.replace(file)
+
+    def __next__(self) -> int:
+        self._used += 1
+        return self._used

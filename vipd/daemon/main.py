@@ -11,13 +11,17 @@ from typing import TextIO
 
 from vipd import __version__
 from vipd.daemon import journal
-from vipd.daemon.counter import counter
+from vipd.daemon.counter import Counter
+from vipd.daemon.farewell import carry_out
 from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases
 from vipd.daemon.logformat import FORMS
+from vipd.daemon.notify import Notify
+from vipd.daemon.service import Service
 from vipd.daemon.supervisor import Supervisor
 from vipd.daemon.timers import Timers
 from vipd.daemon.vip import Services
+from vipd.daemon.wills import Wills
 from vipd.linux import capabilities, realtime
 from vipd.linux.links import Links
 from vipd.linux.netlink import Netlink
@@ -41,6 +45,11 @@ def parser() -> argparse.ArgumentParser:
         default=Path("/etc/ucarp"),
         metavar="DIR",
         help="where vip-NNN.conf and vip-common.conf are (default: %(default)s)",
+    )
+    options.add_argument(
+        "--only",
+        metavar="NAME",
+        help="run the one VIP of vip-NAME.conf (or of the file vip-NAME), for a service of its own",
     )
     options.add_argument(
         "--runtime-dir",
@@ -80,11 +89,22 @@ def main() -> None:
     if options.realtime:
         _realtime()
     try:
+        only = _identifier(options.config_dir, options.only)
         with _only_one(options.runtime_dir):
-            asyncio.run(_run(options.config_dir, options.runtime_dir))
+            asyncio.run(_run(options.config_dir, options.runtime_dir, only))
     except UnusableError as error:
         log.critical("%s", error)
         sys.exit(1)
+
+
+def _identifier(config_dir: Path, name: str | None) -> str | None:
+    """The ID that ``--only`` means: EPEL's ucarp@001 and ucarp@vip-001 are the same file."""
+    if name is None:
+        return None
+    for identifier in (name, name.removeprefix("vip-")):
+        if (config_dir / f"vip-{identifier}.conf").exists():
+            return identifier
+    raise UnusableError(f"there is no {config_dir / f'vip-{name}.conf'}; write it, or correct NAME")
 
 
 def _realtime() -> None:
@@ -130,16 +150,20 @@ def _only_one(runtime_dir: Path) -> TextIO:
         ) from error
 
 
-async def _run(config_dir: Path, runtime_dir: Path) -> None:
+async def _run(config_dir: Path, runtime_dir: Path, only: str | None) -> None:
     loop = asyncio.get_running_loop()
+    for line in carry_out(str(runtime_dir)):
+        log.warning("%s", line)
     try:
-        numbers = counter(runtime_dir / "counter")
+        counter = Counter(runtime_dir / "counter")
     except OSError as error:
         raise UnusableError(f"cannot write to {runtime_dir}: {error}") from error
     netlink = Netlink()
     links = Links(netlink)
-    services = Services(netlink, Leases(netlink, loop), Timers(loop), numbers, loop.time)
-    supervisor = Supervisor(config_dir, links, services, loop)
+    wills = Wills(runtime_dir, counter.last)
+    services = Services(netlink, Leases(netlink, loop), Timers(loop), counter, loop.time, wills)
+    supervisor = Supervisor(config_dir, links, services, loop, only)
+    service = Service(supervisor, Notify(os.environ), loop)
     end = asyncio.Event()
     for number, act in (
         (signal.SIGTERM, end.set),
@@ -153,6 +177,7 @@ async def _run(config_dir: Path, runtime_dir: Path) -> None:
     supervisor.reload()
     await end.wait()
     log.info("stopping")
+    service.stopping()
     await supervisor.stop()
     links.close()
     netlink.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class _Running:
     config: Config
     task: asyncio.Task[None]
     vip: Vip | None = None
+    failed: bool = False
     ending: bool = False
 
     def change(self, config: Config) -> None:
@@ -41,9 +43,18 @@ class Supervisor:
     """Keeps one task per configured VIP. One VIP's failure is its own: logged, and retried."""
 
     def __init__(
-        self, directory: Path, links: Links, services: Services, loop: asyncio.AbstractEventLoop
+        self,
+        directory: Path,
+        links: Links,
+        services: Services,
+        loop: asyncio.AbstractEventLoop,
+        only: str | None = None,
     ) -> None:
+        """``only``: the ID of the only VIP to run, whatever else is configured."""
+        #: Called with True when a reload begins, and with False when it has ended.
+        self.reloading: Callable[[bool], None] = lambda _begins: None
         self._directory = directory
+        self._only = only
         self._links = links
         self._services = services
         self._loop = loop
@@ -76,19 +87,45 @@ class Supervisor:
 
     def step_down(self) -> None:
         """Every master hands over (SIGUSR2)."""
-        for vip in self._vips():
+        for vip in self.vips():
             vip.step_down()
 
     def log_states(self) -> None:
         """One line per VIP, as ucarp words it (SIGUSR1)."""
-        for vip in self._vips():
+        for vip in self.vips():
             state = vip.machine.state.value
             vip.log.info("%s on %s id %d", state, vip.config.interface, vip.config.vhid)
 
-    def _vips(self) -> list[Vip]:
+    def vips(self) -> list[Vip]:
+        """Those that live at the moment."""
         return [running.vip for running in self._running.values() if running.vip]
 
+    @property
+    def settled(self) -> bool:
+        """Whether the files were read, and every VIP listens, waits for something, or broke."""
+        return self._frozen and all(
+            running.vip.settled if running.vip else running.failed
+            for running in self._running.values()
+        )
+
+    @property
+    def failing(self) -> int:
+        """How many VIPs broke, and wait to be started again."""
+        return len(self._running) - len(self.vips())
+
+    @property
+    def broken_files(self) -> int:
+        """How many files have errors."""
+        return len({p.file for p in self._problems if p.severity is Severity.ERROR})
+
     async def _reload(self) -> None:
+        self.reloading(True)
+        try:
+            await self._read_and_apply()
+        finally:
+            self.reloading(False)
+
+    async def _read_and_apply(self) -> None:
         while True:
             self._load_again = False
             snapshot = await self._read()
@@ -107,7 +144,7 @@ class Supervisor:
         """In a thread, because a disk may hang; and file by file, because whoever computes in a
         thread keeps the loop from sending: hundreds of files take longer than an advertisement may
         be late."""
-        files = loading(self._directory)
+        files = loading(self._directory, only=self._only)
         while True:
             snapshot = await asyncio.to_thread(next, files)
             if snapshot is not None:
@@ -135,8 +172,9 @@ class Supervisor:
         self._problems = frozenset(snapshot.problems)
         if not snapshot.vips:
             log.warning(
-                "no VIP to run: %s holds no usable vip-NNN.conf; add one, and vipd starts it",
+                "no VIP to run: %s holds no usable vip-%s.conf; add one, and vipd starts it",
                 self._directory,
+                self._only or "NNN",
                 extra={"reason": "no_vip"},
             )
 
@@ -216,7 +254,7 @@ class Supervisor:
                     exc_info=log.isEnabledFor(10),
                     extra={"reason": type(error).__name__},
                 )
-            running.vip = None
+            running.vip, running.failed = None, True
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
 

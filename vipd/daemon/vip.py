@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from math import inf
@@ -23,12 +23,14 @@ from vipd.carp.machine import (
 )
 from vipd.carp.packet import Advertisement, Drop, encode
 from vipd.config.model import Vip as Config
+from vipd.daemon.counter import Counter
 from vipd.daemon.counters import Counters
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import Complaints, Fields, VipLog, word
 from vipd.daemon.leases import Leases
 from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
 from vipd.daemon.timers import Timers
+from vipd.daemon.wills import Wills
 from vipd.linux.addresses import Address
 from vipd.linux.announce import announcement
 from vipd.linux.neighbours import mac_text
@@ -57,8 +59,9 @@ class Services:
     netlink: Netlink
     leases: Leases
     timers: Timers
-    counter: Iterator[int]
+    counter: Counter
     clock: Callable[[], float]
+    wills: Wills | None = None
 
 
 class Vip:
@@ -110,12 +113,23 @@ class Vip:
             if self._claim:
                 self._claim.cancel()
             self._let_go()
+            self._revoke_will()
             self._interface.detach(self)
 
     def stop(self) -> None:
         """Hand over and end; `run` returns when that is done."""
         self._stopping = True
         self._guard(lambda: self._do(self.machine.stop(self._services.clock())))
+
+    @property
+    def waiting_for(self) -> str:
+        """Why it cannot take part, or ""."""
+        return self._waiting_for
+
+    @property
+    def settled(self) -> bool:
+        """Whether it listens, or has said what it waits for."""
+        return self.machine.state is not State.INIT or bool(self._waiting_for)
 
     def step_down(self) -> None:
         """A master hands over and stays backup for a while (SIGUSR2)."""
@@ -143,6 +157,7 @@ class Vip:
             self._find_interface()
             if self.machine.state is State.MASTER:
                 self._hold()
+        self._leave_will()
         self._look_at_link()
 
     def _about(self) -> Fields:
@@ -241,6 +256,7 @@ class Vip:
         if link and link.mac != self._mac:
             if self._mac and self.machine.state is State.MASTER:
                 self._announce()  # the address is at another MAC address now
+                self._leave_will()
             self._mac = link.mac
 
     def _unusable(self) -> str:
@@ -279,6 +295,7 @@ class Vip:
             if self.machine.parameters.source != _NOWHERE:
                 self.log.warning("sends from %s now, the interface's primary address", source)
             self._do(self.machine.change(_parameters(self.config, source), now))
+            self._leave_will()
         if source and source not in self._interface.present:
             self._complaints.say(
                 "source",
@@ -454,6 +471,7 @@ class Vip:
         self._start_lease()
         for address in self._held:
             address.add(self._services.netlink)
+        self._leave_will()
 
     def _start_lease(self) -> None:
         lease = self.config.lease_seconds
@@ -472,6 +490,7 @@ class Vip:
         self.counters.lapses += self._services.clock() >= self._lease_until
         self._lease_until = inf
         self._services.leases.flush()  # nothing may bring it back
+        self._revoke_will()
         leaving_unscripted = self._stopping and not self.config.shutdown
         if self.config.manages_address or (
             # ucarp would end without DOWNSCRIPT and leave the address behind, on two hosts
@@ -481,6 +500,24 @@ class Vip:
         self._held = []
         if not leaving_unscripted and not (at_start and self.config.neutral):
             self._run_script(Wanted.DOWN)
+
+    def _leave_will(self) -> None:
+        """Write down what is to be done if we are killed; soon, because clients do not wait for it.
+        Addresses that we do not take off, another program does: then there is nothing to do."""
+        if self._services.wills and self._held:
+            asyncio.get_running_loop().call_soon(self._write_will, self._services.wills)
+
+    def _write_will(self, wills: Wills) -> None:
+        wire = self._interface.wire
+        if self._held and wire:
+            deletions = [address.deletion for address in self._held]
+            packet = self._packet(*BOW_OUT, wills.counter)
+            frame = wire.frame_ipv4(self._destination(), packet)
+            wills.leave(self.config.id, wire.interface, deletions, frame)
+
+    def _revoke_will(self) -> None:
+        if self._services.wills:
+            self._services.wills.revoke(self.config.id)
 
     def _remove_addresses(self) -> None:
         for address in self._held or self._addresses:
@@ -531,26 +568,31 @@ class Vip:
         wire = self._interface.wire
         if wire is None:
             return False
-        config = self.config
         self._counter = next(self._services.counter)
-        packet = encode(
-            Advertisement(
-                self.machine.parameters.source,
-                config.mcast,
-                config.vhid,
-                advbase,
-                advskew,
-                0,
-                self._counter,
-                self._digest.sign(self._counter),
-            )
-        )
+        packet = self._packet(advbase, advskew, self._counter)
         try:
-            wire.send_ipv4(BROADCAST if config.nomcast else multicast_mac(config.mcast), packet)
+            wire.send_ipv4(self._destination(), packet)
         except OSError as error:
             self._cannot_send(error)
             return False
         return True
+
+    def _packet(self, advbase: int, advskew: int, counter: int) -> bytes:
+        return encode(
+            Advertisement(
+                self.machine.parameters.source,
+                self.config.mcast,
+                self.config.vhid,
+                advbase,
+                advskew,
+                0,
+                counter,
+                self._digest.sign(counter),
+            )
+        )
+
+    def _destination(self) -> bytes:
+        return BROADCAST if self.config.nomcast else multicast_mac(self.config.mcast)
 
     def _cannot_send(self, error: OSError) -> None:
         self._complaints.say(

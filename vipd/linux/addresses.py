@@ -39,6 +39,11 @@ class Address:
     def add(self, netlink: Netlink) -> None:
         netlink.request(self._add)
 
+    @property
+    def deletion(self) -> bytes:
+        """The request that deletes it, for others to send."""
+        return bytes(self._delete)
+
     def delete(self, netlink: Netlink) -> bool:
         """Whether it was there."""
         try:

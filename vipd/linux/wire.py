@@ -81,7 +81,11 @@ class Wire:
     def send_ipv4(self, destination: bytes, packet: bytes) -> None:
         """Send an IPv4 packet to an Ethernet address. Raises OSError when it did not leave
         (ENETDOWN, ENOBUFS, EAGAIN: the queue is full)."""
-        self._socket.send(destination + self.mac + b"\x08\x00" + packet)
+        self._socket.send(self.frame_ipv4(destination, packet))
+
+    def frame_ipv4(self, destination: bytes, packet: bytes) -> bytes:
+        """What `send_ipv4` sends."""
+        return destination + self.mac + b"\x08\x00" + packet
 
     def send_frame(self, frame: bytes) -> None:
         """Send a whole Ethernet frame of any protocol. Raises OSError likewise."""

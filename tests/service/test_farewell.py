@@ -131,7 +131,9 @@ def test_after_a_watchdogs_kill_nobody_is_deposed_even_without_leases(group: Gro
 
 
 def test_the_next_vipd_carries_it_out_if_nobody_else_has(group: Group) -> None:
-    first, second = group.pair()
+    first = group.vipd("web01", LEASE="60")
+    group.belongs_to("web01")
+    second = group.vipd("web02", SECOND, "--deadratio=60")  # more patience than this test
     die(first)
     group.vipd("web01", "--advskew=30")
     second.wait_for(r"state: MASTER \(the master is leaving", timeout=PATIENCE)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from vipd.carp.machine import State
@@ -167,7 +166,6 @@ def files(paths: Iterable[str]) -> Iterator[Finding]:
         )
 
 
-@cache
 def _closed(directory: Path) -> bool:
     """Whether nobody but root gets into this directory. Raises OSError."""
     status = directory.stat()

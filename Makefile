@@ -1,12 +1,14 @@
-# make demo    the published pair of hosts on this machine: failover and back, in 15 seconds
-# make test    everything that CI runs, beside the real ucarp and keepalived
-# make bench   measures beside ucarp and keepalived; writes docs/benchmarks.md
-# make lint    formatting, types, and the walls between the rooms
-# make format  let ruff rewrite what `make lint` complains about
+# make demo         the published pair of hosts on this machine: failover and back, in 15 seconds
+# make test         everything that CI runs, beside the real ucarp and keepalived
+# make packages     sdist, wheel, .deb and .rpm in dist/, checked
+# make test-system  boots two machines, installs the .deb over ucarp, and breaks things
+# make bench        measures beside ucarp and keepalived; writes docs/benchmarks.md
+# make lint         formatting, types, and the walls between the rooms
+# make format       let ruff rewrite what `make lint` complains about
 #
 # Each prepares what it needs: a .venv, and missing programs from the distribution where it may.
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo test packages test-system bench lint format clean
 VENV := .venv/bin
 JOBS ?= 4
 
@@ -18,6 +20,14 @@ test:
 	@packaging/prepare test
 	@$(MAKE) --no-print-directory lint
 	$(VENV)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
+
+packages:
+	@packaging/prepare packages
+	packaging/build
+
+test-system:
+	@packaging/prepare system
+	$(VENV)/python -m pytest -m system tests/system $(TESTS)
 
 bench:
 	@packaging/prepare test

@@ -125,7 +125,7 @@ def ask(
 ) -> _Result:
     """`act` with a connection to the daemon. Raises CommandError, also when no answer comes in
     `patience` seconds."""
-    return asyncio.run(_ask(settings, act, patience))
+    return asyncio.run(connected(settings, act, patience))
 
 
 def run(settings: Settings, act: Callable[[Client], Awaitable[_Result]]) -> _Result:
@@ -139,9 +139,10 @@ def run(settings: Settings, act: Callable[[Client], Awaitable[_Result]]) -> _Res
         sys.exit(130)
 
 
-async def _ask(
+async def connected(
     settings: Settings, act: Callable[[Client], Awaitable[_Result]], patience: float
 ) -> _Result:
+    """`ask`, for who has a loop that runs already."""
     path = settings.runtime_dir / SOCKET
     shown = safe(str(path))
     try:

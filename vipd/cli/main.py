@@ -17,7 +17,10 @@ from vipd.cli.settings import config_dir_option, runtime_dir_option, settings
 
 COMMANDS = {
     "status": "Show the state of every virtual IP, or of these.",
+    "watch": "Show the state live, with who owned each virtual IP in the last minutes.",
     "history": "Show what happened, why, and how long it took.",
+    "why": "Tell why this host is or is not master of a virtual IP.",
+    "doctor": "Look for everything suspicious, and tell the cure.",
     "check": "Show what the configuration files say and what is wrong with them.",
     "demote": "Hand over now, and stay backup for a while.",
     "maintenance": "Hand over and stay backup until switched off.",

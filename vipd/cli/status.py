@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from vipd.carp.machine import Mode, State
+from vipd.cli.attention import attention, master_of
 from vipd.cli.client import ATTENTION, FINE, Client, run
 from vipd.cli.jsons import name_of
-from vipd.cli.problems import text, told
+from vipd.cli.problems import told
 from vipd.cli.settings import ids_argument, json_option, runtime_dir_option, settings
 from vipd.cli.text import STATES, Cell, Colour, coloured, counted, paint, safe, span, table, write
 from vipd.daemon.varlink import Problem, Vip
@@ -86,38 +87,21 @@ def as_object(report: Report) -> dict[str, Any]:
     return {"status": report.status, "vips": vips, "problems": list(map(asdict, report.problems))}
 
 
-def attention(vip: Vip) -> list[str]:
-    """Why somebody should look at this VIP, with the cure; maintenance and holds are no reason, as
-    long as somebody else owns the address."""
-    found = [text(problem) for problem in vip.problems]
-    if vip.waiting_for and not any(vip.waiting_for in each for each in found):
-        found.append(f"waiting: {safe(vip.waiting_for)}")
-    if vip.mode is Mode.HOLDING and master_of(vip) is None:
-        cure = f"vipctl maintenance off {vip.id}" if vip.maintenance else "end the hold"
-        found.append(f"nobody owns it: no other host advertises, and this one holds back ({cure})")
-    return found
-
-
-def master_of(vip: Vip) -> str | None:
-    """Address of the other host that is master; None when there is none, or it fell silent. Only
-    masters advertise."""
-    heard = vip.heard
-    if heard is None or vip.state is not State.BACKUP or heard.missing >= vip.deadratio:
-        return None
-    return heard.address
-
-
 def lines(report: Report, colours: bool) -> list[str]:
     """All that is printed: a line that sums up, the table, and what needs attention."""
     out = [summary(report, colours)]
     if report.vips:
         out += ["", *table(HEADINGS, [row(vip, report.now) for vip in report.vips], colours)]
+    told_of = alerts(report, colours)
+    return [*out, "", *told_of] if told_of else out
+
+
+def alerts(report: Report, colours: bool) -> list[str]:
+    """What needs attention, one line each."""
     mark = paint("!", Colour.WARNING, colours)
-    alerts = [f"{safe(vip.id)}: {why}" for vip in report.needing for why in attention(vip)]
-    alerts += [told(each, colours) for each in report.problems]
-    if alerts:
-        out += ["", *(f"{mark} {each}" for each in alerts)]
-    return out
+    found = [f"{safe(vip.id)}: {why}" for vip in report.needing for why in attention(vip)]
+    found += [told(each, colours) for each in report.problems]
+    return [f"{mark} {each}" for each in found]
 
 
 def summary(report: Report, colours: bool) -> str:
@@ -143,7 +127,6 @@ def row(vip: Vip, now: float) -> tuple[Cell | str, ...]:
     """One line of the table."""
     heard, master = vip.heard, master_of(vip)
     others = heard if heard and master else None
-    owner = "this host" if vip.state is State.MASTER else safe(master or "–")
     silent = others is not None and others.missing > 0
     troubles = len(attention(vip))
     return (
@@ -152,7 +135,7 @@ def row(vip: Vip, now: float) -> tuple[Cell | str, ...]:
         safe(vip.interface),
         state(vip),
         span(now - vip.since, short=True),
-        owner,
+        owner(vip),
         timing(others) if others else "",
         Cell(span(others.ago, short=True), Colour.WARNING if silent else Colour.PLAIN)
         if others
@@ -168,6 +151,11 @@ def addresses(vip: Vip) -> str:
     first = safe(vip.addresses[0]).removesuffix("/32").removesuffix("/128")
     more = len(vip.addresses) - 1
     return f"{first} +{more}" if more else first
+
+
+def owner(vip: Vip) -> str:
+    """Who is master, as far as it is known here."""
+    return "this host" if vip.state is State.MASTER else safe(master_of(vip) or "–")
 
 
 def state(vip: Vip) -> Cell:

@@ -5,6 +5,7 @@ terminal obeys what it is shown.
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from vipd.config.problem import shown
 
 GAP = "  "
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+_SGR = re.compile(r"\x1b\[[\d;]*m")
 _LONGEST = 2000  # characters of one text from outside
 
 
@@ -79,6 +81,11 @@ def _line(cells: Sequence[Cell], widths: Sequence[int], colours: bool) -> str:
     return GAP.join(texts).rstrip()
 
 
+def plain_length(line: str) -> int:
+    """Characters of a line, its colours left out."""
+    return len(_SGR.sub("", line))
+
+
 def span(seconds: float, short: bool = False) -> str:
     """A time span in at most two units: “0.4 s”, “12 s”, “3 min 5 s”, “2 h 13 min”, “8 d 4 h”.
     `short`, for tables: “0.4s”, “12s”, “3m5s”, “2h13m”, “8d4h”."""
@@ -101,6 +108,16 @@ def milliseconds(seconds: float) -> str:
     if thousandths >= 1000:
         return f"{seconds:.2f} s"
     return f"{thousandths:.1f} ms" if thousandths < 10 else f"{thousandths:.0f} ms"
+
+
+def wrapped(text: str) -> str:
+    """A paragraph, broken where the terminal ends; in a pipe at 80 columns."""
+    # Only here: no other command has paragraphs.
+    import shutil
+    import textwrap
+
+    width = min(shutil.get_terminal_size().columns, 100)
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def counted(number: int, noun: str) -> str:

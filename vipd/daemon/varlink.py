@@ -163,9 +163,10 @@ class LevelBefore(TypedDict):
 
 
 class Daemon(TypedDict):
-    """``late_worst``: longest time that the loop was late, and ``late_at`` when (Unix time).
-    ``missing_capabilities``: of those that vipd needs. ``group``: whose members may use the
-    socket; "" if there is none."""
+    """``files``: paths of all files that were read, password files among them, and of those that
+    would have been if they were there. ``late_worst``: longest time that the loop was late, and
+    ``late_at`` when (Unix time). ``missing_capabilities``: of those that vipd needs. ``group``:
+    whose members may use the socket; "" if there is none."""
 
     version: str
     pid: int
@@ -173,6 +174,7 @@ class Daemon(TypedDict):
     config_dir: str
     runtime_dir: str
     state_dir: str
+    files: list[str]
     log_level: LogLevel
     group: str
     missing_capabilities: list[str]

@@ -1,0 +1,209 @@
+"""What `vipctl doctor` looks at by itself: the kernel's settings, files, the clock. Reads only."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vipd.carp.machine import State
+from vipd.cli.text import safe, span
+from vipd.daemon.varlink import Daemon, Vip
+from vipd.linux import sysctls
+from vipd.linux.clock import synchronised
+
+LATE = 0.25
+"""Seconds of lateness that are worth a word: a quarter of the usual time between advertisements."""
+ALONE = 60.0
+"""Seconds after which a master that never heard anybody is worth a word."""
+_NANO = 10**9
+_RESERVED = 1 << 40  # what vipd adds to the time in its counter file
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something suspicious, and the cure. Both are safe to print. `serious`: an address is not
+    where it belongs, or will not be."""
+
+    who: str
+    what: str
+    cure: str
+    serious: bool = False
+
+
+def interfaces(vips: Iterable[Vip]) -> Iterator[Finding]:
+    """Settings of the kernel that keep clients from the address."""
+    lengths = {vip.interface: any(each.endswith("/32") for each in vip.addresses) for vip in vips}
+    routes, networks = sysctls.default_routes(), sysctls.networks()
+    for name, bare in sorted(lengths.items()):
+        yield from _arp(name, bare)
+        yield from _paths(name, routes, networks)
+        if not sysctls.has_multicast(name):
+            yield Finding(
+                safe(name),
+                "multicast is switched off on it, so that other hosts may not be heard",
+                f"ip link set {safe(name)} multicast on",
+                serious=True,
+            )
+
+
+def _arp(name: str, bare: bool) -> Iterator[Finding]:
+    """Whether the kernel answers for the address. `bare`: one without a network of its own."""
+    who = safe(name)
+    ignore = sysctls.effective(name, "arp_ignore")
+    if ignore == 8 or (ignore == 2 and bare):
+        why = "to none" if ignore == 8 else "only in the address's own network, and /32 is none"
+        yield Finding(
+            who,
+            f"arp_ignore is {ignore}: the kernel answers ARP {why}, so clients never find the "
+            "address",
+            f"sysctl -w net.ipv4.conf.{who}.arp_ignore=1 net.ipv4.conf.all.arp_ignore=1",
+            serious=True,
+        )
+    if sysctls.effective(name, "drop_gratuitous_arp"):
+        yield Finding(
+            who,
+            "drop_gratuitous_arp is set: while another host is master, this one goes on sending "
+            "to the old owner of the address for a while",
+            f"sysctl -w net.ipv4.conf.{who}.drop_gratuitous_arp=0 "
+            "net.ipv4.conf.all.drop_gratuitous_arp=0",
+        )
+
+
+def _paths(
+    name: str, routes: set[str], networks: dict[str, set[tuple[str, str]]]
+) -> Iterator[Finding]:
+    """Other interfaces that get in the way."""
+    who = safe(name)
+    if sysctls.effective(name, "rp_filter") == 1 and routes and name not in routes:
+        other = safe(", ".join(sorted(routes)))
+        yield Finding(
+            who,
+            f"rp_filter is strict, and the default route leads through {other}: packets of "
+            "clients beyond a router are dropped",
+            f"sysctl -w net.ipv4.conf.{who}.rp_filter=2",
+        )
+    same = sorted(
+        other for other, theirs in networks.items()
+        if other != name and theirs & networks.get(name, set())
+    )  # fmt: skip
+    loose = (
+        sysctls.effective(name, "arp_ignore") == 0 or sysctls.effective(name, "arp_announce") < 2
+    )
+    if same and loose:
+        both = " ".join(f"net.ipv4.conf.all.{key}" for key in ("arp_ignore=1", "arp_announce=2"))
+        yield Finding(
+            who,
+            f"{safe(', '.join(same))} is in the same network: either answers ARP for the other, so "
+            "that clients learn the wrong MAC address",
+            f"sysctl -w {both}",
+        )
+
+
+def owners(vips: Iterable[Vip]) -> Iterator[Finding]:
+    """Addresses that are here and should not be, or the other way round."""
+    here = sysctls.local_addresses()
+    for vip in vips:
+        for address in (each.partition("/")[0] for each in vip.addresses):
+            if ":" in address:
+                continue
+            if vip.state is not State.MASTER and address in here:
+                yield Finding(
+                    safe(vip.id),
+                    f"this host has {safe(address)} although it is {vip.state.value}: two hosts "
+                    "own it as soon as another is master",
+                    f"ip addr del {safe(address)}/32 dev {safe(vip.interface)}, and find out who "
+                    "added it: a network configuration file, or an UPSCRIPT",
+                    serious=True,
+                )
+            elif vip.state is State.MASTER and address not in here:
+                yield Finding(
+                    safe(vip.id),
+                    f"this host is MASTER, but does not have {safe(address)}",
+                    "see what UPSCRIPT does, or write MANAGE_ADDRESS=yes",
+                    serious=True,
+                )
+
+
+def lonely(vips: Iterable[Vip], now: float) -> Iterator[Finding]:
+    """Masters that never heard anybody: perhaps nobody is there, perhaps nothing gets through."""
+    alone: dict[str, list[str]] = {}
+    for vip in vips:
+        quiet = vip.state is State.MASTER and vip.heard is None and not vip.received
+        if quiet and now - vip.since > ALONE:
+            alone.setdefault(vip.interface, []).append(safe(vip.id))
+    for interface, ids in sorted(alone.items()):
+        names = ", ".join(ids[:5]) + (" …" if len(ids) > 5 else "")
+        yield Finding(
+            safe(interface),
+            f"no other host was ever heard for {names}: nobody could take over, or multicast does "
+            "not get through and the other host is master as well",
+            "see vipctl status on the other hosts; if they are masters, look for switches that "
+            "keep multicast back (IGMP snooping without a querier), or use --nomcast on all",
+        )
+
+
+def files(paths: Iterable[str]) -> Iterator[Finding]:
+    """Passwords that others may read, and files that others may change."""
+    for path in sorted(paths):
+        try:
+            status = Path(path).stat()
+            closed = _closed(Path(path).parent)
+        except (OSError, ValueError):
+            continue
+        who, mode = safe(path), status.st_mode & 0o777
+        others = mode & 0o007 | (mode >> 3 & 0o007 if status.st_gid else 0)
+        if status.st_uid:
+            yield Finding(
+                who,
+                f"it belongs to user {status.st_uid}, who may change it",
+                f"chown root:root {who}",
+                serious=True,
+            )
+        if closed or not others & 0o006:
+            continue
+        what = "change it" if others & 0o002 else "read it, and the password"
+        yield Finding(
+            who, f"others may {what} (mode {mode:04o})", f"chmod 600 {who}", bool(others & 0o002)
+        )
+
+
+def _closed(directory: Path) -> bool:
+    """Whether nobody but root gets into this directory. Raises OSError."""
+    status = directory.stat()
+    passes = 0o011 if status.st_gid else 0o001
+    parent = directory.parent
+    return not status.st_mode & passes or (parent != directory and _closed(parent))
+
+
+def clock(runtime_dir: Path, now: float) -> Iterator[Finding]:
+    """Clocks that are wrong. The election needs none, but logs do, and the counter relies on it."""
+    try:
+        start = (int((runtime_dir / "counter").read_text()) - _RESERVED) / _NANO
+    except (OSError, ValueError):
+        start = 0.0
+    if start - now > 1:
+        yield Finding(
+            "clock",
+            f"it is {span(start - now)} behind the time at which vipd was started",
+            "set the clock right; vipd itself goes on",
+        )
+    if synchronised() is False:
+        yield Finding(
+            "clock",
+            "nothing keeps it right (the kernel says it is not synchronised): the logs of two "
+            "hosts cannot be compared",
+            "run chrony, or systemd-timesyncd",
+        )
+
+
+def daemon(described: Daemon, now: float) -> Iterator[Finding]:
+    """What the daemon says of itself."""
+    for absent in described["missing_capabilities"]:
+        yield Finding("vipd", f"it runs without {safe(absent)}", "run it as root", serious=True)
+    if described["late_worst"] > LATE and described["late_at"] is not None:
+        ago = span(now - described["late_at"])
+        yield Finding(
+            "vipd",
+            f"it did not get to run for {span(described['late_worst'])}, {ago} ago: advertisements "
+            "were late, and a lease may have lapsed",
+            "start it with --realtime, and see what else took the processor, or stopped it",
+        )

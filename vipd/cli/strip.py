@@ -1,0 +1,110 @@
+"""The strips of `vipctl watch`: who owned each virtual IP in the last minutes.
+
+Pure: events and states go in with their times, characters come out.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from string import ascii_lowercase
+
+from vipd.carp.machine import State
+from vipd.cli.attention import master_of
+from vipd.cli.text import Colour, paint, safe
+from vipd.daemon.events import Event
+from vipd.daemon.varlink import Vip
+
+CELL = 5
+"""Seconds that one character stands for."""
+LONGEST = 720
+"""Characters that are kept: an hour."""
+HERE, NOBODY, UNKNOWN = "this host", "nobody", ""
+
+
+@dataclass(slots=True)
+class Strip:
+    """One virtual IP. Cells are counted from the epoch; `owners` and `missed` have those that are
+    known."""
+
+    owners: dict[int, str] = field(default_factory=dict)
+    missed: set[int] = field(default_factory=set)
+    lost: int | None = None  # advertisements missed until now, as the daemon counts them
+
+    def learn(self, transitions: Sequence[tuple[float, str]], now: float) -> None:
+        """Fill in what was before somebody watched: (Unix time, owner from then on), in order."""
+        oldest = int(now // CELL) - LONGEST
+        for (at, owner), (until, _) in zip(transitions, [*transitions[1:], (now, "")], strict=True):
+            for cell in range(max(int(at // CELL), oldest), int(until // CELL)):
+                self.owners.setdefault(cell, owner)
+
+    def record(self, vip: Vip, now: float) -> None:
+        """What is at this moment."""
+        cell = int(now // CELL)
+        self.owners[cell] = HERE if vip.state is State.MASTER else master_of(vip) or NOBODY
+        overdue = vip.heard is not None and vip.heard.missing > 0 and vip.state is State.BACKUP
+        if overdue or (self.lost is not None and vip.missed > self.lost):
+            self.missed.add(cell)
+        self.lost = vip.missed
+        for old in [each for each in self.owners if each < cell - LONGEST]:
+            del self.owners[old]
+            self.missed.discard(old)
+
+    def owner(self, cell: int) -> str:
+        """Who owned it in that cell."""
+        return self.owners.get(cell, UNKNOWN)
+
+
+class Hosts:
+    """A letter for each other host, in the order in which they are met."""
+
+    def __init__(self) -> None:
+        self._letters: dict[str, str] = {}
+
+    def character(self, owner: str) -> str:
+        """What stands for an owner in a strip."""
+        if owner in _OWN:
+            return _OWN[owner]
+        number = len(self._letters)
+        return self._letters.setdefault(owner, ascii_lowercase[min(number, 25)])
+
+    def legend(self, colours: bool) -> str:
+        """What the characters mean."""
+        others = [f"{paint(c, Colour.IDLE, colours)} {safe(o)}" for o, c in self._letters.items()]
+        own = f"{paint(_OWN[HERE], Colour.GOOD, colours)} {HERE}"
+        missed = f"{paint(_MISSED, Colour.WARNING, colours)} advertisements missed"
+        return "   ".join([own, *others, f"{_OWN[NOBODY]} {NOBODY}", missed])
+
+
+_OWN = {HERE: "█", NOBODY: "·", UNKNOWN: " "}
+_MISSED = "×"
+
+
+def drawn(strip: Strip, hosts: Hosts, now: float, width: int, colours: bool) -> str:
+    """The last `width` cells, the present one at the right."""
+    last = int(now // CELL)
+    out = []
+    for cell in range(last - width + 1, last + 1):
+        owner = strip.owner(cell)
+        if cell in strip.missed:
+            out.append(paint(_MISSED, Colour.WARNING, colours))
+        elif owner == HERE:
+            out.append(paint(hosts.character(owner), Colour.GOOD, colours))
+        elif owner in _OWN:
+            out.append(hosts.character(owner))
+        else:
+            out.append(paint(hosts.character(owner), Colour.IDLE, colours))
+    return "".join(out)
+
+
+def owners(events: Iterable[Event]) -> dict[str, list[tuple[float, str]]]:
+    """ID → its transitions as `Strip.learn` takes them. Who took over from us is known when a
+    better master made us yield."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    for event in events:
+        change = event.transition
+        if change is None:
+            continue
+        owner = HERE if change.new is State.MASTER else UNKNOWN
+        if change.new is State.BACKUP and change.old is State.MASTER and change.peer:
+            owner = change.peer
+        found.setdefault(event.id, []).append((event.at, owner))
+    return found

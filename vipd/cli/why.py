@@ -1,0 +1,222 @@
+"""`vipctl why`: in sentences, why this host is or is not master of a virtual IP.
+
+What the election decides is not compared here: `vipd.carp.machine.meaning` does.
+"""
+
+import time
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import click
+
+from vipd.carp import timing
+from vipd.carp.machine import Event, Mode, Parameters, meaning
+from vipd.carp.packet import Advertisement
+from vipd.cli.attention import attention, master_of
+from vipd.cli.client import run
+from vipd.cli.completion import complete_ids
+from vipd.cli.history import when
+from vipd.cli.settings import runtime_dir_option, settings
+from vipd.cli.text import safe, span, wrapped, write
+from vipd.daemon.varlink import Heard, Vip
+
+
+@click.command("why")
+@click.argument("identifier", metavar="ID", shell_complete=complete_ids)
+@runtime_dir_option
+def command(identifier: str, runtime_dir: Path | None) -> None:
+    """Tell why this host is or is not master of a virtual IP.
+
+    And what would change it, and when it would take over.
+
+    Exit status: 0 told, 1 there is no such virtual IP, 2 the daemon cannot be reached.
+    """
+    vip = run(settings(runtime_dir=runtime_dir), lambda client: client.vip(identifier))
+    write(wrapped(each) for each in sentences(vip, time.time()))
+
+
+def sentences(vip: Vip, now: float) -> list[str]:
+    """Paragraphs: what is, why, what would change it, and what is wrong. `now`: Unix time."""
+    told = [_now(vip, now), _SAID[vip.mode](vip)]
+    told += [f"To mend: {each}" for each in attention(vip)]
+    return told
+
+
+def _now(vip: Vip, now: float) -> str:
+    names = ", ".join(safe(each).removesuffix("/32") for each in vip.addresses)
+    states = {
+        Mode.INIT: "takes no part in the election for",
+        Mode.BACKUP: "is BACKUP for",
+        Mode.TRYING: "is BACKUP for",
+        Mode.HOLDING: "is BACKUP for",
+        Mode.MASTER: "is MASTER of",
+        Mode.LEAVING: "is MASTER, but handing over, of",
+    }
+    because = f": {vip.reason.value}" if vip.event else ""
+    return (
+        f"This host {states[vip.mode]} {safe(vip.id)} ({names} on {safe(vip.interface)}, VHID "
+        f"{vip.vhid}), since {when(vip.since)[:19]}, {span(now - vip.since)} ago{because}."
+    )
+
+
+def _init(vip: Vip) -> str:
+    if vip.waiting_for:
+        kept = f" {_kept(vip)}" if vip.maintenance else ""
+        return (
+            f"It waits: {safe(vip.waiting_for)}. When that ends, it listens for "
+            f"{span(vip.master_down)}, and becomes master if no better host advertises.{kept}"
+        )
+    return "It is being started or stopped."
+
+
+def _backup(vip: Vip) -> str:
+    heard = vip.heard
+    if heard is None:
+        return f"No other host was heard. {_takeover(vip)}"
+    if heard.missing or master_of(vip) is None:
+        silent = (
+            f"{_host(heard)} was heard {span(heard.ago)} ago and is {heard.missing} "
+            f"{'advertisement' if heard.missing == 1 else 'advertisements'} late."
+        )
+        return f"{silent} {_takeover(vip)}"
+    return f"{_host(heard)} is master, heard {span(heard.ago)} ago. {_against(vip, heard)}"
+
+
+def _against(vip: Vip, heard: Heard) -> str:
+    """Why a master that lives goes on, and what would end that."""
+    rank = standing(vip, heard)
+    later = f"This host takes over {span(vip.master_down)} after that host falls silent"
+    leaves = "or at once when it leaves in order"
+    if rank is Event.PREFERRED:
+        why = f"It advertises {_every(heard)}, and {_than_us(vip, heard)}: it is preferred."
+        if vip.preempt:
+            cure = "With a lower --advskew than that host's, this host would take over at once."
+        else:
+            cure = "A lower --advskew would not change that while it lives, without --preempt."
+        return f"{why} {later}, {leaves}. {cure}"
+    if rank is Event.EQUAL:
+        return (
+            f"It advertises {_every(heard)}, as often as this host would, so whoever is master "
+            f"stays it. {later}, {leaves}. With a lower --advskew and --preempt it would at once."
+        )
+    if rank is Event.LEAVING:
+        return f"It is leaving, or so slow that it is bound to time out. {_takeover(vip)}"
+    why = (
+        f"It advertises {_every(heard)}, less often than this host would ({_ours(vip)}): this "
+        "host is preferred"
+    )
+    if not vip.preempt:
+        return f"{why}, but without --preempt it leaves a master alone. {later}, {leaves}."
+    if vip.modest_left is not None:
+        return (
+            f"{why}, but could not send an advertisement lately, so it does not preempt for "
+            f"another {span(vip.modest_left)}. {later}, {leaves}."
+        )
+    return f"{why}, and takes over when it hears it next, unless a better master lives as well."
+
+
+def _holding(vip: Vip) -> str:
+    master = master_of(vip)
+    if master is None:
+        who = "No other host advertises, so that nobody owns the address."
+    else:
+        who = f"{safe(master)} is master."
+    return f"{_kept(vip)} {who}"
+
+
+def _kept(vip: Vip) -> str:
+    """Why it stays backup whatever happens."""
+    if vip.maintenance:
+        return (
+            "It is in maintenance and does not become master, whatever happens to the others, "
+            f"until: vipctl maintenance off {safe(vip.id)}"
+        )
+    if vip.hold_left is not None:
+        return (
+            f"It was asked to stay backup, and does for another {span(vip.hold_left)}; after "
+            f"that it listens for {span(vip.master_down)} before it takes over. To end that now: "
+            f"vipctl maintenance off {safe(vip.id)}"
+        )
+    return "It holds back."
+
+
+def _trying(_vip: Vip) -> str:
+    return (
+        "It would take over, and is finding out whether its advertisements can be sent at all: "
+        "an address that nobody hears of would be on two hosts."
+    )
+
+
+def _master(vip: Vip) -> str:
+    told = [f"It advertises {_ours(vip)}."]
+    heard = vip.heard
+    if heard is None:
+        told.append("No other host was heard since vipd started.")
+    else:
+        told.append(f"The last other host that was heard is {_host(heard)}, {span(heard.ago)} ago.")
+    told.append(
+        "A host takes over that advertises more often, or as often from an address that wins "
+        "against ours, if it preempts; or any other when this one falls silent, or on: "
+        f"vipctl demote {safe(vip.id)}."
+    )
+    if vip.lease_left is not None:
+        told.append(
+            "Were vipd frozen or killed, the kernel would take the address off within "
+            f"{span(vip.lease_left)}."
+        )
+    elif vip.lease is None:
+        told.append("LEASE is off: were vipd frozen or killed, the address would stay here too.")
+    if vip.mute:
+        told.append("Its last advertisement could not be sent.")
+    return " ".join(told)
+
+
+def _leaving(vip: Vip) -> str:
+    kept = f" Then: {_kept(vip)}" if vip.maintenance or vip.hold_left is not None else ""
+    return f"It answers until its successor is heard, 2 s at most.{kept}"
+
+
+_SAID = {
+    Mode.INIT: _init,
+    Mode.BACKUP: _backup,
+    Mode.TRYING: _trying,
+    Mode.HOLDING: _holding,
+    Mode.MASTER: _master,
+    Mode.LEAVING: _leaving,
+}
+
+
+def standing(vip: Vip, heard: Heard) -> Event:
+    """What an advertisement of that host means to this one."""
+    source = IPv4Address(vip.source or 0)
+    ours = Parameters(source, vip.advbase, vip.advskew, vip.deadratio, vip.preempt)
+    theirs = IPv4Address(heard.address)
+    ad = Advertisement(
+        theirs, theirs, vip.vhid, heard.advbase, heard.advskew, heard.demotion, 0, b""
+    )
+    return meaning(ad, ours)
+
+
+def _takeover(vip: Vip) -> str:
+    if vip.takeover_in is None:
+        return "It does not take over as things are."
+    why = f" ({vip.takeover_reason.value})" if vip.takeover_reason else ""
+    return f"It takes over in {span(vip.takeover_in)} unless a master is heard{why}."
+
+
+def _host(heard: Heard) -> str:
+    return f"{safe(heard.address)} (advbase {heard.advbase}, advskew {heard.advskew})"
+
+
+def _every(heard: Heard) -> str:
+    return f"every {timing.interval(heard.advbase, heard.advskew):.4g} s"
+
+
+def _ours(vip: Vip) -> str:
+    return f"every {vip.interval:.4g} s, advbase {vip.advbase}, advskew {vip.advskew}"
+
+
+def _than_us(vip: Vip, heard: Heard) -> str:
+    if timing.interval(heard.advbase, heard.advskew) < vip.interval:
+        return f"this host would only {_ours(vip)}"
+    return "its address wins against ours" if vip.source else "this host has no address yet"

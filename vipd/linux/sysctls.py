@@ -1,0 +1,62 @@
+"""What the kernel was told to do with ARP, and where its addresses and routes are: read, from /proc
+and /sys, without netlink and without privileges."""
+
+import re
+from pathlib import Path
+
+_CONF = Path("/proc/sys/net/ipv4/conf")
+_ROUTE = Path("/proc/net/route")
+_TRIE = Path("/proc/net/fib_trie")
+_SYS = Path("/sys/class/net")
+_IFF_MULTICAST = 0x1000
+_LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
+
+
+def effective(interface: str, name: str) -> int:
+    """The value of net.ipv4.conf.*.`name` that counts for `interface`: the larger of its own and
+    that of “all”, as for rp_filter, arp_ignore, arp_announce, arp_filter and drop_gratuitous_arp
+    (ip-sysctl). 0 when it cannot be read."""
+    values = [0]
+    for who in ("all", interface):
+        try:
+            values.append(int((_CONF / who / name).read_text()))
+        except (OSError, ValueError):
+            continue
+    return max(values)
+
+
+def default_routes() -> set[str]:
+    """The interfaces that an IPv4 default route leads through."""
+    lines = [line.split() for line in _read(_ROUTE).splitlines()[1:]]
+    return {line[0] for line in lines if len(line) > 7 and line[1] == line[7] == "00000000"}
+
+
+def networks() -> dict[str, set[tuple[str, str]]]:
+    """Interface → the IPv4 networks that are reached through it without a router, as the kernel
+    writes them: (address, mask) in hexadecimal."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for line in _read(_ROUTE).splitlines()[1:]:
+        words = line.split()
+        if len(words) > 7 and words[2] == "00000000" and words[7] not in ("00000000", "FFFFFFFF"):
+            found.setdefault(words[0], set()).add((words[1], words[7]))
+    return found
+
+
+def local_addresses() -> set[str]:
+    """Every IPv4 address that this host has, on whatever interface."""
+    return set(_LOCAL.findall(_read(_TRIE)))
+
+
+def has_multicast(interface: str) -> bool:
+    """Whether the interface is allowed multicast (IFF_MULTICAST); True when it cannot be told."""
+    try:
+        return bool(int((_SYS / interface / "flags").read_text(), 16) & _IFF_MULTICAST)
+    except (OSError, ValueError):
+        return True
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

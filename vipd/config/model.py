@@ -130,10 +130,14 @@ class Vip(BaseModel):
     def longest_lease(self) -> int:
         """The longest lease that ends when a backup takes over: deadratio × advbase, in seconds.
 
-        At least the next whole second after an advertisement is due, which renews it: with
-        deadratio 1 it would lapse between two of them.
+        With deadratio 1 that would lapse between two advertisements.
         """
-        return max(self.deadratio * self.advbase, int(self.interval) + 1)
+        return max(self.deadratio * self.advbase, self.shortest_lease)
+
+    @property
+    def shortest_lease(self) -> int:
+        """The next whole second after an advertisement is due, which renews the lease."""
+        return int(self.interval) + 1
 
     @property
     def interval(self) -> float:

@@ -89,6 +89,7 @@ class Vip:
         self._addresses: list[Address] = []
         self._held: list[Address] = []
         self._lease_until = inf
+        self._advertised = 0.0  # when
         self._regaining = False
         # For people
         self._last = Transition(State.INIT, State.INIT, Reason.LINK_UP)
@@ -462,27 +463,31 @@ class Vip:
     def _hold(self) -> None:
         """Add the addresses on a lease, or take a lease on those that an UPSCRIPT has added."""
         lease = self.config.lease_seconds
-        if self.config.manages_address:
-            self._held = self._addresses
-        elif self.config.manage_address == "auto":
+        first = self._held = self._addresses if self.config.manages_address else []
+        if self.config.manage_address == "auto" and not self.config.manages_address:
             present = self._interface.present
             there = [present[a.ip] for a in self.config.addresses if a.ip in present]
             self._held = [Address(self._index, a, lease) for a in there]
-        self._start_lease()
-        for address in self._held:
+            if lease is not None:
+                # The others have been counting since our advertisement, not since the script.
+                left = int(self._advertised + lease - self._services.clock())
+                lease = max(left, self.config.shortest_lease)
+            first = [Address(self._index, a, lease) for a in there]
+        self._start_lease(lease)
+        for address in first:
             address.add(self._services.netlink)
         self._leave_will()
 
-    def _start_lease(self) -> None:
-        lease = self.config.lease_seconds
+    def _start_lease(self, lease: int | None) -> None:
         leased = bool(self._held) and lease is not None
         self._lease_until = self._services.clock() + lease if leased and lease else inf
 
     def _renew(self) -> None:
         """An advertisement left: the others will not take over for as long as our lease is."""
+        self._advertised = self._services.clock()
         if self._lease_until != inf:
             self.counters.renewals += 1
-            self._start_lease()
+            self._start_lease(self.config.lease_seconds)
             for address in self._held:
                 self._services.leases.renew(address.renewal)
 

@@ -5,8 +5,10 @@ name, `--name=value` and `--name value`, short ones in clusters, words that are 
 `--` as the end. Where ucarp would print its usage and exit, the result has an ERROR.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import count
 
 from vipd.config.problem import Place, Problem, error, shown, warning
 from vipd.config.shell import Value
@@ -78,12 +80,22 @@ class CommandLine:
 
 def parse(line: Value) -> CommandLine:
     """Read an OPTIONS line. Never raises."""
-    return _Reader(line).read()
+    return _Reader(line.words()).read()
+
+
+def from_arguments(arguments: Iterable[str]) -> CommandLine:
+    """The same for the arguments of a process. Never raises."""
+    places = (Place("", column=number) for number in count(1))
+    words = [
+        Value(word, (place,) * len(word), place)
+        for word, place in zip(arguments, places, strict=False)
+    ]
+    return _Reader(words).read()
 
 
 class _Reader:
-    def __init__(self, line: Value) -> None:
-        self._words = list(line.words())
+    def __init__(self, words: Iterable[Value]) -> None:
+        self._words = list(words)
         self._given: list[Given] = []
         self._problems: list[Problem] = []
 

@@ -17,6 +17,7 @@ from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases
 from vipd.daemon.logformat import FORMS
 from vipd.daemon.notify import Notify
+from vipd.daemon.rivals import Rivals
 from vipd.daemon.service import Service
 from vipd.daemon.supervisor import Supervisor
 from vipd.daemon.timers import Timers
@@ -28,7 +29,12 @@ from vipd.linux.netlink import Netlink
 
 
 class UnusableError(Exception):
-    """vipd cannot run at all; the text says why and what to do."""
+    """vipd cannot run at all; the text says why and what to do. ``status`` is the exit status: 2
+    for what was asked for, which to try again would not mend."""
+
+    def __init__(self, text: str, status: int = 1) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 def parser() -> argparse.ArgumentParser:
@@ -94,7 +100,7 @@ def main() -> None:
             asyncio.run(_run(options.config_dir, options.runtime_dir, only))
     except UnusableError as error:
         log.critical("%s", error)
-        sys.exit(1)
+        sys.exit(error.status)
 
 
 def _identifier(config_dir: Path, name: str | None) -> str | None:
@@ -104,7 +110,8 @@ def _identifier(config_dir: Path, name: str | None) -> str | None:
     for identifier in (name, name.removeprefix("vip-")):
         if (config_dir / f"vip-{identifier}.conf").exists():
             return identifier
-    raise UnusableError(f"there is no {config_dir / f'vip-{name}.conf'}; write it, or correct NAME")
+    file = config_dir / f"vip-{name}.conf"
+    raise UnusableError(f"there is no {file}; write it, or correct the name", 2)
 
 
 def _realtime() -> None:
@@ -161,7 +168,9 @@ async def _run(config_dir: Path, runtime_dir: Path, only: str | None) -> None:
     netlink = Netlink()
     links = Links(netlink)
     wills = Wills(runtime_dir, counter.last)
-    services = Services(netlink, Leases(netlink, loop), Timers(loop), counter, loop.time, wills)
+    services = Services(
+        netlink, Leases(netlink, loop), Timers(loop), counter, loop.time, Rivals(loop), wills
+    )
     supervisor = Supervisor(config_dir, links, services, loop, only)
     service = Service(supervisor, Notify(os.environ), loop)
     end = asyncio.Event()

@@ -28,6 +28,7 @@ from vipd.daemon.counters import Counters
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import Complaints, Fields, VipLog, word
 from vipd.daemon.leases import Leases
+from vipd.daemon.rivals import Rivals
 from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
 from vipd.daemon.timers import Timers
 from vipd.daemon.wills import Wills
@@ -35,6 +36,7 @@ from vipd.linux.addresses import Address
 from vipd.linux.announce import announcement
 from vipd.linux.neighbours import mac_text
 from vipd.linux.netlink import Netlink, NetlinkError
+from vipd.linux.tenancy import Tenancy, Tenant
 from vipd.linux.wire import BROADCAST, multicast_mac
 
 _NOWHERE = IPv4Address(0)
@@ -61,6 +63,7 @@ class Services:
     timers: Timers
     counter: Counter
     clock: Callable[[], float]
+    rivals: Rivals
     wills: Wills | None = None
 
 
@@ -81,6 +84,8 @@ class Vip:
         self.counters = Counters()
         self._counter = 0  # of our last advertisement
         self._waiting_for = ""
+        self._rival = "another look at the other processes"  # who may run our group on this host
+        self._tenancy: Tenancy | None = None
         self._stopping = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Addresses: for which interface the messages are, and which of them a lease is held on
@@ -103,6 +108,8 @@ class Vip:
     async def run(self) -> None:
         """Live until `stop`, or until something breaks (whatever the exception)."""
         try:
+            if not await self._alone():
+                return
             self._interface.attach(self)
             self._find_interface()
             self._do(self.machine.start())
@@ -116,6 +123,21 @@ class Vip:
             self._let_go()
             self._revoke_will()
             self._interface.detach(self)
+            if self._tenancy:
+                self._tenancy.close()
+
+    async def _alone(self) -> bool:
+        """Wait until no other process on this host runs our group; False: stopped meanwhile."""
+        group = self.config.interface, self.config.vhid
+        while isinstance(rival := await self._services.rivals.settle(group), Tenant):
+            self._rival = (
+                f"{rival.name} runs VHID {group[1]} on {group[0]}; stop one of the two for good, "
+                "because two on one host do not hear each other"
+            )
+            self._look_at_link()
+            await self._services.rivals.end_of(rival, self._end)
+        self._tenancy, self._rival = rival, ""
+        return not self._end.done()
 
     def stop(self) -> None:
         """Hand over and end; `run` returns when that is done."""
@@ -263,6 +285,8 @@ class Vip:
     def _unusable(self) -> str:
         """Why CARP cannot run on the interface now, or ""."""
         name, link = self._interface.name, self._interface.link
+        if self._rival:
+            return self._rival
         if self._interface.wire is None or link is None:
             return f"interface {name} {self._interface.problem}"
         if not link.running and not self.config.ignoreifstate:

@@ -1,0 +1,69 @@
+"""Whether another process on this host runs a group already: ucarp, or another vipd."""
+
+import asyncio
+import errno
+from collections.abc import Mapping
+from typing import Any
+
+from vipd.config.numbers import strtoul
+from vipd.config.options import from_arguments
+from vipd.linux.tenancy import Tenancy, Tenant, tenant, ucarps, watched
+
+Group = tuple[str, int]
+"""Interface and VHID."""
+
+#: How old a look at the processes may be, seconds: hundreds of VIPs that start together share one.
+_FRESH = 1.0
+
+
+class Rivals:
+    """For all VIPs of a daemon."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ucarps: Mapping[Group, int] = {}
+        self._looked_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def settle(self, group: Group) -> "Tenancy | Tenant | None":
+        """Take the group for this process; or who has it. None: it is nobody's, and we cannot take
+        it either (a user who has no business with it holds the name)."""
+        async with self._lock:
+            if self._loop.time() - self._looked_at > _FRESH:
+                # In a thread: a machine has thousands of processes.
+                self._ucarps = await asyncio.to_thread(running_ucarps)
+                self._looked_at = self._loop.time()
+        process = self._ucarps.get(group)
+        if process and (rival := watched(process)):
+            return rival
+        try:
+            return Tenancy(*group)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        return tenant(*group)
+
+    async def end_of(self, rival: Tenant, stop: asyncio.Future[None]) -> None:
+        """Wait until it has ended, or ``stop`` is done."""
+        ended = asyncio.Event()
+        self._loop.add_reader(rival.end, ended.set)
+        waiting = self._loop.create_task(ended.wait())
+        try:
+            either: list[asyncio.Future[Any]] = [waiting, stop]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            self._loop.remove_reader(rival.end)
+            rival.close()
+            self._looked_at = float("-inf")
+
+
+def running_ucarps() -> dict[Group, int]:
+    """The groups that real ucarps run in our network namespace, and their processes."""
+    found = {}
+    for process, arguments in ucarps():
+        line = from_arguments(arguments)
+        interface, vhid = line.last("interface"), line.last("vhid")
+        if interface and interface.value and vhid and vhid.value:
+            found[interface.value.text, strtoul(vhid.value.text).value] = process
+    return found

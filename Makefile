@@ -30,7 +30,7 @@ test-system:
 	$(VENV)/python -m pytest -m system tests/system $(TESTS)
 
 bench:
-	@packaging/prepare test
+	@packaging/prepare bench
 	$(VENV)/python -m bench $(BENCH)
 
 lint:

@@ -4,12 +4,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench.report import markdown
+from bench.pictures import draw
+from bench.report import PICTURES, markdown
 from bench.sections import PARTS, Bench
 from bench.surroundings import surroundings
 from vipd.lab import LabError
 from vipd.lab.errors import require
 
+QUICK = ("gaps", "many")
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
 
@@ -17,7 +19,9 @@ def main() -> int:
     """Run what was asked for; the exit status tells only whether it could be measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=_positive, default=3, help="of each case (default 3)")
-    parser.add_argument("--quick", action="store_true", help="one run, 5 s of CPU time, no mixes")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short run of the first and cheapest parts"
+    )
     parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
     parser.add_argument(
         "--output",
@@ -31,7 +35,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     bench = Bench(runs=1, window=5.0) if options.quick else Bench(options.runs, window=20.0)
-    parts = options.only or [part for part in PARTS if part != "mixed" or not options.quick]
+    parts = options.only or [part for part in PARTS if part in QUICK or not options.quick]
     where = surroundings()
     sections = [section for part in parts for section in PARTS[part](bench)]
     page = markdown(sections, where, bench.failures, bench.runs)
@@ -39,7 +43,11 @@ def main() -> int:
     complete = not options.quick and not options.only
     target = options.output or (PAGE if complete else None)
     if target:
+        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page)
+        for section in sections:
+            if section.picture:
+                draw(section, target.parent / PICTURES / f"{section.picture}.svg")
         print(f"written to {target}", file=sys.stderr)
     return 1 if bench.failures else 0
 

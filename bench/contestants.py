@@ -21,10 +21,16 @@ ADVSKEW = 10  # of the host that is not preferred
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One floating address (/32) and its number on the wire, 1 to 255."""
+    """One floating address (/32), its number on the wire (1 to 255), and where it lives."""
 
     vhid: int
     address: str
+    interface: str = "eth1"
+
+    @property
+    def name(self) -> str:
+        """Unlike any other group's on the host."""
+        return f"{self.interface}-{self.vhid:03}"
 
 
 class Contestant(Protocol):
@@ -49,8 +55,8 @@ def _options(preferred: bool) -> str:
     return "--shutdown --preempt" + ("" if preferred else f" --advskew={ADVSKEW}")
 
 
-def _source(host: Host) -> str:
-    return host.cable().addresses[0].split("/")[0]
+def _source(host: Host, group: Group) -> str:
+    return host.cable(group.interface).addresses[0].split("/")[0]
 
 
 class Vipd:
@@ -67,12 +73,12 @@ class Vipd:
         files = directory / host.name
         files.mkdir(mode=0o700)
         for group in groups:
-            (files / f"vip-{group.vhid:03}.conf").write_text(
+            (files / f"vip-{group.name}.conf").write_text(
                 f"ID={group.vhid}\n"
                 f"VIP_ADDRESS={group.address}\n"
                 f"PASSWORD={PASSWORD}\n"
-                f"BIND_INTERFACE={host.cable().interface}\n"
-                f"SOURCE_ADDRESS={_source(host)}\n"
+                f"BIND_INTERFACE={group.interface}\n"
+                f"SOURCE_ADDRESS={_source(host, group)}\n"
                 f'OPTIONS="{_options(preferred)}"\n'
             )
         return host.vipd(files)
@@ -91,10 +97,14 @@ class Ucarp:
     ) -> Process:
         require("ucarp")
         common = (
-            f"ucarp --interface={host.cable().interface} --srcip={_source(host)} "
-            f"--pass={PASSWORD} --upscript={VIP_UP} --downscript={VIP_DOWN} {_options(preferred)}"
+            f"ucarp --pass={PASSWORD} --upscript={VIP_UP} --downscript={VIP_DOWN} "
+            f"{_options(preferred)}"
         )
-        lines = [f"{common} --vhid={group.vhid} --addr={group.address}" for group in groups]
+        lines = [
+            f"{common} --interface={group.interface} --srcip={_source(host, group)} "
+            f"--vhid={group.vhid} --addr={group.address}"
+            for group in groups
+        ]
         script = directory / f"{host.name}.sh"
         # The last one replaces the shell: a single ucarp is then the process that gets signals.
         script.write_text(" &\n".join([*lines[:-1], f"exec {lines[-1]}\n"]))
@@ -117,9 +127,9 @@ class Keepalived:
         priority = 254 if preferred else 256 - ADVSKEW
         file.write_text(
             "".join(
-                f"vrrp_instance v{group.vhid} {{\n"
+                f"vrrp_instance v{group.name} {{\n"
                 "    state BACKUP\n"
-                f"    interface {host.cable().interface}\n"
+                f"    interface {group.interface}\n"
                 f"    virtual_router_id {group.vhid}\n"
                 f"    priority {priority}\n"
                 "    advert_int 1\n"

@@ -1,8 +1,7 @@
-"""255 addresses on one interface: how soon all listen, and what they cost once all is quiet."""
+"""Many addresses on a host: how soon all listen, and what they cost once all is quiet."""
 
 import re
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,15 +11,30 @@ from vipd.lab import Host, Lab, Process
 from vipd.lab.waiting import wait_until
 
 COUNT = 255
-GROUPS = tuple(Group(number, f"203.0.113.{number}") for number in range(1, COUNT + 1))
+#: Groups on each interface, and how many interfaces; the last is a thousand.
+SIZES = ((1, 1), (16, 1), (64, 1), (COUNT, 1), (250, 4))
+NETWORK = "203.0.113."
 SETTLE = 8.0  # seconds; keepalived announces a second time 5 s after it became master
 START_WITHIN = 60.0
-OWN_WITHIN = 90.0  # 255 ucarp processes and their scripts take their time
+OWN_WITHIN = 240.0  # a thousand ucarp processes and their scripts take their time
 
 START = "start-up"
 MASTER_CPU, BACKUP_CPU = "CPU of the master", "CPU of the backup"
 MASTER_PSS, BACKUP_PSS = "PSS of the master", "PSS of the backup"
 MASTER_RSS, BACKUP_RSS = "RSS of the master", "RSS of the backup"
+
+
+def groups(count: int, interfaces: int = 1) -> tuple[Group, ...]:
+    """``count`` on each interface; every interface has a network of its own, with the same
+    addresses."""
+    return tuple(
+        Group(number, f"{NETWORK}{number}", f"eth{interface}")
+        for interface in range(1, interfaces + 1)
+        for number in range(1, count + 1)
+    )
+
+
+GROUPS = groups(COUNT)
 
 
 def start_up(contestant: Contestant) -> float:
@@ -29,22 +43,24 @@ def start_up(contestant: Contestant) -> float:
         host = lab.host("web01", "198.51.100.179/24")
         began = time.monotonic()
         process = contestant.start(host, GROUPS, preferred=True, directory=Path(directory))
-        _wait_listening(process, contestant)
+        _wait_listening(process, contestant, COUNT)
         return (time.monotonic() - began) * 1000
 
 
-def steady(contestant: Contestant, seconds: float) -> dict[str, float]:
+def steady(
+    contestant: Contestant, seconds: float, count: int = COUNT, interfaces: int = 1
+) -> dict[str, float]:
     """A master and a backup at rest: CPU in % of one core over ``seconds``, memory in MB.
 
     TimeoutError when not every address is where it belongs, before and after.
     """
+    everything = groups(count, interfaces)
     with Lab(history=False) as lab, TemporaryDirectory(prefix="bench-") as directory:
-        web01 = lab.host("web01", "198.51.100.179/24")
-        web02 = lab.host("web02", "198.51.100.180/24")
-        master = contestant.start(web01, GROUPS, preferred=True, directory=Path(directory))
-        _wait_owns(web01, GROUPS, OWN_WITHIN)
-        backup = contestant.start(web02, GROUPS, preferred=False, directory=Path(directory))
-        _wait_listening(backup, contestant)
+        web01, web02 = _host(lab, "web01", 1, interfaces), _host(lab, "web02", 2, interfaces)
+        master = contestant.start(web01, everything, preferred=True, directory=Path(directory))
+        wait_owns(web01, len(everything), OWN_WITHIN)
+        backup = contestant.start(web02, everything, preferred=False, directory=Path(directory))
+        _wait_listening(backup, contestant, len(everything))
         time.sleep(SETTLE)
         of_master, of_backup = family(master.pid), family(backup.pid)
         began = time.monotonic()
@@ -53,8 +69,8 @@ def steady(contestant: Contestant, seconds: float) -> dict[str, float]:
         after = cpu(of_master), cpu(of_backup)
         percent = 100 / (time.monotonic() - began)
         use = memory(of_master), memory(of_backup)
-        _wait_owns(web01, GROUPS, 1)
-        _wait_owns(web02, (), 1)
+        wait_owns(web01, len(everything), 1)
+        wait_owns(web02, 0, 1)
     return {
         MASTER_CPU: (after[0] - before[0]) * percent,
         BACKUP_CPU: (after[1] - before[1]) * percent,
@@ -65,26 +81,36 @@ def steady(contestant: Contestant, seconds: float) -> dict[str, float]:
     }
 
 
-def _wait_listening(process: Process, contestant: Contestant) -> None:
+def _host(lab: Lab, name: str, number: int, interfaces: int) -> Host:
+    devices = range(1, interfaces + 1)
+    return lab.host(
+        name,
+        interfaces={f"eth{n}": [f"198.51.100.{(n - 1) * 32 + number}/27"] for n in devices},
+        bridge={f"eth{n}": f"lan{n}" for n in devices},
+    )
+
+
+def _wait_listening(process: Process, contestant: Contestant, count: int) -> None:
     line = re.compile(contestant.listening)
     wait_until(
-        lambda: True if len(line.findall(process.log())) >= COUNT else None,
+        lambda: True if len(line.findall(process.log())) >= count else None,
         timeout=START_WITHIN,
         interval=0.005,
         complaint=lambda: f"not all of {process!r} listen in {START_WITHIN:g} s{process.tail()}",
     )
 
 
-def _wait_owns(host: Host, groups: Sequence[Group], timeout: float) -> None:
-    """Wait until the host has these of our addresses and no other."""
-    ours = {group.address for group in GROUPS}
-    wanted = {group.address for group in groups}
+def wait_owns(host: Host, count: int, timeout: float) -> None:
+    """Wait until the host has so many of the floating addresses, over all interfaces."""
+
+    def owned() -> int:
+        return host.run(["ip", "-4", "-o", "address"]).stdout.count(f" {NETWORK}")
+
     wait_until(
-        lambda: True if host.addresses() & ours == wanted else None,
+        lambda: True if owned() == count else None,
         timeout=timeout,
         interval=0.2,
         complaint=lambda: (
-            f"{host.name} should own {len(wanted)} addresses within {timeout:g} s, and owns "
-            f"{len(host.addresses() & ours)}"
+            f"{host.name} should own {count} addresses within {timeout:g} s, and owns {owned()}"
         ),
     )

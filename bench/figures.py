@@ -42,12 +42,16 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table: its figures, with a column for each contestant, and how they were measured."""
+    """A table: its figures, with a column for each contestant, and how they were measured.
+
+    ``picture``: the name (without .svg) of one that shows it, if there is to be one.
+    """
 
     title: str
     how: str
     contestants: tuple[str, ...]
     figures: tuple[Figure, ...]
+    picture: str = ""
 
 
 def add(samples: Samples, contestant: str, values: Mapping[str, float]) -> None:

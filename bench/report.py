@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bench.figures import Figure, Section
 
 VIPD = "vipd"
+PICTURES = "benchmarks"  # directory beside the page
 
 
 def markdown(
@@ -20,6 +21,8 @@ def markdown(
     ]
     for section in sections:
         parts += [f"## {section.title}", section.how, _table(section)]
+        if section.picture:
+            parts.append(f"![{section.title}]({PICTURES}/{section.picture}.svg)")
     if failures:
         parts += ["## What went wrong", "\n".join(f"- {failure}" for failure in failures)]
     return "\n\n".join(parts) + "\n"

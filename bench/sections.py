@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from bench import crowd, pair
-from bench.contestants import CONTESTANTS
+from bench import crowd, faults, pair, regularity, throughput
+from bench.contestants import CONTESTANTS, Contestant
 from bench.figures import Bound, Samples, Section, add, figure
 from vipd.lab import LabError
 
@@ -31,18 +32,25 @@ class Bench:
             print(error, file=sys.stderr)
             self.failures.append(f"{what}, {who}: {str(error).splitlines()[0]}")
 
+    def attempt_all(
+        self,
+        samples: Samples,
+        what: str,
+        measure: Callable[[Contestant], dict[str, float]],
+        runs: int | None = None,
+    ) -> None:
+        """Measure every contestant, in turns; as often as everything else unless told."""
+        runs = runs or self.runs
+        for run in range(runs):
+            for name, contestant in CONTESTANTS.items():
+                nth = f"{what}, run {run + 1}" if runs > 1 else what
+                self.attempt(samples, name, nth, partial(measure, contestant))
+
 
 def gaps(bench: Bench) -> list[Section]:
     """Pairs of the same kind: what a client sees, and how fast a decision is carried out."""
     samples: Samples = {}
-    for run in range(bench.runs):
-        for name, contestant in CONTESTANTS.items():
-            bench.attempt(
-                samples,
-                name,
-                f"pair, run {run + 1}",
-                lambda kind=contestant: pair.lifecycle(kind, kind),  # type: ignore[misc]
-            )
+    bench.attempt_all(samples, "pair", lambda kind: pair.lifecycle(kind, kind))
     patience = CONTESTANTS["vipd"].master_down * 1000
     crash = Bound(patience + 50, f"master-down ({patience:.0f} ms) + 50 ms")
     prompt = Bound(5, "5 ms")
@@ -61,6 +69,7 @@ def gaps(bench: Bench) -> list[Section]:
                 figure(samples, pair.gap(pair.STOP), "ms", "planned stop of the master"),
                 figure(samples, pair.gap(pair.FAILBACK), "ms", "failback by preemption"),
             ),
+            picture="gaps",
         ),
         Section(
             "From decision to effect",
@@ -76,6 +85,7 @@ def gaps(bench: Bench) -> list[Section]:
                 for cause in (pair.SILENCE, pair.PREEMPTION)
                 for effect in (pair.HELD, pair.ARP, pair.AD)
             ),
+            picture="delays",
         ),
     ]
 
@@ -114,20 +124,10 @@ def _mixture(preferred: str, other: str) -> str:
 def many(bench: Bench) -> list[Section]:
     """255 addresses at rest, and their start."""
     samples: Samples = {}
-    for run in range(bench.runs):
-        for name, contestant in CONTESTANTS.items():
-            bench.attempt(
-                samples,
-                name,
-                f"{crowd.COUNT} addresses at rest, run {run + 1}",
-                lambda kind=contestant: crowd.steady(kind, bench.window),  # type: ignore[misc]
-            )
-            bench.attempt(
-                samples,
-                name,
-                f"start of {crowd.COUNT} addresses, run {run + 1}",
-                lambda kind=contestant: {crowd.START: crowd.start_up(kind)},  # type: ignore[misc]
-            )
+    bench.attempt_all(samples, "255 addresses at rest", partial(_steady, bench.window))
+    bench.attempt_all(
+        samples, "start of 255 addresses", lambda kind: {crowd.START: crowd.start_up(kind)}
+    )
     limits = {
         name: figure(samples, name, "%").median("keepalived")
         for name in (crowd.MASTER_CPU, crowd.BACKUP_CPU)
@@ -162,4 +162,115 @@ def many(bench: Bench) -> list[Section]:
     ]
 
 
-PARTS: dict[str, Callable[[Bench], list[Section]]] = {"gaps": gaps, "mixed": mixed, "many": many}
+def _steady(
+    window: float, kind: Contestant, count: int = crowd.COUNT, interfaces: int = 1
+) -> dict[str, float]:
+    return crowd.steady(kind, window, count, interfaces)
+
+
+def sizes(bench: Bench) -> list[Section]:
+    """From one address to a thousand."""
+    rows: dict[str, Samples] = {}
+    for count, interfaces in crowd.SIZES:
+        text = f"{count * interfaces} addresses"
+        text += f" on {interfaces} interfaces" if interfaces > 1 else ""
+        measure = partial(_steady, bench.window / 2, count=count, interfaces=interfaces)
+        bench.attempt_all(rows.setdefault(text, {}), text, measure, runs=1)
+    return [
+        Section(
+            "From one address to a thousand",
+            f"As above, over {bench.window / 2:g} s, once each.",
+            tuple(CONTESTANTS),
+            tuple(
+                figure(samples, name, unit, f"{name}, {text}")
+                for name, unit in (
+                    (crowd.MASTER_CPU, "%"),
+                    (crowd.BACKUP_CPU, "%"),
+                    (crowd.MASTER_PSS, "MB"),
+                    (crowd.BACKUP_PSS, "MB"),
+                )
+                for text, samples in rows.items()
+            ),
+            picture="sizes",
+        )
+    ]
+
+
+def broken(bench: Bench) -> list[Section]:
+    """What a host does to the others when it is cut off, frozen or killed."""
+    samples: Samples = {}
+    bench.attempt_all(samples, "heal, freeze, kill", faults.faults)
+    owners, client = Bound(300, "0.3 s"), Bound(1000, "one interval")
+    watched = f"{faults.WATCHED:g} s"
+    return [
+        Section(
+            "Two owners",
+            "How long two hosts own the address, by the kernels' account, and what the client sees "
+            f"of it. Heal: after {faults.PARTITION:g} s in which the hosts did not hear each other "
+            f"(they both own it then, and have to), the cable is good again. Freeze: all of the "
+            f"daemon is stopped (SIGSTOP) for {watched}. Thaw: it goes on. Kill: SIGKILL to all "
+            f"of it, watched for {watched}. Who does not let go by itself keeps the address until "
+            "the end of that time.",
+            tuple(CONTESTANTS),
+            (
+                figure(samples, faults.overlap(faults.HEAL), "ms", "heal: two owners", client),
+                figure(samples, faults.gap(faults.HEAL), "ms", "heal: client"),
+                figure(samples, faults.overlap(faults.FREEZE), "ms", "freeze: two owners", owners),
+                figure(samples, faults.gap(faults.FREEZE), "ms", "freeze: client"),
+                figure(samples, faults.overlap(faults.THAW), "ms", "thaw: two owners", owners),
+                figure(samples, faults.gap(faults.THAW), "ms", "thaw: client"),
+                figure(samples, faults.overlap(faults.KILL), "ms", "kill: two owners", owners),
+                figure(samples, faults.gap(faults.KILL), "ms", "kill: client"),
+            ),
+            picture="owners",
+        )
+    ]
+
+
+def regular(bench: Bench) -> list[Section]:
+    """When advertisements leave, and how many can be taken in."""
+    samples: Samples = {}
+    bench.attempt_all(samples, "regularity", regularity.regularity, runs=1)
+    for run in range(bench.runs):
+        bench.attempt(samples, "vipd", f"reload, run {run + 1}", regularity.reload)
+    bench.attempt_all(samples, "flood", throughput.throughput)
+    late, typical = regularity.late, regularity.typically_late
+    in_time = Bound(50, "50 ms")
+    return [
+        Section(
+            "Regularity",
+            "255 masters on one interface; a second host takes down when their advertisements "
+            "arrive. Late is what comes later after the one before than that one announced. Busy: "
+            "twice as many processes as processors count for themselves, all of them and the "
+            f"daemon with ordinary priority, for {regularity.SECONDS:g} s. Files rewritten: all "
+            "255, with another advskew; applied when the last VIP has said so, counted from the "
+            "last file, and with the 200 ms for which vipd waits for more.",
+            tuple(CONTESTANTS),
+            (
+                figure(samples, late(regularity.IDLE), "ms", "idle: latest advertisement"),
+                figure(samples, typical(regularity.IDLE), "ms", "idle: 99 of 100"),
+                figure(samples, late(regularity.BUSY), "ms", "busy: latest advertisement"),
+                figure(samples, typical(regularity.BUSY), "ms", "busy: 99 of 100"),
+                figure(samples, regularity.APPLIED, "ms", bound=Bound(1000, "1 s")),
+                figure(samples, regularity.RELOAD_LATE, "ms", bound=in_time),
+            ),
+        ),
+        Section(
+            "A flood",
+            f"A backup that gets {throughput.RATE} genuine advertisements of its master a second, "
+            f"for {throughput.SECONDS:g} s: processor time for one of them, in the kernel and in "
+            "the daemon. A million divided by it are the packets a second that one core can take.",
+            tuple(CONTESTANTS),
+            (figure(samples, throughput.COST, "µs"),),
+        ),
+    ]
+
+
+PARTS: dict[str, Callable[[Bench], list[Section]]] = {
+    "gaps": gaps,
+    "broken": broken,
+    "mixed": mixed,
+    "many": many,
+    "sizes": sizes,
+    "regular": regular,
+}

@@ -1,0 +1,143 @@
+"""255 masters on one interface: how late advertisements leave, in peace and while others take the
+processors, and while all files are rewritten."""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bench.contestants import Contestant, Vipd
+from bench.crowd import GROUPS, OWN_WITHIN, wait_owns
+from vipd.lab import Host, Lab
+from vipd.lab.waiting import wait_until
+
+SECONDS = 20.0
+SETTLE = 8.0
+ADVSKEW = 8  # of the rewritten files
+
+IDLE, BUSY = "idle", "busy"
+APPLIED = "255 files rewritten: all applied after"
+RELOAD_LATE = "255 files rewritten: latest advertisement"
+
+_LINE = re.compile(
+    r"^(\d+\.\d+) .*?(?:vhid=(\d+) advbase=(\d+) advskew=(\d+)|vrid (\d+), prio)", re.MULTILINE
+)
+
+
+def late(when: str) -> str:
+    """The name of the figure: how late the latest of all advertisements left, ms."""
+    return f"latest {when}"
+
+
+def typically_late(when: str) -> str:
+    """The name of the figure: how late 99 of 100 advertisements left at most, ms."""
+    return f"99 % {when}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    at: float
+    group: int
+    interval: float  # that it announces, s
+
+
+def regularity(kind: Contestant) -> dict[str, float]:
+    """Advertisements in peace, then with every processor busy."""
+    with Lab(history=False) as lab, TemporaryDirectory(prefix="bench-") as name:
+        directory = Path(name)
+        host, listener = _hosts(lab)
+        kind.start(host, GROUPS, preferred=True, directory=directory)
+        wait_owns(host, len(GROUPS), OWN_WITHIN)
+        time.sleep(SETTLE)
+        values = {}
+        for when in (IDLE, BUSY):
+            with _capture(listener, directory / when) as sent:
+                if when is BUSY:
+                    with _busy(host):
+                        time.sleep(SECONDS)
+                else:
+                    time.sleep(SECONDS)
+            lateness = sorted(_lateness(sent()))
+            values[late(when)] = lateness[-1] * 1000
+            values[typically_late(when)] = lateness[int(len(lateness) * 0.99)] * 1000
+    return values
+
+
+def reload() -> dict[str, float]:
+    """All files of a vipd rewritten with another advskew: applied how soon, and at what cost."""
+    with Lab(history=False) as lab, TemporaryDirectory(prefix="bench-") as name:
+        directory = Path(name)
+        host, listener = _hosts(lab)
+        daemon = Vipd().start(host, GROUPS, preferred=True, directory=directory)
+        wait_owns(host, len(GROUPS), OWN_WITHIN)
+        time.sleep(SETTLE)
+        with _capture(listener, directory / "packets") as sent:
+            mark = daemon.mark()
+            for file in sorted((directory / host.name).iterdir()):
+                text = file.read_text()
+                file.write_text(text.replace("--preempt", f"--preempt --advskew={ADVSKEW}"))
+            written = time.monotonic()
+            wait_until(
+                lambda: daemon.log(mark).count("changed in place") >= len(GROUPS) or None,
+                timeout=30,
+                interval=0.005,
+                complaint=lambda: f"not all of 255 changes were applied{daemon.tail()}",
+            )
+            applied = time.monotonic() - written
+            time.sleep(3)
+        return {APPLIED: applied * 1000, RELOAD_LATE: max(_lateness(sent())) * 1000}
+
+
+def _hosts(lab: Lab) -> tuple[Host, Host]:
+    return lab.host("web01", "198.51.100.179/24"), lab.host("web02", "198.51.100.180/24")
+
+
+@contextmanager
+def _capture(host: Host, file: Path) -> Iterator[Callable[[], list[_Sent]]]:
+    """Take down what arrives; what is yielded tells it after the end."""
+    options = ["-s", "128", "-U", "-Z", "root", "-w", str(file)]
+    process = host.capture("ip proto 112", options=options)
+
+    def sent() -> list[_Sent]:
+        shown = host.run(["tcpdump", "-r", file, "-n", "-tt", "-T", "carp"], timeout=60).stdout
+        vrrp = host.run(["tcpdump", "-r", file, "-n", "-tt"], timeout=60).stdout
+        found = _LINE.findall(shown) + [row for row in _LINE.findall(vrrp) if row[4]]
+        return [
+            _Sent(float(at), int(vhid or vrid), int(base or 1) + int(skew or 0) / 256)
+            for at, vhid, base, skew, vrid in found
+        ]
+
+    try:
+        yield sent
+    finally:
+        process.stop()
+
+
+@contextmanager
+def _busy(host: Host) -> Iterator[None]:
+    """Twice as many processes as processors that do nothing but count."""
+    loop = [sys.executable, "-c", "while True: pass"]
+    processes = [host.start(loop, name="busy") for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def _lateness(sent: Sequence[_Sent]) -> list[float]:
+    """How much later than announced each advertisement came, seconds; 0 for those in time."""
+    groups: dict[int, list[_Sent]] = {}
+    for each in sent:
+        groups.setdefault(each.group, []).append(each)
+    return [
+        max(0.0, after.at - before.at - before.interval)
+        for row in groups.values()
+        for before, after in pairwise(row)
+    ]

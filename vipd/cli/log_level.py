@@ -12,10 +12,12 @@ from vipd.daemon.varlink import LogLevel
 
 
 @click.command("log-level")
-@click.argument("level", type=click.Choice(get_args(LogLevel)))
+@click.argument("level", metavar="LEVEL", type=click.Choice(get_args(LogLevel)))
 @runtime_dir_option
 def command(level: str, runtime_dir: Path | None) -> None:
     """Have the daemon log more or less.
+
+    LEVEL is debug, info, warning or error.
 
     It holds until the daemon is started again, with the --log-level it is started with.
 

@@ -29,25 +29,30 @@ class Vip(BaseModel):
     vhid: int = Field(
         ge=1,
         le=255,
-        description="CARP group on the wire. VHID=, else --vhid in OPTIONS, else ID=, else the "
-        "number in the file's name; all but VHID= are read as ucarp reads them (010 is 8).",
+        description="VHID, --vhid, ID, VID: the CARP group on the wire, 1 to 255, the same on "
+        "every host of the group: the first of these that is there, else the number in the "
+        "file's name. All but VHID are read as ucarp reads them (010 is 8).",
     )
     interface: str = Field(
-        min_length=1, max_length=15, description="BIND_INTERFACE: where the group speaks."
+        min_length=1,
+        max_length=15,
+        description="BIND_INTERFACE, --interface: the interface that gets the addresses, and on "
+        "which the hosts of the group hear each other.",
     )
     source: IPv4Address | None = Field(
-        description="SOURCE_ADDRESS: this host's own address in advertisements. "
+        description="SOURCE_ADDRESS, --srcip: this host's own address in advertisements. "
         "Left out: the interface's primary address."
     )
     addresses: tuple[IPv4Interface | IPv6Interface, ...] = Field(
         min_length=1,
-        description="VIP_ADDRESS: the floating addresses, separated by blanks, at least one of "
-        "them IPv4. Prefix length /32 (/128) unless given.",
+        description="VIP_ADDRESS, --addr: the floating addresses, separated by blanks, at least "
+        "one of them IPv4. Prefix length /32 (/128) unless given.",
     )
     password: SecretBytes = Field(
         min_length=1,
         max_length=20,
-        description="PASSFILE (its first line) or PASSWORD: shared by the hosts of the group, "
+        description="PASSFILE, PASSWORD, --passfile, --pass: what the hosts of the group share (of "
+        "a password file, the first line), "
         "1 to 20 bytes; ucarp takes 19.",
     )
     advbase: Byte = Field(
@@ -80,12 +85,13 @@ class Vip(BaseModel):
     )
     upscript: str | None = Field(
         default=None,
-        description="UPSCRIPT, --upscript, or /usr/libexec/ucarp/vip-up: program that runs on "
-        "becoming master, with interface, address and xparam.",
+        description="UPSCRIPT, --upscript: program that runs on becoming master, with interface, "
+        "address and xparam. Left out: /usr/libexec/ucarp/vip-up, if that can be executed.",
     )
     downscript: str | None = Field(
         default=None,
-        description="DOWNSCRIPT, --downscript, or /usr/libexec/ucarp/vip-down: its counterpart.",
+        description="DOWNSCRIPT, --downscript: its counterpart. Left out: "
+        "/usr/libexec/ucarp/vip-down, if that can be executed.",
     )
     xparam: str | None = Field(
         default=None, description="--xparam: one more argument for the scripts."

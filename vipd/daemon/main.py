@@ -37,13 +37,26 @@ class UnusableError(Exception):
         self.status = status
 
 
+#: What the signals do, for --help and the manual page.
+SIGNALS = {
+    "HUP": "read the files again",
+    "USR1": "log every VIP's state, as ucarp does",
+    "USR2": "hand every address over, and stay backup for 3 s",
+    "TERM, INT": "hand every address over, and end",
+}
+EXIT_STATUS = (
+    "0 after TERM or INT; 1 if vipd cannot run at all, and the log says why; 2 for wrong usage."
+)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line of vipd."""
     options = argparse.ArgumentParser(
         prog="vipd",
         description="Keep floating IP addresses on exactly one host each, speaking CARP with the "
-        "other hosts. Runs in the foreground; signals: HUP reads the files again, USR1 logs every "
-        "VIP's state, USR2 hands every address over, TERM and INT hand over and end.",
+        "other hosts. Runs in the foreground.",
+        epilog=f"Signals: {'; '.join(f'{name}: {what}' for name, what in SIGNALS.items())}. "
+        f"Exit status: {EXIT_STATUS}",
     )
     options.add_argument(
         "--config-dir",

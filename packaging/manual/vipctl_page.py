@@ -1,0 +1,123 @@
+"""vipctl(8), from the commands themselves."""
+
+import click
+import mdoc
+
+from vipd.cli.main import COMMANDS, vipctl
+
+
+def vipctl_page() -> str:
+    """The page."""
+    context = vipctl.make_context("vipctl", [], resilient_parsing=True)
+    commands = [(name, vipctl.get_command(context, name)) for name in COMMANDS]
+    found = [(name, each) for name, each in commands if each]
+    return mdoc.page(
+        "vipctl",
+        8,
+        "look after vipd's floating IP addresses",
+        [
+            ("SYNOPSIS", [".Nm", ".Op Ar option ...", ".Ar command", ".Op Ar argument ..."]),
+            ("DESCRIPTION", _description()),
+            ("OPTIONS", mdoc.tagged(options(vipctl, context))),
+            ("COMMANDS", mdoc.tagged(_commands(found, context))),
+            ("ENVIRONMENT", mdoc.tagged(_ENVIRONMENT)),
+            ("FILES", mdoc.tagged(_FILES)),
+            ("EXIT STATUS", _exit_status(found, context)),
+            ("EXAMPLES", _EXAMPLES),
+            ("SEE ALSO", [".Xr vip.conf 5 ,", ".Xr io.vipd 7 ,", ".Xr vipd 8"]),
+        ],
+    )
+
+
+def _description() -> list[str]:
+    return mdoc.lines(
+        "vipctl asks the vipd that runs on this host, over its varlink interface, what it does and "
+        "has it do something else. Reading and changing are for root and the members of the group "
+        "vipd. Only check, completion and lab need no vipd; doctor makes do without."
+    )
+
+
+def options(command: click.Command, context: click.Context) -> list[tuple[str, list[str]]]:
+    """Its options: head and help. Not click's own words for them, which change with its version."""
+    found = []
+    for option in command.get_params(context):
+        if isinstance(option, click.Option) and not option.hidden:
+            value = "" if option.is_flag else option.metavar or option.type.name.upper()
+            said = mdoc.lines(option.help or "")
+            if option.show_default:
+                said += mdoc.lines(f"Default: {option.default:g}.")
+            found.append((mdoc.flags(sorted(option.opts, key=len), value), said))
+    return found
+
+
+def _commands(
+    found: list[tuple[str, click.Command]], parent: click.Context, before: str = ""
+) -> list[tuple[str, list[str]]]:
+    entries = []
+    for name, command in found:
+        context = click.Context(command, info_name=name, parent=parent)
+        if isinstance(command, click.Group):
+            below = [(each, command.get_command(context, each)) for each in command.commands]
+            entries += _commands([(n, c) for n, c in below if c], context, f"{before}{name} ")
+            continue
+        pieces = command.collect_usage_pieces(context)
+        taken = " ".join(piece for piece in pieces if piece != "[OPTIONS]")
+        head = f"Ic {before}{name}" + (f" Ar {mdoc.text(taken)}" if taken else "")
+        own = [each for each in options(command, context) if each[0] not in _COMMON]
+        said = mdoc.body(command.help)
+        entries.append((head, said + (mdoc.tagged(own) if own else [])))
+    return entries
+
+
+_COMMON = ("Fl h , Fl \\-help", "Fl \\-config\\-dir Ar DIR", "Fl \\-runtime\\-dir Ar DIR")
+"""Options that all commands take, and that are told once."""
+
+
+def _exit_status(found: list[tuple[str, click.Command]], context: click.Context) -> list[str]:
+    told = [
+        (f"Ic {name}", mdoc.lines(status))
+        for name, each in _flat(found, context)
+        if (status := mdoc.exit_status(each.help))
+    ]
+    rest = mdoc.lines("Wrong usage ends every command with status 2, Ctrl-C with 130.")
+    return [*mdoc.tagged(told), ".Pp", *rest]
+
+
+def _flat(
+    found: list[tuple[str, click.Command]], parent: click.Context
+) -> list[tuple[str, click.Command]]:
+    """Groups replaced by their commands."""
+    out: list[tuple[str, click.Command]] = []
+    for name, command in found:
+        if isinstance(command, click.Group):
+            below = [
+                (f"{name} {each}", command.get_command(parent, each)) for each in command.commands
+            ]
+            out += [(n, c) for n, c in below if c]
+        else:
+            out.append((name, command))
+    return out
+
+
+_ENVIRONMENT = [
+    ("Ev NO_COLOR", mdoc.lines("Not empty: no colours, not even at a terminal.")),
+    ("Ev COLUMNS , Ev LINES", mdoc.lines("The size of the terminal, if not what it says itself.")),
+]
+_FILES = [
+    ("Pa /run/vipd/io.vipd", mdoc.lines("Where vipd listens.")),
+    ("Pa /etc/ucarp", mdoc.lines("The configuration, where check looks.")),
+]
+_EXAMPLES = [
+    *mdoc.lines("A check for Nagios, which takes the first line and the exit status:"),
+    ".Pp",
+    ".Dl vipctl status",
+    ".Pp",
+    *mdoc.lines("Take this host out of service for an update, and bring it back:"),
+    ".Pp",
+    ".Dl vipctl maintenance on",
+    ".Dl vipctl maintenance off",
+    ".Pp",
+    *mdoc.lines("Completion in bash, where the package did not install it:"),
+    ".Pp",
+    ".Dl source <(vipctl completion bash)",
+]

@@ -1,0 +1,94 @@
+"""vipd(8), from its own command line and its metrics."""
+
+import argparse
+
+import mdoc
+
+from vipd.daemon.main import EXIT_STATUS, SIGNALS, parser
+
+
+def vipd_page() -> str:
+    """The page."""
+    options = parser()
+    actions = [each for each in options._actions if each.help is not argparse.SUPPRESS]
+    return mdoc.page(
+        "vipd",
+        8,
+        "keep floating IP addresses on exactly one host each",
+        [
+            ("SYNOPSIS", [".Nm", *(f".Op {_head(each)}" for each in actions)]),
+            ("DESCRIPTION", _description(options)),
+            ("OPTIONS", mdoc.tagged((_head(each), _said(options, each)) for each in actions)),
+            ("SIGNALS", mdoc.tagged(_signal(name, what) for name, what in SIGNALS.items())),
+            ("ENVIRONMENT", mdoc.tagged(_ENVIRONMENT)),
+            ("FILES", mdoc.tagged(_FILES)),
+            ("EXIT STATUS", mdoc.tagged(map(_status, EXIT_STATUS.rstrip(".").split("; ")))),
+            ("SEE ALSO", [".Xr vip.conf 5 ,", ".Xr io.vipd 7 ,", ".Xr ucarp 8 ,", ".Xr vipctl 8"]),
+        ],
+    )
+
+
+def _description(options: argparse.ArgumentParser) -> list[str]:
+    return [
+        *mdoc.body(options.description),
+        *(line for each in _MORE for line in [".Pp", *mdoc.lines(each)]),
+    ]
+
+
+_MORE = (
+    "It reads the files of the EPEL ucarp service, see vip.conf(5), and speaks CARP with vipd, "
+    "ucarp and BSD hosts. It needs the capabilities CAP_NET_ADMIN and CAP_NET_RAW. The files are "
+    "watched: what changes in them is applied by itself, in place where that is possible.",
+    "A master holds its addresses on a lease, which the kernel keeps and each advertisement that "
+    "left renews. If vipd freezes, dies or starves, the addresses go away by themselves about when "
+    "another host takes over. A master that leaves asks for a successor and answers until it is "
+    "heard, so that clients notice nothing.",
+    "vipctl(8) shows what it does, and has it do something else.",
+)
+
+
+def _head(action: argparse.Action) -> str:
+    value = str(action.metavar) if action.metavar else ""
+    return mdoc.flags(action.option_strings, value)
+
+
+def _said(options: argparse.ArgumentParser, action: argparse.Action) -> list[str]:
+    """The help, as argparse fills it in."""
+    said = (action.help or "") % {**vars(action), "prog": options.prog}
+    return mdoc.lines(f"{said[:1].upper()}{said[1:]}.")
+
+
+def _signal(name: str, what: str) -> tuple[str, list[str]]:
+    names = " , ".join(f"Dv SIG{each}" for each in name.split(", "))
+    return names, mdoc.lines(f"{what[:1].upper()}{what[1:]}.")
+
+
+def _status(text: str) -> tuple[str, list[str]]:
+    number, _, what = text.partition(" ")
+    return f"Er {number}", mdoc.lines(f"{what[:1].upper()}{what[1:]}.")
+
+
+_ENVIRONMENT = [
+    (
+        "Ev NOTIFY_SOCKET",
+        mdoc.lines("Where systemd wants to be told that vipd runs: sd_notify(3)."),
+    ),
+    (
+        "Ev JOURNAL_STREAM",
+        mdoc.lines(
+            "Set by systemd when stderr is the journal. Lines then carry the fields VIPD_ID, "
+            "VIPD_STATE and VIPD_REASON, so that journalctl VIPD_ID=1 works."
+        ),
+    ),
+]
+_FILES = [
+    ("Pa /etc/ucarp/vip\\-NNN.conf", mdoc.lines("One virtual IP each, see vip.conf(5).")),
+    ("Pa /etc/ucarp/vip\\-common.conf", mdoc.lines("What they share.")),
+    ("Pa /run/vipd/io.vipd", mdoc.lines("The control socket, see io.vipd(7).")),
+    ("Pa /run/vipd/counter", mdoc.lines("The number that every advertisement's must exceed.")),
+    ("Pa /var/lib/vipd", mdoc.lines("Which virtual IPs are in maintenance.")),
+    (
+        "Pa /usr/libexec/ucarp/vip\\-up , Pa /usr/libexec/ucarp/vip\\-down",
+        mdoc.lines("Scripts that run on every change when no others are named, if they exist."),
+    ),
+]

@@ -2,13 +2,14 @@
 # make test         everything that CI runs, beside the real ucarp and keepalived
 # make packages     sdist, wheel, .deb and .rpm in dist/, checked
 # make test-system  boots two machines, installs the .deb over ucarp, and breaks things
+# make manual       writes docs/man from the programs themselves
 # make bench        measures beside ucarp and keepalived; writes docs/benchmarks.md
 # make lint         formatting, types, and the walls between the rooms
 # make format       let ruff rewrite what `make lint` complains about
 #
 # Each prepares what it needs: a .venv, and missing programs from the distribution where it may.
 
-.PHONY: demo test packages test-system bench lint format clean
+.PHONY: demo test packages test-system manual bench lint format clean
 VENV := .venv/bin
 JOBS ?= 4
 
@@ -28,6 +29,10 @@ packages:
 test-system:
 	@packaging/prepare system
 	$(VENV)/python -m pytest -m system tests/system $(TESTS)
+
+manual:
+	@packaging/prepare demo
+	$(VENV)/python packaging/manual
 
 bench:
 	@packaging/prepare bench

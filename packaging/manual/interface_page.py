@@ -5,6 +5,7 @@ import enum
 import inspect
 import re
 from types import ModuleType
+from typing import Any
 
 import mdoc
 from asyncvarlink import TypedVarlinkErrorReply, varlinksignature
@@ -98,7 +99,7 @@ def _named(name: str) -> type:
     return kinds[0]
 
 
-def _type(kind: type) -> list[str]:
+def _type(kind: Any) -> list[str]:
     said = mdoc.body(_plain(kind.__doc__))
     if issubclass(kind, enum.Enum):
         entries = [(f"Dv {each.name}", mdoc.lines(_meaning(each))) for each in kind]

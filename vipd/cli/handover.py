@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from vipd.carp.machine import State
 from vipd.cli.client import ATTENTION, FINE
-from vipd.cli.text import safe, span
+from vipd.cli.text import milliseconds, safe, span
 from vipd.daemon.varlink import Handover
 
 
@@ -14,7 +14,7 @@ def told(handover: Handover, then: str) -> str:
     if handover.before is not State.MASTER:
         return f"{who}: was {handover.before.value} already; {then}"
     if handover.successor:
-        took = span(handover.seconds)
+        took = milliseconds(handover.seconds)
         return f"{who}: handed over to {safe(handover.successor)} within {took}; {then}"
     if handover.after is State.MASTER:
         return f"{who}: is still MASTER, nothing was done"

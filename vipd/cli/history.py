@@ -15,6 +15,8 @@ from vipd.cli.text import STATES, Colour, coloured, milliseconds, paint, safe, s
 from vipd.daemon.events import Event, ScriptRun, Transition
 from vipd.daemon.varlink import TooSlow
 
+_SILENT = 0.05
+"""Seconds without a word from the other host that are worth telling."""
 _LEVELS = {"error": Colour.BAD, "warning": Colour.PLAIN, "info": Colour.DIM}
 
 
@@ -88,11 +90,11 @@ def when(at: float) -> str:
 def transition(change: Transition, colours: bool) -> str:
     """“BACKUP → MASTER: nothing heard from a master; address 0.4 ms, …”."""
     old, new = change.old.value, paint(change.new.value, STATES[change.new], colours)
-    peer = (
-        f" ({safe(change.peer)} was heard {span(change.silence)} before)"
-        if (change.peer and change.silence is not None)
-        else ""
-    )
+    peer = ""
+    if change.peer:
+        silent = change.silence is not None and change.silence >= _SILENT
+        before = f" was heard {span(change.silence or 0)} before" if silent else ""
+        peer = f" ({safe(change.peer)}{before})"
     phases = [
         f"{name} {milliseconds(seconds)}"
         for name, seconds in (

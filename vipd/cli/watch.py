@@ -141,17 +141,18 @@ class Screen:
 
     def lines(self, now: float, width: int, height: int, colours: bool) -> list[str]:
         """A page of this size (in characters), at Unix time `now`."""
-        top = [self._title(now, colours), ""]
-        bottom = ["", self._legend(colours)]
-        bottom += [history.line(event, colours) for event in self._events]
+        events = [history.line(event, colours) for event in self._events]
+        around = 4 + len(events)  # title, legend, and a free line by each
+        room = max(height - around - 1, 1)
         told = alerts(self._report, colours)
-        room = max(height - len(top) - len(bottom) - 1, 1)
         told = told[: max(room - len(self._report.vips) - 1, 2)]
         shown, more = self._choice(room - len(told) - bool(told))
         rows = self._rows(shown, now, width, colours)
         if more:
             rows.append(f"… and {more} more that are fine; name the IDs to see them")
-        return [*top, *rows, *([""] if told else []), *told, *bottom]
+        legend = self._legend(colours)  # now: the rows have told which hosts there are
+        alarm = [""] * bool(told) + told
+        return [self._title(now, colours), "", *rows, *alarm, "", legend, *events]
 
     def _choice(self, room: int) -> tuple[list[Vip], int]:
         """The VIPs that fit, those that need attention first, and how many do not."""

@@ -9,7 +9,7 @@ import pytest
 from vipd.carp.machine import Reason, State
 from vipd.daemon import logformat
 from vipd.daemon.events import Event, Hub, Kind, Subject, Transition
-from vipd.daemon.journal import Complaints, Log, VipLog
+from vipd.daemon.journal import Log, VipLog
 
 
 class Kept(logging.Handler):
@@ -117,14 +117,6 @@ def test_a_line_of_a_vip_has_what_is_known_of_it(kept: Kept) -> None:
     assert shown(kept, "text") == "<4>002: waiting: eth1 has no carrier"
     assert json.loads(shown(kept, "json"))["reason"] == "eth1 has no carrier"
     assert ("VIPD_STATE", "BACKUP") in entry(kept)
-
-
-def test_a_complaint_is_its_own_reason(kept: Kept) -> None:
-    complaints = Complaints(Log(lambda: {"interface": "eth1"}), lambda: 0.0)
-    complaints.say(("second master", 1), lambda: "two masters", id="001")
-    line = json.loads(shown(kept, "json"))
-    assert (line["id"], line["interface"]) == ("001", "eth1")
-    assert (line["reason"], line["message"]) == ("second_master", "two masters")
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,9 @@ def test_a_digest_that_does_not_verify_is_explained_as_far_as_it_can_be_proved(
 ) -> None:
     peer = ucarp(web02, vhid, address, password)
     line = once(master, "bad digest")
-    assert line.startswith(f"<4>eth1: packet from {WEB02} for VHID {vhid} dropped: bad digest")
+    assert line.startswith(
+        f"<4>{vhid:03}: eth1: packet from {WEB02} for VHID {vhid} dropped: bad digest"
+    )
     assert cure in line
     peer.wait_for("Bad digest", timeout=15)  # ucarp is told as well, so it has advertised for long
     once(master, "bad digest")
@@ -130,7 +132,7 @@ def test_keepalived_on_the_same_group_is_told_for_what_it_is(
     )
     web02.start(["keepalived", "-n", "-l", "-P", "-f", config, "-p", "/run/kp", "-r", "/run/kvrrp"])
     line = once(master, "VRRP")
-    assert line.startswith(f"<4>eth1: packet from {WEB02} for VHID 1 dropped: ")
+    assert line.startswith(f"<4>001: eth1: packet from {WEB02} for VHID 1 dropped: ")
     assert "It is VRRP, which has the same protocol number and group: give it another" in line
     lab.wait_owner(VIP, "web01", stable=2.5)
     once(master, WEB02)

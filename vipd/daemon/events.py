@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from vipd.carp.machine import Reason, State
 
 Level = Literal["error", "warning", "info"]
+LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
 
 class Kind(Enum):
@@ -65,9 +66,10 @@ class ScriptRun:
 @dataclass(frozen=True, slots=True)
 class Event:
     """``number`` grows with each event of a daemon's life; ``at`` is Unix time. ``id`` is empty for
-    what concerns the daemon as a whole; ``vhid`` is then 0 and ``interface`` empty. ``text`` is a
-    line for people. ``code`` tells problems apart (`Problem.code`). ``transition``, ``script`` and
-    ``reload`` (result → number of VIPs) come with the kinds of these names."""
+    what concerns the daemon as a whole, ``vhid`` then 0; ``interface`` is empty for what concerns
+    none. ``text`` is a line for people, ``code`` a word for machines: a transition's reason, a
+    problem's kind. ``transition``, ``script`` and ``reload`` (result → number of VIPs) come with
+    the kinds of these names."""
 
     number: int
     at: float
@@ -138,13 +140,10 @@ class Hub:
             reload,
         )
         line = f"{event.id}: {text}" if event.id else text
-        self._log.log(_LEVELS[level], "%s", line, extra={"event": event})
+        self._log.log(LEVELS[level], "%s", line, extra={"event": event})
         for listener in tuple(self._listeners):
             try:
                 listener(event)
             except Exception:  # one listener's trouble is not the VIP's, nor the other listeners'
                 self._log.exception("a listener failed at event %d", event.number)
         return event
-
-
-_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}

@@ -9,7 +9,9 @@ from typing import Protocol
 from vipd.carp.packet import Advertisement, Drop, decode
 from vipd.config.model import Vip as Config
 from vipd.daemon import diagnosis
-from vipd.daemon.journal import Complaints, Log
+from vipd.daemon.complaints import Complaint, Complaints
+from vipd.daemon.events import Hub, Kind, Subject
+from vipd.daemon.journal import Log
 from vipd.linux.addresses import AnyInterface
 from vipd.linux.links import Link
 from vipd.linux.neighbours import Neighbours
@@ -39,7 +41,7 @@ class Interface:
     """``wire`` is there while the interface exists and is fit for CARP; else ``problem`` says why
     it is not. ``present``: the addresses on it that others put there, primary ones first."""
 
-    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop, hub: Hub) -> None:
         self.name = name
         self.link: Link | None = None
         self.wire: Wire | None = None
@@ -54,7 +56,8 @@ class Interface:
         #: The other readings of our VHIDs, which a peer that gets them wrong may use.
         self._misread: dict[int, int] = {}
         self._log = Log(lambda: {"interface": name})
-        self._complaints = Complaints(self._log, loop.time)
+        self._hub = hub
+        self.complaints = Complaints(self._complain, loop.time)
         self._stale = False
         self._sources: tuple[IPv4Address, ...] | None = None  # for as long as nothing changes
 
@@ -210,11 +213,21 @@ class Interface:
         self.drops[vhid if vhid in self._members else 0, drop] += 1
         if drop is Drop.VHID and vhid not in self._misread:
             return
-        self._complaints.say(
+        self.complaints.say(
             (drop, vhid),
             lambda: f"{self.name}: {diagnosis.explain(drop, packet, vhid, self._configs())}",
             vhid=vhid,
             id=self._id_of(vhid),
+        )
+
+    def _complain(self, complaint: Complaint) -> None:
+        subject = Subject(complaint.id, complaint.vhid, self.name)
+        self._hub.publish(
+            subject,
+            Kind.PROBLEM,
+            complaint.text,
+            code=complaint.code,
+            level=complaint.level,
         )
 
     def _id_of(self, vhid: int) -> str:

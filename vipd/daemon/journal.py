@@ -86,34 +86,3 @@ def _leads_to_journal(stream: TextIO) -> bool:
     """As systemd.exec(5) has it: $JOURNAL_STREAM is the device and inode of a service's stderr."""
     file = os.fstat(stream.fileno())
     return os.environ.get("JOURNAL_STREAM") == f"{file.st_dev}:{file.st_ino}"
-
-
-class Complaints:
-    """The same complaint once a minute at most, whatever happens in between."""
-
-    EVERY = 60.0  # seconds
-    _LIMIT = 1000  # kinds remembered; somebody who forges more gets them all forgotten
-
-    def __init__(self, to: Log, clock: Callable[[], float]) -> None:
-        self._log = to
-        self._clock = clock
-        self._said: dict[Hashable, float] = {}
-
-    def say(
-        self,
-        kind: Hashable,
-        text: Callable[[], str],
-        level: int = logging.WARNING,
-        **fields: object,
-    ) -> None:
-        """Log ``text()``, if it is not empty, unless something of this ``kind`` was looked at in
-        the last minute. The kind, or the first part of it, is the line's reason."""
-        now = self._clock()
-        if now - self._said.get(kind, -self.EVERY) < self.EVERY:
-            return
-        if len(self._said) >= self._LIMIT:
-            self._said.clear()
-        self._said[kind] = now
-        if message := text():
-            reason = word(kind[0] if isinstance(kind, tuple) else kind)
-            self._log.log(level, "%s", message, extra={**fields, "reason": reason})

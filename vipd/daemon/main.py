@@ -12,6 +12,7 @@ from typing import TextIO
 from vipd import __version__
 from vipd.daemon import journal
 from vipd.daemon.counter import Counter
+from vipd.daemon.events import Hub
 from vipd.daemon.farewell import carry_out
 from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases
@@ -182,7 +183,14 @@ async def _run(config_dir: Path, runtime_dir: Path, only: str | None) -> None:
     links = Links(netlink)
     wills = Wills(runtime_dir, counter.last)
     services = Services(
-        netlink, Leases(netlink, loop), Timers(loop), counter, loop.time, Rivals(loop), wills
+        netlink=netlink,
+        leases=Leases(netlink, loop),
+        timers=Timers(loop),
+        counter=counter,
+        clock=loop.time,
+        hub=Hub(log.logger),
+        rivals=Rivals(loop),
+        wills=wills,
     )
     supervisor = Supervisor(config_dir, links, services, loop, only)
     service = Service(supervisor, Notify(os.environ), loop)

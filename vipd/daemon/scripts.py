@@ -39,11 +39,12 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a script ended: exit ``status`` (negative: killed by that signal), or None if it could
-    not be started."""
+    not be started. ``trouble``: what went wrong, in words, or ""."""
 
     wanted: Wanted
     status: int | None
     seconds: float
+    trouble: str = ""
 
 
 class Scripts:
@@ -56,6 +57,8 @@ class Scripts:
         self._wanted: Wanted | None = None
         self._job = Job((), {}, 0.0)
         self._worker: asyncio.Task[None] | None = None
+        #: What runs now, and since when (the loop's clock).
+        self.running: tuple[Wanted, float] | None = None
 
     def want(self, wanted: Wanted, job: Job) -> None:
         """Run ``job`` for this state, when the script that runs now (if any) has ended."""
@@ -83,6 +86,14 @@ class Scripts:
     async def _run(self, wanted: Wanted, job: Job) -> Outcome:
         loop = asyncio.get_running_loop()
         started = loop.time()
+        self.running = (wanted, started)
+        try:
+            return await self._run_from(started, wanted, job)
+        finally:
+            self.running = None
+
+    async def _run_from(self, started: float, wanted: Wanted, job: Job) -> Outcome:
+        loop = asyncio.get_running_loop()
         self._log.info(
             "Spawning [%s]",
             printable(" ".join(job.command)),
@@ -92,26 +103,22 @@ class Scripts:
             async with _Child(job) as child:
                 await self._wait(child, wanted, job.timeout)
         except OSError as error:
-            self._log.error(
-                "cannot run %s: %s; make it an executable script with a #! line, or take it out of "
-                "the configuration",
-                wanted.value,
-                error,
-                extra={"script": wanted.value, "reason": str(error)},
+            trouble = (
+                f"cannot run {wanted.value}: {error}; make it an executable script with a #! line, "
+                "or take it out of the configuration"
             )
-            return Outcome(wanted, None, loop.time() - started)
+            return Outcome(wanted, None, loop.time() - started, trouble)
         for line in child.output.decode(errors="replace").splitlines():
             self._log.info("%s: %s", wanted.value, printable(line), extra={"script": wanted.value})
+        trouble = ""
         if child.status:
             how = (
                 f"exit status {child.status}"
                 if child.status > 0
                 else f"ended by {signal.Signals(-child.status).name}"
             )
-            self._log.warning(
-                "%s failed: %s", wanted.value, how, extra={"script": wanted.value, "reason": how}
-            )
-        return Outcome(wanted, child.status, loop.time() - started)
+            trouble = f"{wanted.value} failed: {how}"
+        return Outcome(wanted, child.status, loop.time() - started, trouble)
 
     async def _wait(self, child: "_Child", wanted: Wanted, timeout: float) -> None:
         for patience, last_resort in ((timeout, signal.SIGTERM), (_MERCY, signal.SIGKILL)):

@@ -226,7 +226,7 @@ class Supervisor:
     def _start(self, config: Config) -> None:
         interface = self._interfaces.get(config.interface)
         if interface is None:
-            interface = Interface(config.interface, self._loop)
+            interface = Interface(config.interface, self._loop, self._services.hub)
             self._interfaces[config.interface] = interface
             self._update(interface)
         task = self._loop.create_task(self._keep(config, interface), name=f"vip-{config.id}")

@@ -1,7 +1,7 @@
 """One floating address: carries out what its machine decides."""
 
 import asyncio
-from collections import deque
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -23,18 +23,22 @@ from vipd.carp.machine import (
 )
 from vipd.carp.packet import Advertisement, Drop, encode
 from vipd.config.model import Vip as Config
+from vipd.daemon import events
+from vipd.daemon.complaints import Complaint, Complaints
 from vipd.daemon.counter import Counter
 from vipd.daemon.counters import Counters
+from vipd.daemon.events import Hub, Kind, Level, ScriptRun, Subject
 from vipd.daemon.interface import Interface
-from vipd.daemon.journal import Complaints, Fields, VipLog, word
+from vipd.daemon.journal import Fields, VipLog
 from vipd.daemon.leases import Leases
+from vipd.daemon.passage import Passage
 from vipd.daemon.rivals import Rivals
 from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
+from vipd.daemon.suspicions import Suspicions
 from vipd.daemon.timers import Timers
 from vipd.daemon.wills import Wills
 from vipd.linux.addresses import Address
 from vipd.linux.announce import announcement
-from vipd.linux.neighbours import mac_text
 from vipd.linux.netlink import Netlink, NetlinkError
 from vipd.linux.tenancy import Tenancy, Tenant
 from vipd.linux.wire import BROADCAST, multicast_mac
@@ -42,16 +46,8 @@ from vipd.linux.wire import BROADCAST, multicast_mac
 _NOWHERE = IPv4Address(0)
 #: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
 _FAILED_HOLD = 60.0
-#: How long after its announcement a host must not have advertised to be no successor, seconds.
-_CLAIM = 1.0
 #: Time from the loss of an address to our putting it back, seconds.
 _REGAIN_AFTER = 0.02
-#: Becoming master this often, each time in little more than a master-down time, is an election
-#: that does not settle.
-_OSCILLATION = 5
-#: Advertisements of another that a master hears in a row before it speaks of two masters; one is
-#: what every hand-over ends with.
-_SECOND_MASTER = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +59,7 @@ class Services:
     timers: Timers
     counter: Counter
     clock: Callable[[], float]
+    hub: Hub
     rivals: Rivals
     wills: Wills | None = None
 
@@ -79,9 +76,12 @@ class Vip:
         self._services = services
         self._digest = _digest(config)
         self._alarm = services.timers.alarm(self._tick)
-        self._scripts = Scripts(self._script_done, self.log)
-        self._complaints = Complaints(self.log, services.clock)
+        self.scripts = Scripts(self._script_done, self.log)
         self.counters = Counters()
+        self.complaints = Complaints(self._complain, services.clock)
+        self._suspicions = Suspicions(
+            self.machine, config.interface, self.complaints, services.clock
+        )
         self._counter = 0  # of our last advertisement
         self._waiting_for = ""
         self._rival = "another look at the other processes"  # who may run our group on this host
@@ -93,15 +93,17 @@ class Vip:
         self._mac = b""
         self._addresses: list[Address] = []
         self._held: list[Address] = []
-        self._lease_until = inf
+        self.lease_until = inf
         self._advertised = 0.0  # when
         self._regaining = False
         # For people
-        self._last = Transition(State.INIT, State.INIT, Reason.LINK_UP)
-        self._since = services.clock()
-        self._ascents: deque[float] = deque(maxlen=_OSCILLATION)
-        self._second_master = 0
-        self._claim: asyncio.TimerHandle | None = None
+        self.last = Transition(State.INIT, State.INIT, Reason.LINK_UP)
+        self.last_event = 0  # its number
+        self.since = time.time()
+        self._decided = services.clock()
+        self._gained = inf  # when an address appeared that we did not add
+        self.last_script: ScriptRun | None = None
+        self.failed_script: ScriptRun | None = None  # since the last one that succeeded
 
     # The life of a VIP
 
@@ -115,11 +117,10 @@ class Vip:
             self._do(self.machine.start())
             self.link_changed()
             await self._end
-            await self._scripts.idle()
+            await self.scripts.idle()
         finally:
             self._alarm.set(inf)
-            if self._claim:
-                self._claim.cancel()
+            self._suspicions.close()
             self._let_go()
             self._revoke_will()
             self._interface.detach(self)
@@ -183,6 +184,32 @@ class Vip:
         self._leave_will()
         self._look_at_link()
 
+    def publish(
+        self,
+        kind: Kind,
+        text: str,
+        *,
+        code: str,
+        level: Level = "warning",
+        transition: events.Transition | None = None,
+        script: ScriptRun | None = None,
+    ) -> int:
+        """Tell everybody; returns the event's number."""
+        subject = Subject(self.config.id, self.config.vhid, self.config.interface)
+        event = self._services.hub.publish(
+            subject,
+            kind,
+            text,
+            code=code,
+            level=level,
+            transition=transition,
+            script=script,
+        )
+        return event.number
+
+    def _complain(self, complaint: Complaint) -> None:
+        self.publish(Kind.PROBLEM, complaint.text, code=complaint.code, level=complaint.level)
+
     def _about(self) -> Fields:
         """What every line of the log says about us."""
         return {
@@ -209,12 +236,12 @@ class Vip:
         patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
         self.counters.heard(self.machine.heard, ad, now, patience)
         try:  # as _guard does, without its cost for every packet
-            if now >= self._lease_until:
+            if now >= self.lease_until:
                 self._lapse(now)
             effects = self.machine.receive(ad, now)
             if effects:
                 self._do(effects)
-                self._watch_for_second_master(ad)
+                self._suspicions.heard(ad)
             else:
                 self._set_alarm()
         except Exception as error:
@@ -228,6 +255,7 @@ class Vip:
     def address_gained(self, _address: IPv4Address | IPv6Address) -> None:
         """Somebody has put our address there: hold it on a lease if that was our UPSCRIPT."""
         if self.machine.state is State.MASTER:
+            self._gained = min(self._gained, self._services.clock())
             self._guard(self._hold)
 
     def address_lost(self, address: IPv4Address | IPv6Address) -> None:
@@ -235,32 +263,8 @@ class Vip:
         self._guard(lambda: self._regain(address))
 
     def claimed(self, address: IPv4Address, mac: bytes) -> None:
-        """Another host speaks ARP for an address of ours. A successor announces itself so, just
-        before it advertises: look again when it has had the time to."""
-        if self._claim is None and self._owns_alone():
-            loop = asyncio.get_running_loop()
-            self._claim = loop.call_later(_CLAIM, self._still_claimed, address, mac, self._since)
-
-    def _still_claimed(self, address: IPv4Address, mac: bytes, since: float) -> None:
-        self._claim = None
-        if self._owns_alone() and self._since == since:
-            self._complaints.say(
-                "claimed",
-                lambda: (
-                    f"{mac_text(mac)} on {self.config.interface} answers for {address}, which is "
-                    "ours: find that host, and take the address off it"
-                ),
-            )
-
-    def _owns_alone(self) -> bool:
-        """Whether nobody else has any business with our addresses: we are master, not about to
-        leave, and have been for as long as the last owner may take to let go."""
-        patience = self.machine.parameters.master_down
-        return (
-            self.machine.state is State.MASTER
-            and not self.machine.leaving
-            and self._services.clock() > self._since + patience
-        )
+        """Another host speaks ARP for an address of ours."""
+        self._suspicions.claimed(address, mac)
 
     def _look_at_link(self) -> None:
         reason = self._unusable()
@@ -268,7 +272,7 @@ class Vip:
         if reason != self._waiting_for:
             self._waiting_for = reason
             if reason:
-                self.log.warning("waiting: %s", reason, extra={"reason": reason})
+                self.publish(Kind.WAITING, f"waiting: {reason}", code="waiting")
         if reason:
             self._do(self.machine.link_down(now))
             return
@@ -322,7 +326,7 @@ class Vip:
             self._do(self.machine.change(_parameters(self.config, source), now))
             self._leave_will()
         if source and source not in self._interface.present:
-            self._complaints.say(
+            self.complaints.say(
                 "source",
                 lambda: (
                     f"SOURCE_ADDRESS {source} is not on {self.config.interface}; vipd goes on "
@@ -336,10 +340,10 @@ class Vip:
         now = self._services.clock()
         if self.machine.state is not State.MASTER:
             return
-        if now >= self._lease_until:
+        if now >= self.lease_until:
             self._lapse(now)
             return
-        self._complaints.say(
+        self.complaints.say(
             ("lost", address),
             lambda: f"{address} was taken off {self.config.interface} by somebody; put back",
         )
@@ -357,7 +361,7 @@ class Vip:
 
     def _tick(self, now: float) -> None:
         try:  # see received()
-            if now >= self._lease_until:
+            if now >= self.lease_until:
                 self._lapse(now)
             else:
                 self._do(self.machine.tick(now))
@@ -372,7 +376,26 @@ class Vip:
         self._guard(lambda: self._after_script(outcome))
 
     def _after_script(self, outcome: Outcome) -> None:
-        if outcome.wanted is not Wanted.UP or self.machine.state is not State.MASTER:
+        up = outcome.wanted is Wanted.UP
+        went_up = up and self.machine.state is State.MASTER
+        gained = self._gained - self._decided if went_up and self._gained < inf else None
+        run = ScriptRun(
+            outcome.wanted.value,
+            outcome.status,
+            outcome.seconds,
+            self.last_event if up == (self.machine.state is State.MASTER) else 0,
+            gained,
+        )
+        self.last_script = run
+        self.failed_script = run if outcome.status != 0 else None
+        self.publish(
+            Kind.SCRIPT,
+            outcome.trouble or f"{outcome.wanted.value} ended after {outcome.seconds:.3f} s",
+            code="script_failed" if outcome.trouble else "script",
+            level="info" if not outcome.trouble else "warning" if outcome.status else "error",
+            script=run,
+        )
+        if not went_up:
             return
         if outcome.status != 0 and self.config.upscript_failure == "demote":
             now = self._services.clock()
@@ -380,22 +403,6 @@ class Vip:
             return
         # The address may be there only now: who asked for it before got no answer.
         self._announce()
-
-    def _watch_for_second_master(self, ad: Advertisement) -> None:
-        """Somebody who goes on advertising to a master does not hear it."""
-        if self.machine.state is not State.MASTER or (ad.advbase, ad.advskew) == BOW_OUT:
-            self._second_master = 0
-            return
-        self._second_master += 1
-        if self._second_master >= _SECOND_MASTER:
-            self._complaints.say(
-                "second master",
-                lambda: (
-                    f"two masters: {ad.source} (advbase {ad.advbase}, advskew {ad.advskew}) goes "
-                    "on advertising although we do; it does not hear us. Look at the network and "
-                    "the packet filters between the hosts"
-                ),
-            )
 
     def _guard(self, act: Callable[[], None]) -> None:
         """Errors belong to this VIP alone: they end its task, not the event loop's callback."""
@@ -414,7 +421,7 @@ class Vip:
     # What it does to the world
 
     def _do(self, effects: Effects) -> None:
-        transitions: list[Transition] = []
+        passages: list[Passage] = []
         todo = list(effects)
         for effect in todo:
             match effect:
@@ -434,51 +441,35 @@ class Vip:
                 case Release(at_start):
                     self._release(at_start)
                 case Transition():
-                    self._enter(effect)
-                    transitions.append(effect)
+                    passages.append(self._enter(effect))
+            if passages:
+                passages[-1].done(effect)
         self._set_alarm()
-        for transition in transitions:  # last: an idle host's first words take a millisecond
-            self._tell(transition)
+        for passage in passages:  # last: an idle host's first words take a millisecond
+            self._tell(passage)
         if self._stopping and self.machine.state is State.INIT and not self._end.done():
             self._end.set_result(None)
 
     def _set_alarm(self) -> None:
-        self._alarm.set(min(self.machine.deadline, self._lease_until))
+        self._alarm.set(min(self.machine.deadline, self.lease_until))
 
-    def _enter(self, transition: Transition) -> None:
-        self._last, self._since = transition, self._services.clock()
-        self._second_master = 0
+    def _enter(self, transition: Transition) -> Passage:
+        self.last, self.since = transition, time.time()
+        passage = Passage(transition, self._services.clock, self.config.manages_address)
+        self._decided, self._gained = passage.began, inf
+        return passage
 
-    def _tell(self, transition: Transition) -> None:
-        now = self._since
-        self.log.warning(
-            "Switching to state: %s (%s)",
-            transition.new.value,
-            transition.reason.value,
-            extra={"state": transition.new.value, "reason": word(transition.reason)},
+    def _tell(self, passage: Passage) -> None:
+        transition = passage.transition
+        self.last_event = self.publish(
+            Kind.TRANSITION,
+            f"Switching to state: {transition.new.value} ({transition.reason.value})",
+            code=transition.reason.name,
+            transition=passage.told(self.machine.heard),
         )
         if transition.reason is Reason.PREFERRED_MASTER:
             self.log.words("Preferred master advertised: going back to BACKUP state")
-        if transition.new is State.MASTER:
-            self._ascents.append(now)
-            if len(self._ascents) == _OSCILLATION:
-                took = now - self._ascents[0]
-                if took < 1.5 * _OSCILLATION * self.machine.parameters.master_down:
-                    self._complaints.say("oscillation", lambda: self._oscillation(took))
-
-    def _oscillation(self, took: float) -> str:
-        ours, heard = self.machine.parameters, self.machine.heard
-        other = (
-            f" {heard.ad.source} has advbase {heard.ad.advbase} and advskew {heard.ad.advskew}, we "
-            f"have {ours.advbase} and {ours.advskew}, deadratio {ours.deadratio}."
-            if heard
-            else ""
-        )
-        return (
-            f"became master {_OSCILLATION} times in {took:.1f} s, the election does not settle."
-            f"{other} Use the same --advbase on all hosts and a --deadratio of 3, and look for "
-            "lost packets"
-        )
+        self._suspicions.changed(transition)
 
     def _acquire(self) -> None:
         self._hold()
@@ -504,20 +495,20 @@ class Vip:
 
     def _start_lease(self, lease: int | None) -> None:
         leased = bool(self._held) and lease is not None
-        self._lease_until = self._services.clock() + lease if leased and lease else inf
+        self.lease_until = self._services.clock() + lease if leased and lease else inf
 
     def _renew(self) -> None:
         """An advertisement left: the others will not take over for as long as our lease is."""
         self._advertised = self._services.clock()
-        if self._lease_until != inf:
+        if self.lease_until != inf:
             self.counters.renewals += 1
             self._start_lease(self.config.lease_seconds)
             for address in self._held:
                 self._services.leases.renew(address.renewal)
 
     def _release(self, at_start: bool) -> None:
-        self.counters.lapses += self._services.clock() >= self._lease_until
-        self._lease_until = inf
+        self.counters.lapses += self._services.clock() >= self.lease_until
+        self.lease_until = inf
         self._services.leases.flush()  # nothing may bring it back
         self._revoke_will()
         leaving_unscripted = self._stopping and not self.config.shutdown
@@ -563,7 +554,7 @@ class Vip:
     def _run_script(self, wanted: Wanted) -> None:
         config, heard = self.config, self.machine.heard
         script = config.upscript if wanted is Wanted.UP else config.downscript
-        self._scripts.want(
+        self.scripts.want(
             wanted,
             Job(
                 (script, config.interface, str(config.addresses[0].ip), *_xparam(config))
@@ -573,7 +564,7 @@ class Vip:
                     "ID": config.id,
                     "VHID": str(config.vhid),
                     "STATE": self.machine.state.value,
-                    "REASON": self._last.reason.value,
+                    "REASON": self.last.reason.value,
                     "ADDRESSES": " ".join(map(str, config.addresses)),
                     "INTERFACE": config.interface,
                     "PREVIOUS_MASTER": str(heard.ad.source) if heard else "",
@@ -624,7 +615,7 @@ class Vip:
         return BROADCAST if self.config.nomcast else multicast_mac(self.config.mcast)
 
     def _cannot_send(self, error: OSError) -> None:
-        self._complaints.say(
+        self.complaints.say(
             ("send", error.errno), lambda: f"cannot send on {self._interface.name}: {error}"
         )
 

@@ -1,0 +1,195 @@
+"""What happens is told once, to everybody, and remembered: events, history, complaints."""
+
+import logging
+from ipaddress import IPv4Address
+
+import pytest
+
+from vipd.carp.machine import Acquire, Announce, Heard, Reason, SendAdvertisement, State, Transition
+from vipd.carp.packet import Advertisement
+from vipd.daemon.complaints import Complaint, Complaints
+from vipd.daemon.events import DAEMON, Event, Hub, Kind, Subject
+from vipd.daemon.history import History
+from vipd.daemon.passage import Passage
+from vipd.daemon.report import overdue
+
+WEB02 = IPv4Address("198.51.100.180")
+GROUP = IPv4Address("224.0.0.18")
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub(logging.getLogger("nobody listens"), lambda: 1000.0)
+
+
+def happen(hub: Hub, identifier: str = "001", text: str = "something") -> Event:
+    return hub.publish(Subject(identifier, 1, "eth1"), Kind.PROBLEM, text)
+
+
+# Events
+
+
+def test_events_are_numbered_and_go_to_all_listeners_in_order(hub: Hub) -> None:
+    first: list[Event] = []
+    second: list[Event] = []
+    hub.subscribe(first.append)
+    leave = hub.subscribe(second.append)
+    one = happen(hub)
+    leave()
+    two = hub.publish(DAEMON, Kind.RELOAD, "files read", level="info")
+    assert first == [one, two]
+    assert second == [one]
+    assert (one.number, two.number, hub.last) == (1, 2, 2)
+    assert (one.id, one.vhid, one.interface, one.at) == ("001", 1, "eth1", 1000.0)
+    assert (two.id, two.vhid, two.interface) == ("", 0, "")
+
+
+def test_a_listener_that_fails_is_no_trouble_to_the_others(hub: Hub) -> None:
+    heard: list[Event] = []
+
+    def fail(_event: Event) -> None:
+        raise ValueError
+
+    hub.subscribe(fail)
+    hub.subscribe(heard.append)
+    assert heard == [happen(hub)]
+
+
+def test_an_event_is_one_line_of_the_log(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    event = happen(hub, text="two masters")
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("WARNING", "001: two masters")
+    ]
+    assert caplog.records[0].__dict__["event"] is event
+
+
+# History
+
+
+def test_history_is_by_vip_and_in_order(hub: Hub) -> None:
+    history = History()
+    hub.subscribe(history)
+    events = [happen(hub, identifier) for identifier in ("001", "002", "", "001")]
+    assert history.events() == events
+    assert history.events(["001", "001"]) == [events[0], events[3]]
+    assert history.events(after=2) == events[2:]
+    assert history.events(["003"]) == []
+    assert ("001" in history, "003" in history) == (True, False)
+
+
+def test_a_vip_that_flaps_does_not_push_out_what_happened_to_the_others(hub: Hub) -> None:
+    history = History()
+    hub.subscribe(history)
+    quiet = happen(hub, "002")
+    for _ in range(10 * History.EACH):
+        happen(hub, "001")
+    assert history.events(["002"]) == [quiet]
+    assert len(history.events(["001"])) == History.EACH
+    assert history.events()[-1].number == hub.last
+
+
+def test_vips_that_came_and_went_are_forgotten_in_the_end(hub: Hub) -> None:
+    history = History()
+    hub.subscribe(history)
+    happen(hub, "gone")
+    for number in range(History.VIPS):
+        happen(hub, "stays")
+        happen(hub, f"new{number}")
+    assert "gone" not in history
+    assert len(history.events(["stays"])) == History.EACH
+
+
+# Complaints
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_the_same_complaint_is_told_once_a_minute_and_counted(clock: Clock) -> None:
+    told: list[str] = []
+    complaints = Complaints(lambda complaint: told.append(complaint.text), clock)
+    for second in range(130):
+        clock.now = 100.0 + second
+        complaints.say("second master", lambda: f"at {clock.now:g}")
+        complaints.say(("lost", "198.51.100.154"), lambda: "lost")
+    assert told == ["at 100", "lost", "at 160", "lost", "at 220", "lost"]
+    master, lost = complaints.current()
+    assert (master.code, master.text, master.count) == ("second_master", "at 220", 130)
+    assert (master.since, master.last) == (100.0, 229.0)
+    assert lost.code == "lost"
+
+
+def test_what_is_not_seen_any_more_is_mended_in_a_while(clock: Clock) -> None:
+    complaints = Complaints(lambda _complaint: None, clock)
+    complaints.say("claimed", lambda: "who is that?")
+    clock.now += Complaints.KEPT - 1
+    assert len(list(complaints.current())) == 1
+    clock.now += 1
+    assert list(complaints.current()) == []
+    complaints.say("claimed", lambda: "again")
+    (again,) = complaints.current()
+    assert (again.count, again.since) == (1, clock.now)
+    complaints.forget("claimed")
+    assert list(complaints.current()) == []
+
+
+def test_what_turns_out_to_be_nothing_is_neither_told_nor_kept(clock: Clock) -> None:
+    told: list[Complaint] = []
+    complaints = Complaints(told.append, clock)
+    complaints.say("VHID", lambda: "")
+    assert told == list(complaints.current()) == []
+
+
+def test_somebody_who_forges_many_complaints_does_not_fill_the_memory(clock: Clock) -> None:
+    complaints = Complaints(lambda _complaint: None, clock)
+    for number in range(5000):
+        complaints.say(("forged", number), lambda: "no")
+    assert len(list(complaints.current())) <= 1000
+
+
+# Missing now
+
+
+def heard(at: float, advbase: int = 1, advskew: int = 0) -> Heard:
+    return Heard(Advertisement(WEB02, GROUP, 1, advbase, advskew, 0, 0, bytes(20)), at)
+
+
+def test_who_said_that_it_leaves_owes_no_advertisement() -> None:
+    assert overdue(heard(100.0, 255, 255), 1e6) == 0
+    assert overdue(heard(100.0, 0, 0), 101.0) == pytest.approx(255, abs=1)
+
+
+@pytest.mark.parametrize(("gap", "owed"), [(0.9, 0), (1.05, 0), (1.2, 1), (2.2, 2), (5.2, 5)])
+def test_what_a_master_should_have_sent_by_now(gap: float, owed: int) -> None:
+    assert overdue(heard(100.0), 100.0 + gap) == owed
+
+
+# Measured times
+
+
+def test_a_passage_measures_its_first_steps_from_the_decision(clock: Clock) -> None:
+    passage = Passage(Transition(State.BACKUP, State.MASTER, Reason.MASTER_DOWN), clock, True)
+    for effect in (Acquire(), Announce(), SendAdvertisement(1, 0), Announce()):
+        clock.now += 1
+        passage.done(effect)
+    told = passage.told(heard(97.0))
+    assert (told.old, told.new, told.reason) == (State.BACKUP, State.MASTER, Reason.MASTER_DOWN)
+    assert (told.address, told.announcement, told.advertisement) == (1, 2, 3)
+    assert (told.peer, told.silence) == (str(WEB02), 3.0)
+
+
+def test_an_address_that_a_script_adds_is_not_measured_here(clock: Clock) -> None:
+    passage = Passage(Transition(State.BACKUP, State.MASTER, Reason.PREEMPTION), clock, False)
+    passage.done(Acquire())
+    assert passage.told(None).address is None
+    assert passage.told(None).peer is None

@@ -20,8 +20,6 @@ def advertisement(advbase: int, advskew: int, source: IPv4Address = HIGHER) -> A
 
 
 FASTER = advertisement(1, 127)
-EQUAL_FROM_LOWER = advertisement(1, 128, LOWER)
-EQUAL_FROM_HIGHER = advertisement(1, 128, HIGHER)
 SLOWER = advertisement(1, 129, LOWER)
 A_BOW_OUT = advertisement(*BOW_OUT)
 
@@ -52,22 +50,6 @@ def mute_master(parameters: Parameters = US) -> Machine:
     machine = master(parameters)
     machine.tick(machine.deadline)
     machine.sent(False, NOW)
-    return machine
-
-
-def fresh_master(parameters: Parameters = US) -> Machine:
-    """Owner since this moment."""
-    machine = init(parameters)
-    machine.link_up(NOW - parameters.master_down)
-    machine.tick(NOW)
-    return machine
-
-
-def trying(parameters: Parameters = US) -> Machine:
-    """A host that could not send, and is about to try it again now."""
-    machine = fresh_master(parameters)
-    machine.sent(False, NOW - parameters.master_down)
-    machine.tick(NOW)
     return machine
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from hmac import compare_digest
 from ipaddress import IPv4Address, IPv6Address
 
+from vipd.carp.packet import Advertisement, Drop
+
 VERSION_AND_TYPE = b"\x02\x01"
 BLOCK = 64
 #: Longest password: 20 bytes in the BSDs, 19 in ucarp. Shorter ones are padded with zero bytes,
@@ -81,3 +83,16 @@ class Digest:
         if compare_digest(self._send(counter), digest):
             return True
         return self._other is not None and compare_digest(self._other(counter), digest)
+
+    def doubts(self, ad: Advertisement, source: IPv4Address, counter: int) -> Drop | None:
+        """Why an advertisement that could be read is not to be believed; None if it is.
+
+        ``source`` and ``counter`` are those of our own last one. ucarp ignores whatever comes from
+        its own address, and so never notices that another host has it; on Linux we do not receive
+        what we send, so it was another host, or our packet came back over a loop.
+        """
+        if not self.verify(ad.counter, ad.digest):
+            return Drop.DIGEST
+        if ad.source != source:
+            return None
+        return Drop.ECHO if ad.counter == counter else Drop.OWN_SOURCE

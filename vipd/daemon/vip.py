@@ -228,11 +228,9 @@ class Vip:
 
     def received(self, ad: Advertisement, now: float) -> Drop | None:
         """An advertisement for our VHID; says why it was not taken, if it was not."""
-        if not self._digest.verify(ad.counter, ad.digest):
-            return Drop.DIGEST
         ours = self.machine.parameters
-        if ad.source == ours.source:
-            return Drop.ECHO if ad.counter == self._counter else Drop.OWN_SOURCE
+        if drop := self._digest.doubts(ad, ours.source, self._counter):
+            return drop
         patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
         self.counters.heard(self.machine.heard, ad, now, patience)
         try:  # as _guard does, without its cost for every packet

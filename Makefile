@@ -1,5 +1,6 @@
 # make demo         the published pair of hosts on this machine: failover and back, in 15 seconds
 # make test         everything that CI runs, beside the real ucarp and keepalived
+# make fuzz         lets a fuzzer try to break every reader, SECONDS=60 for each
 # make packages     sdist, wheel, .deb and .rpm in dist/, checked
 # make test-system  boots two machines, installs the .deb over ucarp, and breaks things
 # make manual       writes docs/man from the programs themselves
@@ -9,9 +10,10 @@
 #
 # Each prepares what it needs: a .venv, and missing programs from the distribution where it may.
 
-.PHONY: demo test packages test-system manual bench lint format clean
+.PHONY: demo test fuzz packages test-system manual bench lint format clean
 VENV := .venv/bin
 JOBS ?= 4
+SECONDS ?= 60
 
 demo:
 	@packaging/prepare demo
@@ -21,6 +23,10 @@ test:
 	@packaging/prepare test
 	@$(MAKE) --no-print-directory lint
 	$(VENV)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
+
+fuzz:
+	@packaging/prepare fuzz
+	PYTHONPATH=tests $(VENV)/python -m fuzz --seconds $(SECONDS) $(FUZZ)
 
 packages:
 	@packaging/prepare packages

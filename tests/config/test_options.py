@@ -1,9 +1,9 @@
 """OPTIONS: glibc's getopt_long and the real ucarp are the oracles."""
 
-import ctypes
 import subprocess
 
 import pytest
+from helpers.getopt import glibc_reads
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -107,37 +107,6 @@ def test_the_letter_m_works_and_is_warned_of() -> None:
 
 
 # ---- the oracles ---------------------------------------------------------------------------------
-
-
-class LongOption(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("has_arg", ctypes.c_int),
-        ("flag", ctypes.c_void_p),
-        ("val", ctypes.c_int),
-    )
-
-
-def glibc_reads(words: list[str]) -> list[tuple[str, str | None]] | None:
-    """What getopt_long makes of the words; None when it finds an error or -h."""
-    libc = ctypes.CDLL(None)
-    table = (LongOption * (len(OPTIONS) + 1))(
-        *(LongOption(o.name.encode(), int(o.takes_value), None, ord(o.letter)) for o in OPTIONS)
-    )
-    short = "".join(o.letter + ":" * o.takes_value for o in OPTIONS).encode()
-    arguments = [b"ucarp", *(word.encode("utf-8", "surrogateescape") for word in words)]
-    argv = (ctypes.c_char_p * (len(arguments) + 1))(*arguments, None)
-    ctypes.c_int.in_dll(libc, "opterr").value = 0
-    ctypes.c_int.in_dll(libc, "optind").value = 0
-    optarg = ctypes.c_char_p.in_dll(libc, "optarg")
-    result: list[tuple[str, str | None]] = []
-    while (letter := libc.getopt_long(len(arguments), argv, short, table, None)) != -1:
-        if letter in (ord("?"), ord("h")):
-            return None
-        takes_value = next(o.takes_value for o in OPTIONS if o.letter == chr(letter))
-        value = (optarg.value or b"").decode("utf-8", "surrogateescape") if takes_value else None
-        result.append((chr(letter), value))
-    return result
 
 
 NAMES = st.sampled_from([option.name for option in OPTIONS])

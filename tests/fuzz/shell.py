@@ -1,0 +1,107 @@
+"""The language of the files: bash's values, every character at its place, in little time."""
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from time import process_time
+from zlib import crc32
+
+from helpers.bash import Bash
+
+from vipd.config.problem import Place, Problem
+from vipd.config.shell import MAX_VALUE, Script, Value, Variables, parse
+from vipd.config.shell_words import BASH_SETS, MAX_PROBLEMS, Literal
+
+FILE = "vip-001.conf"
+#: Names that mean nothing to bash itself: short ones, and those of our own files.
+HARMLESS = re.compile(
+    r"[A-Za-z][0-9a-z]{0,2}|ID|VHID|VIP_ADDRESS|OPTIONS|PASSWORD|PASSFILE|[A-Z]+_(ADDRESS|INTERFACE)"
+)
+#: Bytes with which bash marks others inside its words; it loses count of them (in $'\\^A', say).
+MARKS = "\x01\x7f"
+#: One in so many inputs is read a thousand times over, in this many seconds of CPU at most.
+TRIED_LONG, LONG = 64, 20.0
+
+
+def check(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    script = parse(text, FILE)
+    variables = Variables()
+    variables.run(script)
+    problems = (*script.problems, *variables.problems)
+    values = [binding.value for binding in variables.bindings.values()]
+
+    assert len(script.problems) <= MAX_PROBLEMS + 1
+    file = _File(text)
+    for place in _places(script, problems, values):
+        file.has(place)
+    for value in values:
+        assert len(value.text) == len(value.places) <= MAX_VALUE
+        for character, place in zip(value.text, value.places, strict=True):
+            assert file.at(place) in (character, "\\")
+        words = value.words()
+        assert [word.text for word in words] == re.findall(r"[^ \t\n]+", value.text)
+    if not problems or all(_only_unset(problem) for problem in problems):
+        as_bash(text, script, variables)
+    if crc32(data) % TRIED_LONG == 0:
+        not_slow(text)
+
+
+class _File:
+    """The text as an editor shows it: lines without CR, and no byte order mark."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = re.sub(r"\r(?=\n|\Z)", "", text.removeprefix("\ufeff")).split("\n")
+
+    def has(self, place: Place) -> None:
+        file, line, column = place
+        assert file == FILE
+        assert 1 <= line <= len(self._lines)
+        assert 1 <= column <= len(self._lines[line - 1]) + 1
+
+    def at(self, place: Place) -> str:
+        return (self._lines[place.line - 1] + "\n")[place.column - 1]
+
+
+def _places(
+    script: Script, problems: Iterable[Problem], values: Iterable[Value]
+) -> Iterable[Place]:
+    for problem in problems:
+        yield Place(problem.file, problem.line, problem.column)
+    for value in values:
+        yield from (value.start, value.place, *value.places)
+    for command in script.commands:
+        for assignment in command.assignments:
+            yield from (assignment.place, assignment.start)
+            for part in assignment.parts:
+                yield from part.places if isinstance(part, Literal) else (part.place,)
+
+
+def _only_unset(problem: Problem) -> bool:
+    return "is not set anywhere" in problem.message
+
+
+@cache
+def _bash() -> Bash:
+    return Bash()
+
+
+def as_bash(text: str, script: Script, variables: Variables) -> None:
+    """bash has the same values, and nothing to complain about. It starts without variables."""
+    assigned = {a.name for command in script.commands for a in command.assignments}
+    exported = set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", text)) if "export" in text else set()
+    names = sorted(assigned | variables.used)
+    if exported & BASH_SETS or not all(map(HARMLESS.fullmatch, names)):
+        return
+    values = {name: binding.value.text for name, binding in variables.bindings.items()}
+    if any(mark in text + "".join(values.values()) for mark in MARKS):
+        return
+    ours = {name: values.get(name, "<unset>").encode("utf-8", "surrogateescape") for name in names}
+    theirs = _bash().ask(text, names)
+    assert ours == theirs, f"{text!r}: we read {ours}, bash {theirs}"
+
+
+def not_slow(text: str) -> None:
+    begin = process_time()
+    Variables().run(parse(text * 1000, FILE))
+    assert process_time() - begin < LONG

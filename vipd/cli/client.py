@@ -188,7 +188,8 @@ async def connected(
         ) from None
     finally:
         transport.close()
-        await transport.closed_future
+        # Shielded, because the transport itself must be able to end it.
+        await asyncio.shield(transport.closed_future)
 
 
 def _silent() -> CommandError:

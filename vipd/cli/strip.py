@@ -5,11 +5,12 @@ Pure: events and states go in with their times, characters come out.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from string import ascii_lowercase
 
 from vipd.carp.machine import State
 from vipd.cli.attention import master_of
-from vipd.cli.text import Colour, paint, safe
+from vipd.cli.text import Cell, Colour, paint, safe
 from vipd.daemon.events import Event
 from vipd.daemon.varlink import Vip
 
@@ -81,18 +82,20 @@ _MISSED = "×"
 def drawn(strip: Strip, hosts: Hosts, now: float, width: int, colours: bool) -> str:
     """The last `width` cells, the present one at the right."""
     last = int(now // CELL)
-    out = []
-    for cell in range(last - width + 1, last + 1):
-        owner = strip.owner(cell)
-        if cell in strip.missed:
-            out.append(paint(_MISSED, Colour.WARNING, colours))
-        elif owner == HERE:
-            out.append(paint(hosts.character(owner), Colour.GOOD, colours))
-        elif owner in _OWN:
-            out.append(hosts.character(owner))
-        else:
-            out.append(paint(hosts.character(owner), Colour.IDLE, colours))
-    return "".join(out)
+    cells = [_cell(strip, hosts, each) for each in range(last - width + 1, last + 1)]
+    runs = groupby(cells, key=lambda cell: cell.colour)
+    return "".join(
+        paint("".join(cell.text for cell in run), colour, colours) for colour, run in runs
+    )
+
+
+def _cell(strip: Strip, hosts: Hosts, number: int) -> Cell:
+    owner = strip.owner(number)
+    if number in strip.missed:
+        return Cell(_MISSED, Colour.WARNING)
+    if owner in _OWN:
+        return Cell(_OWN[owner], Colour.GOOD if owner == HERE else Colour.PLAIN)
+    return Cell(hosts.character(owner), Colour.IDLE)
 
 
 def owners(events: Iterable[Event]) -> dict[str, list[tuple[float, str]]]:

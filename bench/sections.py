@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from bench import crowd, faults, pair, regularity, throughput
+from bench import commands, crowd, faults, pair, regularity, throughput
 from bench.contestants import CONTESTANTS, Contestant
 from bench.figures import Bound, Samples, Section, add, figure
 from vipd.lab import LabError
@@ -266,6 +266,31 @@ def regular(bench: Bench) -> list[Section]:
     ]
 
 
+def vipctl(bench: Bench) -> list[Section]:
+    """How long vipctl takes to answer."""
+    samples: Samples = {}
+    for run in range(bench.runs):
+        bench.attempt(
+            samples,
+            "vipd",
+            f"vipctl, run {run + 1}",
+            lambda: commands.commands(CONTESTANTS["vipd"]),
+        )
+    at_once = Bound(300, "300 ms")
+    return [
+        Section(
+            "vipctl",
+            f"A host that is master of {crowd.COUNT} addresses. From exec to exit, the start of "
+            f"the interpreter included; each value is the median of {commands.REPEATS} in a row.",
+            ("vipd",),
+            tuple(
+                figure(samples, name, "ms", f"`vipctl {name}`", at_once)
+                for name in (*commands.COMMANDS, commands.TAB)
+            ),
+        )
+    ]
+
+
 PARTS: dict[str, Callable[[Bench], list[Section]]] = {
     "gaps": gaps,
     "broken": broken,
@@ -273,4 +298,5 @@ PARTS: dict[str, Callable[[Bench], list[Section]]] = {
     "many": many,
     "sizes": sizes,
     "regular": regular,
+    "vipctl": vipctl,
 }

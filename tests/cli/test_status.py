@@ -69,7 +69,12 @@ def test_nothing_is_coloured_but_for_who_wants_it() -> None:
             "maintenance off 001)",
         ),
         (
-            replace(BACKUP, mode=Mode.HOLDING, hold_left=9.0, heard=replace(OTHER, missing=3)),
+            replace(
+                BACKUP,
+                mode=Mode.HOLDING,
+                hold_left=9.0,
+                heard=replace(OTHER, missing=3, followed=False),
+            ),
             "nobody owns it: no other host advertises, and this one holds back (end the hold)",
         ),
     ],

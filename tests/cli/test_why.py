@@ -10,6 +10,7 @@ from vipd.cli.why import sentences
 from vipd.daemon.varlink import Vip
 
 SLOWER = replace(OTHER, advskew=100)
+LEAVING = replace(OTHER, advbase=255, advskew=255, followed=False)
 PLAIN = replace(BACKUP, preempt=False)
 
 
@@ -51,9 +52,9 @@ def test_the_first_sentence_says_what_is() -> None:
         ),
         (replace(BACKUP, heard=SLOWER), ["this host is preferred, and takes over when it hears"]),
         (
-            replace(BACKUP, heard=replace(OTHER, advbase=255, advskew=255), takeover_in=0.1,
+            replace(BACKUP, heard=LEAVING, takeover_in=0.1,
                     takeover_reason=Reason.MASTER_LEAVING),
-            ["It is leaving", "takes over in 0.1 s unless a master is heard (the master is leav"],
+            ["is leaving, or", "takes over in 0.1 s unless a master is heard (the master is leav"],
         ),
         (
             replace(BACKUP, heard=replace(OTHER, ago=2.5, missing=1), takeover_in=0.5),

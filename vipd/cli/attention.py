@@ -1,6 +1,6 @@
 """What about a virtual IP somebody should look at."""
 
-from vipd.carp.machine import Mode, State
+from vipd.carp.machine import Mode
 from vipd.cli.problems import text
 from vipd.cli.text import safe
 from vipd.daemon.varlink import Vip
@@ -19,9 +19,5 @@ def attention(vip: Vip) -> list[str]:
 
 
 def master_of(vip: Vip) -> str | None:
-    """Address of the other host that is master; None when there is none, or it fell silent. Only
-    masters advertise."""
-    heard = vip.heard
-    if heard is None or vip.state is not State.BACKUP or heard.missing >= vip.deadratio:
-        return None
-    return heard.address
+    """Address of the other host that is master; None when there is none, or it fell silent."""
+    return vip.heard.address if vip.heard and vip.heard.followed else None

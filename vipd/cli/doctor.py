@@ -62,14 +62,8 @@ async def _questions(client: Client) -> _Answers:
 def _with_daemon(answers: _Answers, where: Settings) -> list[Finding]:
     now = time.time()
     vips = answers.vips
-    waiting = [
-        Finding(safe(vip.id), f"it waits: {safe(vip.waiting_for)}", "vipctl check tells more")
-        for vip in vips
-        if vip.waiting_for
-    ]
     return [
         *map(_told, answers.problems),
-        *waiting,
         *examine.owners(vips),
         *examine.lonely(vips, now),
         *examine.interfaces(vips),

@@ -73,6 +73,9 @@ def _backup(vip: Vip) -> str:
     heard = vip.heard
     if heard is None:
         return f"No other host was heard. {_takeover(vip)}"
+    if standing(vip, heard) is Event.LEAVING:
+        slow = "is leaving, or advertises so seldom that it is bound to time out"
+        return f"{_host(heard)} {slow}. {_takeover(vip)}"
     if heard.missing or master_of(vip) is None:
         silent = (
             f"{_host(heard)} was heard {span(heard.ago)} ago and is {heard.missing} "
@@ -99,8 +102,6 @@ def _against(vip: Vip, heard: Heard) -> str:
             f"It advertises {_every(heard)}, as often as this host would, so whoever is master "
             f"stays it. {later}, {leaves}. With a lower --advskew and --preempt it would at once."
         )
-    if rank is Event.LEAVING:
-        return f"It is leaving, or so slow that it is bound to time out. {_takeover(vip)}"
     why = (
         f"It advertises {_every(heard)}, less often than this host would ({_ours(vip)}): this "
         "host is preferred"

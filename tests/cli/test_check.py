@@ -106,10 +106,10 @@ def test_errors_end_in_status_2_and_only_what_runs_is_listed(
      ("tun7", "tun7 is a point-to-point interface, on which CARP cannot run")],
 )  # fmt: skip
 def test_an_interface_that_carp_cannot_run_on_is_a_warning_where_it_stands(
-    vipctl: Vipctl, web01: Host, directory: Path, interface: str, why: str
+    vipctl: Vipctl, lonely: Host, directory: Path, interface: str, why: str
 ) -> None:
     if interface == "tun7":
-        ip(web01, "tuntap add tun7 mode tun")
+        ip(lonely, "tuntap add tun7 mode tun")
     path = directory / "vip-001.conf"
     path.write_text(KEYS.replace("=eth1", f"={interface}"))
     done = vipctl("check", "--config-dir", str(directory))

@@ -45,8 +45,8 @@ License: ISC
 """
 
 
-def make(wheels: Path, output: Path, revision: int, machine: str) -> Path:
-    """Make the package in `output`; its path."""
+def make(wheels: Path, output: Path, revision: int, machine: str, compression: str) -> Path:
+    """Make the package in `output`; its path. `compression` as dpkg-deb has it."""
     architecture = ARCHITECTURES[machine]
     version = f"{about.version()}-{revision}"
     with tempfile.TemporaryDirectory() as directory:
@@ -61,7 +61,7 @@ def make(wheels: Path, output: Path, revision: int, machine: str) -> Path:
         _control(root, version, architecture)
         package = output / f"vipd_{version}_{architecture}.deb"
         subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", root, package],
+            ["dpkg-deb", "--root-owner-group", f"-Z{compression}", "--build", root, package],
             check=True,
             stdout=subprocess.DEVNULL,
             env={**os.environ, "SOURCE_DATE_EPOCH": f"{about.date().timestamp():.0f}"},
@@ -116,9 +116,10 @@ def main() -> None:
     options.add_argument("--output", type=Path, required=True)
     options.add_argument("--revision", type=int, default=1)
     options.add_argument("--machine", default=os.uname().machine, choices=sorted(ARCHITECTURES))
+    options.add_argument("--compression", default="xz", choices=["xz", "none"])
     given = options.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
-    print(make(given.wheels, given.output, given.revision, given.machine))
+    print(make(given.wheels, given.output, given.revision, given.machine, given.compression))
 
 
 if __name__ == "__main__":

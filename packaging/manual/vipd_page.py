@@ -5,6 +5,7 @@ import argparse
 import mdoc
 
 from vipd.daemon.main import EXIT_STATUS, SIGNALS, parser
+from vipd.daemon.metrics import FAMILIES, VIP_LABELS, Family, OfVips
 
 
 def vipd_page() -> str:
@@ -20,6 +21,7 @@ def vipd_page() -> str:
             ("DESCRIPTION", _description(options)),
             ("OPTIONS", mdoc.tagged((_head(each), _said(options, each)) for each in actions)),
             ("SIGNALS", mdoc.tagged(_signal(name, what) for name, what in SIGNALS.items())),
+            ("METRICS", [*mdoc.lines(_METRICS), *mdoc.tagged(map(_metric, FAMILIES))]),
             ("ENVIRONMENT", mdoc.tagged(_ENVIRONMENT)),
             ("FILES", mdoc.tagged(_FILES)),
             ("EXIT STATUS", mdoc.tagged(map(_status, EXIT_STATUS.rstrip(".").split("; ")))),
@@ -63,11 +65,26 @@ def _signal(name: str, what: str) -> tuple[str, list[str]]:
     return names, mdoc.lines(f"{what[:1].upper()}{what[1:]}.")
 
 
+def _metric(family: Family) -> tuple[str, list[str]]:
+    labels = (*(VIP_LABELS if isinstance(family, OfVips) else ()), *family.labels)
+    kind = f"A {family.kind}{f', by {_and(labels)}' if labels else ''}."
+    return f"Va {mdoc.text(family.name)}", mdoc.lines(f"{family.help} {kind}")
+
+
+def _and(words: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
 def _status(text: str) -> tuple[str, list[str]]:
     number, _, what = text.partition(" ")
     return f"Er {number}", mdoc.lines(f"{what[:1].upper()}{what[1:]}.")
 
 
+_METRICS = (
+    "With METRICS_LISTEN in vip-common.conf, see vip.conf(5), these are served over HTTP at "
+    "/metrics, with those that Prometheus clients have for every process. A vipd that runs one VIP "
+    "only serves none."
+)
 _ENVIRONMENT = [
     (
         "Ev NOTIFY_SOCKET",

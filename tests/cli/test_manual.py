@@ -13,6 +13,7 @@ from vipd.cli.main import COMMANDS, vipctl
 from vipd.config.build import KEYS
 from vipd.config.options import OPTIONS
 from vipd.daemon.main import SIGNALS, parser
+from vipd.daemon.metrics import FAMILIES
 from vipd.daemon.varlink import VipdInterface
 from vipd.lab.errors import search_path
 
@@ -61,6 +62,13 @@ def test_every_key_and_every_option_of_ucarp_is_in_the_manual() -> None:
     for option in OPTIONS:
         name = option.name.removesuffix("ip") if option.name == "mcastip" else option.name
         assert re.search(rf"^\.It Fl {option.letter} , Fl -{name}\b", text, re.MULTILINE), name
+
+
+def test_every_metric_and_its_labels_are_in_the_manual() -> None:
+    text = page("vipd.8")
+    for family in FAMILIES:
+        entry = text.split(f"\n.It Va {family.name}\n")[1].split("\n.It ")[0]
+        assert all(re.search(rf"\b{label}\b", entry) for label in family.labels), family.name
 
 
 def test_every_option_and_signal_of_vipd_is_in_the_manual() -> None:

@@ -13,14 +13,18 @@ from vipd import __version__
 from vipd.daemon import journal
 from vipd.daemon.counter import Counter
 from vipd.daemon.events import Hub
+from vipd.daemon.exporter import Exporter
 from vipd.daemon.farewell import carry_out
 from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases
 from vipd.daemon.logformat import FORMS
+from vipd.daemon.metrics import look
 from vipd.daemon.notify import Notify
+from vipd.daemon.outlet import Outlet
 from vipd.daemon.rivals import Rivals
 from vipd.daemon.service import Service
 from vipd.daemon.supervisor import Supervisor
+from vipd.daemon.tally import Tally
 from vipd.daemon.timers import Timers
 from vipd.daemon.vip import Services
 from vipd.daemon.wills import Wills
@@ -105,13 +109,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = parser().parse_args()
-    journal.start(options.log_level, options.log_format)
+    outlet = journal.start(options.log_level, options.log_format)
     if options.realtime:
         _realtime()
     try:
         only = _identifier(options.config_dir, options.only)
         with _only_one(options.runtime_dir):
-            asyncio.run(_run(options.config_dir, options.runtime_dir, only))
+            asyncio.run(_run(options.config_dir, options.runtime_dir, only, outlet))
     except UnusableError as error:
         log.critical("%s", error)
         sys.exit(error.status)
@@ -171,7 +175,7 @@ def _only_one(runtime_dir: Path) -> TextIO:
         ) from error
 
 
-async def _run(config_dir: Path, runtime_dir: Path, only: str | None) -> None:
+async def _run(config_dir: Path, runtime_dir: Path, only: str | None, outlet: Outlet) -> None:
     loop = asyncio.get_running_loop()
     for line in carry_out(str(runtime_dir)):
         log.warning("%s", line)
@@ -194,6 +198,11 @@ async def _run(config_dir: Path, runtime_dir: Path, only: str | None) -> None:
     )
     supervisor = Supervisor(config_dir, links, services, loop, only)
     service = Service(supervisor, Notify(os.environ), loop)
+    tally = Tally()
+    services.hub.subscribe(tally.count)
+    exporter = Exporter(lambda: look(supervisor, tally, services.timers, outlet))
+    if only is None:  # else each vipd of this host would want the same port
+        supervisor.configured = exporter.configure
     end = asyncio.Event()
     for number, act in (
         (signal.SIGTERM, end.set),
@@ -209,6 +218,7 @@ async def _run(config_dir: Path, runtime_dir: Path, only: str | None) -> None:
     log.info("stopping")
     service.stopping()
     await supervisor.stop()
+    await exporter.close()
     links.close()
     netlink.close()
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from vipd.config.load import Snapshot, loading
+from vipd.config.model import Settings
 from vipd.config.model import Vip as Config
 from vipd.config.problem import Problem, Severity
 from vipd.daemon.interface import Interface
@@ -53,6 +54,8 @@ class Supervisor:
         """``only``: the ID of the only VIP to run, whatever else is configured."""
         #: Called with True when a reload begins, and with False when it has ended.
         self.reloading: Callable[[bool], None] = lambda _begins: None
+        #: Called with what the files say about the daemon as a whole.
+        self.configured: Callable[[Settings], Awaitable[None]] = _nobody_asks
         self._directory = directory
         self._only = only
         self._links = links
@@ -100,6 +103,18 @@ class Supervisor:
         """Those that live at the moment."""
         return [running.vip for running in self._running.values() if running.vip]
 
+    def wanted(self) -> Iterator[tuple[Config, Vip | None]]:
+        """All that are configured; None: it broke, and waits to be started again."""
+        return ((running.config, running.vip) for running in self._running.values())
+
+    def interfaces(self) -> Iterable[Interface]:
+        return self._interfaces.values()
+
+    @property
+    def problems(self) -> frozenset[Problem]:
+        """What is wrong in the files, as they were read last."""
+        return self._problems
+
     @property
     def settled(self) -> bool:
         """Whether the files were read, and every VIP listens, waits for something, or broke."""
@@ -132,6 +147,8 @@ class Supervisor:
             self._report(snapshot)
             self._watch.follow(snapshot.files)
             await self._apply(snapshot)
+            if not snapshot.common_broken or not self._frozen:
+                await self.configured(snapshot.settings)
             if not self._frozen:
                 # What is there now stays: the collector need not walk over it again and again.
                 self._frozen = True
@@ -298,6 +315,10 @@ class Supervisor:
     def _update(self, interface: Interface) -> None:
         link = self._links.get(interface.name)
         interface.update(link, self._links.addresses(link) if link else ())
+
+
+async def _nobody_asks(_settings: Settings) -> None:
+    pass
 
 
 def _moves(old: Config, new: Config) -> bool:

@@ -1,0 +1,164 @@
+"""What a daemon tells Prometheus is what happened."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from helpers.configured import PASSWORD, QUICK, VIP, write_script, write_vip
+from helpers.forging import frame, send, signed
+from helpers.hosts import ip
+from helpers.scraping import listening, scrape, served, wait_until_told
+
+from metrics.test_alerts import promtool_program
+from vipd import __version__
+from vipd.daemon.metrics import FAMILIES
+from vipd.lab import Host, Lab, Process
+
+pytestmark = pytest.mark.lab
+
+SECOND = "198.51.100.155"
+ONE = {"id": "001", "vhid": "1", "interface": "eth1"}
+PEER = "198.51.100.7"
+
+
+@pytest.fixture
+def daemon(lab: Lab, web01: Host, files: Path) -> Process:
+    """A vipd that is master of a VIP and serves its metrics."""
+    listening(files)
+    write_vip(files, OPTIONS=f"{QUICK} --advskew=10")
+    process = web01.vipd(files)
+    lab.wait_owner(VIP, "web01")
+    served(process)
+    return process
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_master_that_gives_way_to_a_better_one(web01: Host, web02: Host) -> None:
+    at_first = wait_until_told(
+        web01, lambda told: told.values("vipd_advertisements_sent_total", **ONE)[0] >= 2
+    )
+    assert at_first.value("vipd_state", **ONE) == 2
+    assert at_first.value("vipd_vip_info", **ONE, address=VIP) == 1
+    assert at_first.value("vipd_lease_renewals_total", **ONE) >= 1
+    assert at_first.value("vipd_lease_lapses_total", **ONE) == 0
+    assert at_first.values("vipd_master_heard_seconds") == []
+    assert at_first.value(
+        "vipd_transitions_total", **ONE, state="MASTER", reason="MASTER_DOWN"
+    ) == 1  # fmt: skip
+    for phase in ("address", "announcement", "advertisement"):
+        assert at_first.value("vipd_takeover_seconds_count", **ONE, phase=phase) == 1
+        assert 0 < at_first.value("vipd_takeover_seconds_sum", **ONE, phase=phase) < 1
+        assert at_first.value("vipd_takeover_seconds_bucket", **ONE, phase=phase, le="+Inf") == 1
+
+    send(web02, frame(signed(source=PEER).build()))
+    then = wait_until_told(web01, lambda told: told.value("vipd_state", **ONE) == 1)
+    assert then.value("vipd_advertisements_received_total", **ONE) == 1
+    assert 0 <= then.value("vipd_master_heard_seconds", **ONE) < 5
+    reason = "PREFERRED_MASTER"
+    assert then.value("vipd_transitions_total", **ONE, state="BACKUP", reason=reason) == 1
+
+    again = wait_until_told(web01, lambda told: told.value("vipd_state", **ONE) == 2)
+    silence = again.value("vipd_takeover_seconds_sum", **ONE, phase="silence")
+    assert 0.9 < silence < 10  # deadratio 1 of a host that spoke once
+
+
+@pytest.mark.usefixtures("daemon")
+def test_dropped_packets_are_counted_by_reason_and_for_whom(web01: Host, web02: Host) -> None:
+    wrong = frame(signed(source=PEER, password="another").build())
+    strange = frame(signed(source=PEER, vhid=1).but(ttl=1).build())
+    send(web02, wrong, wrong, strange)
+    told = wait_until_told(web01, lambda told: sum(told.values("vipd_packets_dropped_total")) == 3)
+    assert told.value("vipd_packets_dropped_total", **ONE, reason="DIGEST") == 2
+    assert told.value("vipd_packets_dropped_total", **ONE, reason="TTL") == 1
+
+
+def test_missed_advertisements_are_counted(web01: Host, web02: Host, files: Path) -> None:
+    listening(files)
+    write_vip(files, OPTIONS="--deadratio=200")
+    served(web01.vipd(files))
+    ad = frame(signed(source=PEER, advbase=0, advskew=8).build())  # every 1/32 s, it says
+    send(web02, ad)
+    wait_until_told(
+        web01, lambda told: told.value("vipd_advertisements_received_total", **ONE) == 1
+    )
+    send(web02, ad)
+    told = wait_until_told(
+        web01, lambda told: told.value("vipd_advertisements_received_total", **ONE) == 2
+    )
+    assert told.value("vipd_advertisements_late_total", **ONE) == 1
+    assert told.value("vipd_advertisements_missed_total", **ONE) >= 1
+
+
+def test_scripts_are_counted_from_their_first_run_on(
+    lab: Lab, web01: Host, files: Path, tmp_path: Path
+) -> None:
+    up = write_script(tmp_path / "up", 'sleep 0.2; ip addr add "$2/32" dev "$1"; exit 3')
+    down = write_script(tmp_path / "down", "exit 0")
+    listening(files)
+    write_vip(files, UPSCRIPT=str(up), DOWNSCRIPT=str(down), OPTIONS=f"{QUICK} --neutral")
+    served(web01.vipd(files))
+    lab.wait_owner(VIP, "web01")
+    told = wait_until_told(
+        web01, lambda told: told.value("vipd_script_runs_total", script="upscript", **ONE) == 1
+    )
+    assert told.value("vipd_script_failures_total", script="upscript", **ONE) == 1
+    assert 0.2 <= told.value("vipd_script_seconds_total", script="upscript", **ONE) < 5
+    assert told.value("vipd_script_runs_total", script="downscript", **ONE) == 0
+    assert 0.2 <= told.value("vipd_takeover_seconds_sum", phase="script", **ONE) < 5
+    assert 0.1 <= told.value("vipd_takeover_seconds_sum", phase="address", **ONE) < 5
+
+
+def test_a_frozen_daemon_tells_how_late_it_was_and_that_its_lease_lapsed(
+    daemon: Process, lab: Lab, web01: Host
+) -> None:
+    daemon.freeze()
+    lab.wait_owner(VIP, None)
+    daemon.thaw()
+    told = wait_until_told(web01, lambda told: told.value("vipd_lease_lapses_total", **ONE) == 1)
+    late = told.value("vipd_loop_late_seconds_count") - told.value(
+        "vipd_loop_late_seconds_bucket", le="0.25"
+    )
+    assert late >= 1
+    assert told.value("vipd_loop_late_seconds_sum") >= 0.5
+
+
+def test_a_vip_that_goes_takes_its_metrics_with_it(
+    daemon: Process, lab: Lab, web01: Host, files: Path
+) -> None:
+    write_vip(files, "002", VIP_ADDRESS=SECOND, OPTIONS=QUICK)
+    lab.wait_owner(SECOND, "web01")
+    assert scrape(web01).value("vipd_state", id="002") == 2
+    (files / "vip-002.conf").unlink()
+    told = wait_until_told(web01, lambda told: told.values("vipd_state", id="002") == [])
+    assert 'id="002"' not in told.text
+    assert told.value("vipd_state", id="001") == 2
+    assert daemon.alive
+
+
+def test_the_text_is_what_prometheus_wants(daemon: Process, web01: Host, web02: Host) -> None:
+    send(web02, frame(signed(source=PEER).build()), frame(signed(password="another").build()))
+    daemon.wait_for("bad digest")
+    told = scrape(web01)
+    assert told.status == 200
+    assert told.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    done = subprocess.run(
+        [promtool_program(), "check", "metrics"],
+        input=told.text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    headed = re.findall(r"^# TYPE (vipd_\w+) (\w+)$", told.text, re.MULTILINE)
+    assert headed == [(family.name, family.kind) for family in FAMILIES]
+    assert told.value("vipd_build_info", version=__version__) == 1
+    assert told.value("process_resident_memory_bytes") > 1e6
+    assert PASSWORD not in re.findall(r"\w+", told.text)
+
+
+def test_interfaces_that_are_gone_are_no_trouble(daemon: Process, web01: Host) -> None:
+    ip(web01, "link del eth1")
+    told = wait_until_told(web01, lambda told: told.value("vipd_state", **ONE) == 0)
+    assert told.value("vipd_transitions_total", state="INIT", reason="LINK_DOWN", **ONE) == 1
+    assert daemon.alive

@@ -1,0 +1,192 @@
+"""Serves the metrics over HTTP, in the event loop, without getting in anybody's way.
+
+Whoever asks may be slow, silent, or many: connections are few and short-lived, the text is made
+once a second at most, and in between the loop does what is due.
+"""
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vipd.config.model import Settings, Tcp, Unix
+from vipd.daemon.journal import Log
+from vipd.daemon.metrics import DaemonView
+
+if TYPE_CHECKING:
+    from vipd.daemon.exposition import Exposition
+
+#: Seconds between two turns of the loop while the text is made.
+SLICE = 0.002
+#: Seconds for which a text is good enough for whoever asks.
+FRESH = 1.0
+#: Seconds that a client has for its request and for taking the answer.
+PATIENCE = 10.0
+#: Connections at a time. Prometheus needs one.
+CONNECTIONS = 16
+#: Longest request, bytes.
+REQUEST = 8192
+#: Seconds until an address that cannot be listened to is tried again.
+RETRY = 10.0
+
+#: What there is to import, in bits: all at once it takes a tenth of a second, in which
+#: advertisements would be due.
+_BITS = (
+    *("email.message", "email.parser", "html", "http.client", "http.server", "urllib.request"),
+    *("wsgiref.simple_server", "gzip", "decimal", "timeit", "prometheus_client"),
+    "vipd.daemon.exposition",
+)
+_ROOT = b"vipd: the metrics are at /metrics\n"
+
+
+class Exporter:
+    """Serves what ``look`` shows."""
+
+    def __init__(self, look: Callable[[], DaemonView]) -> None:
+        self._look = look
+        self._log = Log()
+        self._listen: Tcp | Unix | None = None
+        self._server: asyncio.Server | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._exposition: Exposition | None = None
+        self._text: asyncio.Task[bytes] | None = None
+        self._made = float("-inf")
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def configure(self, settings: Settings) -> None:
+        """Serve where METRICS_LISTEN says from now on, and nowhere else."""
+        where = settings.metrics_listen
+        if where == self._listen:
+            return
+        await self.close()
+        self._listen = where
+        if where:
+            self._opening = asyncio.get_running_loop().create_task(self._open(where))
+
+    async def close(self) -> None:
+        """Stop serving, at once."""
+        tasks = [task for task in (self._opening, *self._clients, self._text) if task]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        if self._server:
+            self._server.close()
+            if isinstance(self._listen, Unix):
+                with suppress(OSError):
+                    Path(self._listen.path).unlink()
+        self._listen = self._server = self._opening = self._exposition = self._text = None
+
+    async def _open(self, where: Tcp | Unix) -> None:
+        """Start to listen; when that does not work, tell why, and try until it does."""
+        self._exposition = await _load()
+        told = ""
+        while self._server is None:
+            try:
+                self._server = await self._bind(where)
+            except OSError as error:
+                why = error.strerror or str(error)
+                if why != told:
+                    self._log.error(
+                        "metrics cannot be served on %s: %s; correct METRICS_LISTEN, or make room "
+                        "there: it is tried again every %g s",
+                        where,
+                        why,
+                        RETRY,
+                        extra={"reason": why},
+                    )
+                told = why
+                await asyncio.sleep(RETRY)
+        self._log.info("metrics are served on %s", where)
+
+    async def _bind(self, where: Tcp | Unix) -> asyncio.Server:
+        if isinstance(where, Tcp):
+            return await asyncio.start_server(
+                self._client,
+                str(where.address),
+                where.port,
+                limit=REQUEST,
+                backlog=CONNECTIONS,
+            )
+        server = await asyncio.start_unix_server(
+            self._client, where.path, limit=REQUEST, backlog=CONNECTIONS
+        )
+        Path(where.path).chmod(0o666)  # as open as a port of 127.0.0.1: the directory says to whom
+        return server
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None or len(self._clients) >= CONNECTIONS:
+            writer.transport.abort()
+            return
+        self._clients.add(task)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                writer.write(await self._answer(await reader.readuntil(b"\r\n\r\n")))
+                writer.close()
+                await writer.wait_closed()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # its loss; ours would be to care
+        finally:
+            self._clients.discard(task)
+            writer.transport.abort()
+
+    async def _answer(self, request: bytes) -> bytes:
+        method, _, rest = request.partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0]
+        if method not in (b"GET", b"HEAD"):
+            return _response(HTTPStatus.METHOD_NOT_ALLOWED, b"only GET\n")
+        if path == b"/":
+            return _response(HTTPStatus.OK, _ROOT)
+        if path != b"/metrics":
+            return _response(HTTPStatus.NOT_FOUND, _ROOT)
+        try:
+            text = await self._fresh()
+        except Exception as error:  # a bug, and no reason for the daemon to suffer
+            self._log.exception("metrics cannot be read", extra={"reason": type(error).__name__})
+            return _response(HTTPStatus.INTERNAL_SERVER_ERROR, b"see vipd's log\n")
+        from vipd.daemon.exposition import CONTENT_TYPE
+
+        return _response(HTTPStatus.OK, text, CONTENT_TYPE, empty=method == b"HEAD")
+
+    async def _fresh(self) -> bytes:
+        """The text, which several clients may wait for, and the next ones get as well."""
+        now = asyncio.get_running_loop().time()
+        if self._text is None or (self._text.done() and now - self._made > FRESH):
+            self._made = now
+            self._text = asyncio.create_task(self._write())
+        return await asyncio.shield(self._text)
+
+    async def _write(self) -> bytes:
+        assert self._exposition
+        clock = asyncio.get_running_loop().time
+        pieces = []
+        end = clock() + SLICE
+        for piece in self._exposition.pieces(self._look()):
+            pieces.append(piece)
+            if clock() >= end:
+                await asyncio.sleep(0)
+                end = clock() + SLICE
+        return b"".join(pieces)
+
+
+async def _load() -> "Exposition":
+    for name in _BITS:
+        importlib.import_module(name)
+        await asyncio.sleep(0)
+    from vipd.daemon.exposition import Exposition
+
+    return Exposition()
+
+
+def _response(
+    status: HTTPStatus, body: bytes, kind: str = "text/plain; charset=utf-8", *, empty: bool = False
+) -> bytes:
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + (b"" if empty else body)

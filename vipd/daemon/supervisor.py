@@ -45,13 +45,14 @@ class Supervisor:
 
     def __init__(
         self,
-        directory: Path,
+        directory: Path | None,
         links: Links,
         services: Services,
         loop: asyncio.AbstractEventLoop,
         only: str | None = None,
     ) -> None:
-        """``only``: the ID of the only VIP to run, whatever else is configured."""
+        """``directory``: None if there are no files, see `run`. ``only``: the ID of the only VIP
+        to run, whatever else is configured."""
         #: Called with True when a reload begins, and with False when it has ended.
         self.reloading: Callable[[bool], None] = lambda _begins: None
         #: Called with what the files say about the daemon as a whole.
@@ -68,23 +69,30 @@ class Supervisor:
         self._frozen = False
         self._problems: frozenset[Problem] = frozenset()
         services.timers.catch_up = self._catch_up
-        self._watch = Watch(loop, directory, self.reload)
+        self._watch = Watch(loop, directory, self.reload) if directory else None
         loop.add_reader(links.fileno(), self._links_changed)
 
     def reload(self) -> None:
         """Read the files and make what runs what they say. A second call while one is carried out
         is carried out after it."""
+        if self._directory is None:
+            return
         if self._loading and not self._loading.done():
             self._load_again = True
         else:
             self._loading = self._loop.create_task(self._reload())
+
+    async def run(self, vip: Config) -> None:
+        """Run this VIP, for which there are no files."""
+        await self._apply(Snapshot((vip,), ()))
 
     async def stop(self) -> None:
         """Hand over everything, and return when every VIP has let go."""
         if self._loading:
             self._loading.cancel()
             await asyncio.wait([self._loading])
-        self._watch.close()
+        if self._watch:
+            self._watch.close()
         await asyncio.gather(*(self._end(identifier) for identifier in list(self._running)))
         self._loop.remove_reader(self._links.fileno())
 
@@ -145,7 +153,8 @@ class Supervisor:
             self._load_again = False
             snapshot = await self._read()
             self._report(snapshot)
-            self._watch.follow(snapshot.files)
+            if self._watch:
+                self._watch.follow(snapshot.files)
             await self._apply(snapshot)
             if not snapshot.common_broken or not self._frozen:
                 await self.configured(snapshot.settings)
@@ -161,6 +170,7 @@ class Supervisor:
         """In a thread, because a disk may hang; and file by file, because whoever computes in a
         thread keeps the loop from sending: hundreds of files take longer than an advertisement may
         be late."""
+        assert self._directory
         files = loading(self._directory, only=self._only)
         while True:
             snapshot = await asyncio.to_thread(next, files)

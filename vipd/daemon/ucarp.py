@@ -28,6 +28,7 @@ from vipd.config.model import MAX_DEADRATIO, Vip
 from vipd.config.numbers import strtoul
 from vipd.daemon import getopt
 from vipd.daemon.counter import Counter
+from vipd.daemon.events import Hub
 from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases
 from vipd.daemon.outlet import Outlet, Stream
@@ -292,12 +293,13 @@ async def _run(config: Vip) -> None:
     netlink = Netlink()
     links = Links(netlink)
     services = Services(
-        netlink,
-        Leases(netlink, loop),
-        Timers(loop),
-        Counter(None),
-        loop.time,
-        Rivals(loop),
+        netlink=netlink,
+        leases=Leases(netlink, loop),
+        timers=Timers(loop),
+        counter=Counter(None),
+        clock=loop.time,
+        hub=Hub(log.logger),
+        rivals=Rivals(loop),
     )
     supervisor = Supervisor(None, links, services, loop)
     end = asyncio.Event()

@@ -79,11 +79,11 @@ def ucarps() -> Iterator[tuple[int, tuple[str, ...]]]:
         if not entry.name.isdigit():
             continue
         with suppress(OSError):  # it has ended
-            if (entry / "comm").read_text() != "ucarp\n":
+            if not _is_ucarp((entry / "comm").read_text().strip()):
                 continue
             words = (entry / "cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
             # vipd-ucarp may go by this name, too; but that is a Python program.
-            if Path(words[0]).name == "ucarp" and _network(entry) in (ours, None):
+            if _is_ucarp(Path(words[0]).name) and _network(entry) in (ours, None):
                 yield int(entry.name), tuple(words[1:-1])
 
 
@@ -97,6 +97,10 @@ def watched(process: int) -> Tenant | None:
 
 def _name(interface: str, vhid: int) -> str:
     return f"\0vipd/{interface}/{vhid}"
+
+
+def _is_ucarp(program: str) -> bool:
+    return program in ("ucarp", "ucarp.distrib")  # so called where it is one of two alternatives
 
 
 def _network(entry: Path) -> int | None:

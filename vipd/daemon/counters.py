@@ -27,11 +27,13 @@ class Counters:
         """Count an advertisement; ``before`` is the one before it. A backup waits ``patience``
         seconds for the next: whoever speaks after more than that was away, not late."""
         self.received += 1
-        if before is None or before.ad.source != ad.source:
+        if before is None:
             return
-        gap = now - before.at
-        every = timing.interval(before.ad.advbase, before.ad.advskew)
-        if every + timing.grace(every) < gap <= patience:
+        last, gap = before.ad, now - before.at
+        if last.advbase and gap <= last.advbase + last.advskew * timing.TICK + timing.GRID:
+            return  # as it should be: said quickly, because it is said so often
+        every = timing.interval(last.advbase, last.advskew)
+        if every + timing.grace(every) < gap <= patience and last.source == ad.source:
             self.late += 1
             self.missed += round(gap / every) - 1
 

@@ -8,7 +8,7 @@ from carp.handmade import FLAWLESS, Packet
 
 from helpers.configured import PASSWORD, VIP, WEB02
 from vipd.carp.digest import Digest
-from vipd.lab import Host
+from vipd.lab import Host, Process
 
 FORGER_MAC = bytes.fromhex("02000000000f")
 CARP_MAC = bytes.fromhex("01005e000012")
@@ -68,7 +68,9 @@ def send(host: Host, *frames: bytes, interface: str | None = None) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def mirror(host: Host) -> None:
+def mirror(host: Host) -> Process:
     """Let a host send back every CARP packet it hears, as a loop in the network does."""
     command = [sys.executable, "-I", "-S", "-c", _MIRROR, host.cable().interface]
-    host.start(command, name="mirror").wait_for("mirroring")
+    process = host.start(command, name="mirror")
+    process.wait_for("mirroring")
+    return process

@@ -1,0 +1,42 @@
+"""``python -m chaos --minutes 10 [--seed SEED]``: figures at the end; exit status 1 and the story
+of what happened when something did not hold."""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from chaos.play import Play
+from chaos.stage import BrokenError, Stage
+from vipd.lab import Lab
+
+ROUND = 25.0  # seconds of faults before the network is put right and looked at
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    options.add_argument("--minutes", type=float, default=10.0, help="how long (default: 10)")
+    options.add_argument("--seed", default=f"{time.time():.0f}", help="what goes wrong, and when")
+    given = options.parse_args()
+    print(f"seed {given.seed}", flush=True)
+    end = time.monotonic() + 60 * given.minutes
+    with tempfile.TemporaryDirectory(prefix="chaos-") as directory, Lab() as lab:
+        play = Play(Stage(lab, Path(directory)), given.seed)
+        try:
+            play.open()
+            while time.monotonic() < end:
+                play.round(ROUND)
+                figures = play.figures
+                print(
+                    f"round {figures.rounds}: {figures.faults.total()} faults so far, "
+                    f"{max(0.0, end - time.monotonic()):.0f} s to go",
+                    flush=True,
+                )
+        except BrokenError as broken:
+            sys.exit(f"{broken}\n{play.figures.table()}")
+    print(play.figures.table())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""How long what must not be may be: from the timers, and from nothing else. All in seconds.
+
+What stands here is what vipd promises; ``patience``, which the verdict adds, is for the machine
+that all of it runs on. docs/testing.md has the derivation in words.
+"""
+
+from chaos.groups import SCRIPT_TIMEOUT, Group
+from chaos.record import Condition, Span
+from vipd.carp.machine import LEAVE_AT_MOST, MODEST_FOR, STEP_DOWN_HOLD
+from vipd.carp.timing import GRID
+
+#: How much later than asked the kernel ends a lease: having looked for what is over, it looks again
+#: a second later at the earliest (ADDRCONF_TIMER_FUZZ_MAX in its net/ipv4/devinet.c; measured).
+KERNEL_LATE = 1.0
+#: A host that was asked to step down is not master again for so long.
+HELD = STEP_DOWN_HOLD
+#: From a script's time-out to its end.
+_MERCY = 2.0
+#: The same after a failed UPSCRIPT, from the time on when scripts work again (`vipd.daemon.vip`).
+SCRIPTLESS_HOLD = SCRIPT_TIMEOUT + _MERCY + 60.0
+#: A changed file: `vipd.daemon.watch` waits for the end of changes, 2 s at most; a reload before it
+#: may have VIPs to end, and so may this one.
+RELOADED = 2.0 + 2 * LEAVE_AT_MOST
+#: A stopped vipd ends within this: the hand-over, then scripts.
+STOPPED = LEAVE_AT_MOST + 2 * (SCRIPT_TIMEOUT + _MERCY)
+
+
+def script(group: Group) -> float:
+    """The longest that the scripts of a group can keep it from what it decided."""
+    return SCRIPT_TIMEOUT + _MERCY if group.scripted else 0.0
+
+
+def none(group: Group) -> float:
+    """Somebody could own the address, and nobody does: the last word of the last owner, and then
+    the silence after which a backup takes over. Its UPSCRIPT may be one that hangs: then that host
+    hands on, and so does not count, but it was heard."""
+    return group.master_down + GRID + script(group)
+
+
+def orphan(group: Group) -> float:
+    """A frozen or dead host still has the address: its lease was renewed the moment before."""
+    return group.lease + KERNEL_LATE
+
+
+def double(group: Group, span: Span, spans: list[Span]) -> tuple[float, float] | None:
+    """From when to when two owners may be on account of a condition that one of them is or was in;
+    ``spans`` are all conditions of the owners."""
+    match span.condition:
+        case Condition.IMPAIRED if group.scripted:
+            return span.begin, span.end  # what its script adds while vipd sleeps has no lease yet
+        case Condition.IMPAIRED:
+            return span.begin, min(span.begin + orphan(group), span.end)
+        case Condition.SCRIPTLESS if group.scripted:  # DOWNSCRIPT failed: the lease ends it
+            return span.begin, span.end + script(group) + orphan(group)
+        case Condition.APART:
+            return span.end, _healed(group, span.end, spans)
+    return None
+
+
+def _healed(group: Group, healed: float, spans: list[Span]) -> float:
+    """Two masters that hear each other again: the better one's next advertisement ends it. Unless
+    it leaves before that: then it is the other's next that is waited for."""
+    heard = healed + group.interval
+    leaving = [
+        min(span.end, heard) + group.interval
+        for span in spans
+        if span.condition is Condition.LEAVING and span.overlaps(healed, heard)
+    ]
+    return max([heard, *leaving])
+
+
+def settled(group: Group) -> float:
+    """After the last fault: whoever started listens, hears a worse master and takes over; but a
+    host that could not send for a while is modest."""
+    return MODEST_FOR + none(group) + group.interval

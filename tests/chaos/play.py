@@ -1,0 +1,177 @@
+"""Chaos, round after round: each begins and ends with a network that is whole and at peace."""
+
+import heapq
+import json
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import count
+from math import inf
+
+from chaos import bounds
+from chaos.figures import Figures, Witness
+from chaos.groups import GROUPS, HOSTS, Group
+from chaos.plan import Fault, plan
+from chaos.record import Condition, Record
+from chaos.stage import Act, BrokenError, Stage
+from chaos.verdict import Measured, judge
+from vipd.lab import Ownership
+
+#: What the machine that all this runs on may add to a bound, beside what it is seen to be late.
+PATIENCE = 1.0
+#: How long nothing may change at the end of a round, seconds.
+PEACE = 2.0
+
+_LOOK_AGAIN = 0.05  # seconds between two looks at something that has yet to happen
+_SAMPLE = 0.05  # seconds that a sample may differ from the event
+#: A late machine may have made up for it by the time when something is measured, seconds.
+_SHORTLY = 5.0
+#: What of the story goes with a complaint: seconds before it.
+_BEFORE = 12.0
+
+
+class Play:
+    """Plays rounds on a stage. Raises BrokenError, with seed and story, when something does not
+    hold."""
+
+    def __init__(self, stage: Stage, seed: str) -> None:
+        self.figures = Figures()
+        self._stage = stage
+        self._seed = seed
+
+    def open(self) -> None:
+        """Start everything, and wait until each address is where it belongs."""
+        self._perform([(0.0, 0.0, act) for act in self._stage.open()])
+        self._settle()
+        self._stage.record = Record()
+
+    def round(self, length: float, faults: Sequence[Fault] | None = None) -> None:
+        """So many seconds of faults (drawn from the seed unless given), peace, and the verdict."""
+        begin = time.time()
+        if faults is None:
+            seed = f"{self._seed}/{self.figures.rounds}"
+            faults = plan(seed, length, tuple(HOSTS), [group.vhid for group in GROUPS])
+        self._perform([(f.begin, f.end, self._stage.act(f)) for f in faults])
+        self._settle()
+        self._judge(begin)
+
+    def _perform(self, acts: Sequence[tuple[float, float, Act]]) -> None:
+        """Resume each act when its time has come, and again until it is over."""
+        start = time.monotonic()
+        number = count()  # orders acts of the same time
+        agenda = [(begin, next(number), end, act) for begin, end, act in acts]
+        heapq.heapify(agenda)
+        while agenda:
+            when, _, end, act = heapq.heappop(agenda)
+            time.sleep(max(0.0, start + when - time.monotonic()))
+            try:
+                next(act)
+            except StopIteration:
+                continue
+            except BrokenError as broken:
+                raise self._complaint(str(broken), None, 0.0) from broken
+            later = time.monotonic() - start + _LOOK_AGAIN
+            heapq.heappush(agenda, (later if end == -inf else end, next(number), -inf, act))
+
+    # What has to hold
+
+    def _settle(self) -> None:
+        """Wait until each address is where it belongs, and stays there."""
+        start = time.time()
+        right_since, before = start, -1
+        while time.time() - right_since < PEACE:
+            wrong = [group for group in GROUPS if not self._at_home(group)]
+            now = self._changes()
+            if wrong or now != before:
+                right_since, before = time.time(), now
+            if wrong and time.time() - start > self._patience(start) + max(
+                map(bounds.settled, GROUPS)
+            ):
+                owners = self._stage.owners(wrong[0].address)
+                text = f"{wrong[0].address} does not come to rest: with {owners or 'nobody'} now"
+                raise self._complaint(text, wrong[0], start)
+            time.sleep(4 * _LOOK_AGAIN)
+
+    def _at_home(self, group: Group) -> bool:
+        owners = self._stage.owners(group.address)
+        excused = self._excused(group)
+        if excused:
+            return len(owners) == 1 or excused == set(HOSTS)
+        return owners == [group.preferred]
+
+    def _excused(self, group: Group) -> set[str]:
+        """Who need not own the address although all is well: a script that failed is not tried
+        again for a while."""
+        now = time.time()
+        return {
+            span.host
+            for span in self._stage.record.spans
+            if span.condition is Condition.EXCUSED and span.concerns(group.vhid) and span.end > now
+        }
+
+    def _changes(self) -> int:
+        """How many times addresses have changed their owner, but for those not yet expected to
+        stay where they are."""
+        return sum(
+            len(self._stage.lab.ownership(group.address).changes)
+            for group in GROUPS
+            if not self._excused(group)
+        )
+
+    def _judge(self, begin: float) -> None:
+        now, record, figures = time.time(), self._stage.record, self.figures
+        figures.rounds += 1
+        figures.seconds += now - begin
+        figures.faults += record.faults
+        figures.late = max(figures.late, self._stage.samples.lateness(begin, now))
+        for group in GROUPS:
+            for witness, ownership in self._testimonies(group):
+                if witness is Witness.EVENTS:
+                    figures.changes += len(ownership.since(begin).changes) - 1
+                for measured in judge(group, ownership.since(begin), record.spans, PATIENCE):
+                    figures.take(witness, measured)
+                    self._see_that_it_holds(measured, witness)
+        self._stage.look_at_logs()
+        carried = [span for span in record.spans if span.end > now]
+        self._stage.record = Record(spans=carried)
+
+    def _testimonies(self, group: Group) -> Iterator[tuple[Witness, Ownership]]:
+        yield Witness.EVENTS, self._stage.lab.ownership(group.address)
+        yield Witness.SAMPLES, self._stage.samples.ownership(group.address)
+
+    def _see_that_it_holds(self, measured: Measured, witness: Witness) -> None:
+        patience = self._patience(measured.begin) + (witness is Witness.SAMPLES) * _SAMPLE
+        if measured.seconds > measured.limit + patience:
+            text = f"{measured}; by {witness.value}, {patience:.2f} s of patience included"
+            raise self._complaint(text, measured.group, measured.begin)
+
+    def _patience(self, since: float) -> float:
+        return PATIENCE + self._stage.samples.lateness(since - _SHORTLY, time.time())
+
+    # What is told when it does not
+
+    def _complaint(self, what: str, group: Group | None, since: float) -> BrokenError:
+        lines = [f"round {self.figures.rounds} of seed {self._seed}: {what}"]
+        lines += [
+            f"{datetime.fromtimestamp(at, UTC):%H:%M:%S.%f}  {line}"
+            for at, line in sorted(self._story(group))
+            if at >= since - _BEFORE
+        ]
+        return BrokenError("\n".join(lines))
+
+    def _story(self, group: Group | None) -> Iterator[tuple[float, str]]:
+        """What was done, what the kernel says, and what vipd says about it."""
+        for happening in self._stage.record.story:
+            if group is None or happening.vhid in (None, group.vhid):
+                yield happening.time, f"--- {happening.what}"
+        for one in GROUPS if group is None else (group,):
+            for change in self._stage.lab.ownership(one.address).changes:
+                did = "gets" if change.added else "loses"
+                yield change.time, f"    {change.host} {did} {one.address}"
+        for process in self._stage.processes:
+            for text in process.log().splitlines():
+                if text.startswith("{"):
+                    line = json.loads(text)
+                    if group is None or line.get("id", group.name) == group.name:
+                        at = datetime.fromisoformat(line["time"]).timestamp()
+                        yield at, f"        {process.name} {line.get('id', '')}: {line['message']}"

@@ -1,0 +1,94 @@
+"""Ask the kernel every 20 ms which addresses there are; a script of its own, one a host.
+
+    python sampler.py NETWORK-PREFIX          (203.0.113. for instance)
+
+Prints a line when the answer is another than before, and one when the machine was late with us. So
+that it is late with us when it is late with vipd, which changes addresses, it is asked each time to
+delete one that is not there: all changes of all networks of a machine stand in one queue (its
+rtnetlink lock), and what takes a network down may hold it for seconds.
+
+    = TIME ADDRESS…
+    ! TIME SECONDS
+"""
+
+import os
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterator
+
+INTERVAL = 0.02  # seconds
+LATE = 0.1  # seconds, from which on it is worth a line
+
+_RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR, _NLMSG_ERROR, _NLMSG_DONE = 20, 21, 22, 2, 3
+_NLM_F_REQUEST_DUMP, _NLM_F_REQUEST = 0x301, 1
+_IFA_LOCAL = 2
+_HEADER = struct.Struct("=IHHII")
+_ADDRESS = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
+_REQUEST = _HEADER.pack(24, _RTM_GETADDR, _NLM_F_REQUEST_DUMP, 0, 0) + _ADDRESS.pack(
+    socket.AF_INET, 0, 0, 0, 0
+)
+_NOBODY = socket.inet_aton("203.0.113.255")
+_PROBE = (
+    _HEADER.pack(32, _RTM_DELADDR, _NLM_F_REQUEST, 0, 0)
+    + _ADDRESS.pack(socket.AF_INET, 32, 0, 0, 1)
+    + struct.pack("=HH4s", 8, _IFA_LOCAL, _NOBODY)
+)
+
+
+def addresses(netlink: socket.socket) -> Iterator[str]:
+    """All IPv4 addresses of this host, in one dump."""
+    netlink.send(_REQUEST)
+    while True:
+        data = netlink.recv(1 << 16)
+        at = 0
+        while at < len(data):
+            length, kind, *_ = _HEADER.unpack_from(data, at)
+            if kind == _NLMSG_DONE:
+                return
+            if kind == _RTM_NEWADDR:
+                yield from _local(data[at + 24 : at + length])
+            at += (length + 3) & ~3
+
+
+def _local(attributes: bytes) -> Iterator[str]:
+    at = 0
+    while at + 4 <= len(attributes):
+        length, kind = struct.unpack_from("=HH", attributes, at)
+        if kind == _IFA_LOCAL:
+            yield socket.inet_ntoa(attributes[at + 4 : at + 8])
+        at += (length + 3) & ~3
+
+
+def wait_in_line(netlink: socket.socket) -> None:
+    """Have a change refused, when all changes before it have been made."""
+    netlink.send(_PROBE)
+    _, kind, *_ = _HEADER.unpack_from(netlink.recv(1 << 16))
+    if kind != _NLMSG_ERROR:
+        raise OSError(f"asked to delete an address, the kernel answers with {kind}")
+
+
+def main() -> None:
+    prefix = sys.argv[1]
+    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    before: list[str] | None = None
+    due = time.monotonic()
+    while True:
+        wait_in_line(netlink)
+        now = sorted(a for a in addresses(netlink) if a.startswith(prefix))
+        if now != before:
+            before = now
+            os.write(1, f"= {time.time():.4f} {' '.join(now)}\n".encode())
+        due += INTERVAL
+        late = time.monotonic() - due
+        if late > LATE:
+            os.write(1, f"! {time.time():.4f} {late:.4f}\n".encode())
+        if late > 0:
+            due = time.monotonic()
+        else:
+            time.sleep(-late)
+
+
+if __name__ == "__main__":
+    main()

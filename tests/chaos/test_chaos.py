@@ -1,0 +1,47 @@
+"""Real daemons on three hosts, and nothing that they could rely on.
+
+`make chaos MINUTES=10` is the long version. VIPD_CHAOS_SEED=… plays another seed, as it was printed
+by one that failed.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from chaos.groups import GROUPS
+from chaos.plan import Fault, Kind
+from chaos.play import Play
+from chaos.stage import BrokenError, Stage
+from chaos.verdict import Check
+from vipd.lab import Lab
+
+pytestmark = pytest.mark.lab
+
+ROUNDS, LENGTH = 2, 25.0
+
+
+def test_nothing_that_befalls_three_hosts_makes_two_owners_or_none(
+    lab: Lab, tmp_path: Path
+) -> None:
+    play = Play(Stage(lab, tmp_path), os.environ.get("VIPD_CHAOS_SEED", "1"))
+    play.open()
+    for _ in range(ROUNDS):
+        play.round(LENGTH)
+    print(play.figures.table())
+    assert play.figures.faults.total() > 50
+    assert min(play.figures.measured[check] for check in Check) > 0
+
+
+def test_without_leases_a_frozen_owner_is_found_out(lab: Lab, tmp_path: Path) -> None:
+    """The same eyes, on a vipd that lacks what keeps it from being a second owner."""
+    play = Play(Stage(lab, tmp_path, {"LEASE": "off"}), "frozen")
+    play.open()
+    group = GROUPS[0]
+    frozen = Fault(Kind.FREEZE, group.preferred, group.vhid, begin=0.1, end=7.0, dice=0)
+    with pytest.raises(BrokenError) as broken:
+        play.round(7.0, [frozen])
+    story = str(broken.value)
+    assert "round 1 of seed frozen: " in story
+    assert "two owners that hear each other" in story or "still owner after being frozen" in story
+    assert f"--- {group.preferred} frozen" in story

@@ -1,0 +1,153 @@
+"""The judge, judged: made-up evidence with one thing wrong in it, or nothing."""
+
+from collections.abc import Sequence
+
+from chaos.groups import GROUPS, HOSTS
+from chaos.record import Condition, Span
+from chaos.verdict import Check, Measured, judge
+from vipd.lab import Change, Ownership
+
+GROUP = GROUPS[0]  # preferred on web02; lease 3 s
+SCRIPTED = GROUPS[7]
+FIRST, SECOND, THIRD = GROUP.preferred, "web03", "web01"
+PATIENCE = 0.5
+END = 100.0
+#: It gets the address at second 0, as its owner at the begin of a round does.
+OWNS = Change(0.0, FIRST, added=True)
+
+
+def gets(host: str, at: float) -> Change:
+    return Change(at, host, added=True)
+
+
+def loses(host: str, at: float) -> Change:
+    return Change(at, host, added=False)
+
+
+def span(condition: Condition, host: str, begin: float, end: float = END) -> Span:
+    return Span(condition, host, None, begin, end)
+
+
+def measured(
+    changes: Sequence[Change], spans: Sequence[Span] = (), group: int = 0
+) -> dict[Check, Measured]:
+    """The longest of each check."""
+    evidence = Ownership(GROUPS[group].address, tuple(changes), END)
+    found: dict[Check, Measured] = {}
+    for one in judge(GROUPS[group], evidence, spans, PATIENCE):
+        if one.seconds >= (found[one.check].seconds if one.check in found else 0.0):
+            found[one.check] = one
+    return found
+
+
+def broken(
+    changes: Sequence[Change], spans: Sequence[Span] = (), group: int = 0
+) -> dict[Check, float]:
+    """What lasted longer than it may, and by how much."""
+    return {
+        check: round(one.seconds - one.limit, 9)
+        for check, one in measured(changes, spans, group).items()
+        if one.seconds > one.limit + PATIENCE
+    }
+
+
+def test_one_owner_all_the_time_is_nothing_to_talk_about() -> None:
+    assert measured([OWNS]) == {}
+
+
+def test_two_owners_without_a_reason_are_one_too_many() -> None:
+    assert broken([OWNS, gets(SECOND, 10), loses(SECOND, 12)]) == {Check.HAND_OVER: 2.0}
+
+
+def test_two_owners_for_a_moment_are_a_hand_over() -> None:
+    assert broken([OWNS, gets(SECOND, 10), loses(FIRST, 10.2)]) == {}
+
+
+def test_a_frozen_owner_keeps_its_address_until_its_lease_is_over() -> None:
+    frozen = [
+        span(Condition.IMPAIRED, FIRST, 10, 20),
+        span(Condition.EXCUSED, FIRST, 10, 20),
+    ]
+    taken = gets(SECOND, 12.9)
+    assert broken([OWNS, taken, loses(FIRST, 13.8)], frozen) == {}
+    assert broken([OWNS, taken, loses(FIRST, 15)], frozen) == {
+        Check.DOUBLE: 1.0,
+        Check.ORPHAN: 1.0,
+    }
+
+
+def test_a_thawed_owner_lets_go_at_once() -> None:
+    frozen = [
+        span(Condition.IMPAIRED, FIRST, 10, 11),
+        span(Condition.EXCUSED, FIRST, 10, 11),
+    ]
+    changes = [OWNS, gets(SECOND, 10.5), loses(FIRST, 13)]
+    assert broken(changes, frozen) == {Check.DOUBLE: 2.0}
+
+
+def test_what_a_script_adds_while_vipd_is_frozen_has_no_lease() -> None:
+    frozen = [span(Condition.IMPAIRED, FIRST, 10, 20)]
+    assert broken([OWNS, gets(SECOND, 13), loses(FIRST, 20.1)], frozen, group=7) == {}
+
+
+def test_each_side_of_a_partition_has_an_owner_until_it_heals() -> None:
+    apart = [span(Condition.APART, SECOND, 10, 20)]
+    taken = gets(SECOND, 13)
+    assert broken([OWNS, taken, loses(SECOND, 20.9)], apart) == {}
+    too_long = broken([OWNS, taken, loses(SECOND, 23)], apart)
+    assert too_long == {Check.DOUBLE: 3 - GROUP.interval}
+
+
+def test_a_partition_explains_two_owners_only_after_it() -> None:
+    apart = [span(Condition.APART, SECOND, 13, 20)]
+    changes = [OWNS, gets(SECOND, 10), loses(SECOND, 20)]
+    assert broken(changes, apart) == {Check.HAND_OVER: 3.0}
+
+
+def test_one_who_leaves_just_after_a_partition_waits_for_another_word() -> None:
+    spans = [
+        span(Condition.APART, SECOND, 10, 20),
+        span(Condition.LEAVING, FIRST, 20.9, 24),
+        span(Condition.EXCUSED, FIRST, 20.9, 24),
+    ]
+    assert broken([OWNS, gets(SECOND, 13), loses(FIRST, 22)], spans) == {}
+
+
+def test_no_owner_although_somebody_could() -> None:
+    cut = [span(c, FIRST, 10) for c in (Condition.EXCUSED, Condition.APART)]
+    lost = loses(FIRST, 10.01)
+    assert broken([OWNS, lost, gets(SECOND, 13.2)], cut) == {}
+    assert broken([OWNS, lost, gets(SECOND, 15.01)], cut).keys() == {Check.NONE}
+
+
+def test_the_lonely_side_of_a_partition_needs_an_owner_as_well() -> None:
+    apart = [span(Condition.APART, SECOND, 10)]
+    assert broken([OWNS], apart).keys() == {Check.NONE}
+    assert broken([OWNS, gets(SECOND, 13.1)], apart) == {}
+
+
+def test_no_owner_is_no_wonder_when_nobody_can() -> None:
+    dead = [span(Condition.EXCUSED, host, 10) for host in HOSTS]
+    assert broken([OWNS, loses(FIRST, 10.1)], dead) == {}
+
+
+def test_an_address_that_somebody_took_away_has_to_be_put_back_at_once() -> None:
+    assert broken([OWNS, loses(FIRST, 50), gets(FIRST, 50.1)]) == {}
+    assert broken([OWNS, loses(FIRST, 50), gets(FIRST, 51)]) == {Check.BLINK: 1.0}
+
+
+def test_a_host_without_carrier_has_to_let_go_at_once() -> None:
+    cut = [
+        span(condition, FIRST, 10, 20)
+        for condition in (Condition.EXCUSED, Condition.APART, Condition.NO_CARRIER)
+    ]
+    assert broken([OWNS, loses(FIRST, 10.1), gets(SECOND, 13)], cut) == {}
+    late = broken([OWNS, loses(FIRST, 11), gets(SECOND, 13)], cut)
+    assert late == {Check.CARRIER: 1.0}
+
+
+def test_scripts_that_fail_leave_an_address_to_its_lease() -> None:
+    failing = [span(Condition.SCRIPTLESS, FIRST, 10, 14)]
+    changes = [OWNS, gets(SECOND, 12), loses(FIRST, 17)]
+    assert broken(changes, failing, group=7) == {}
+    assert broken(changes, failing) == {Check.HAND_OVER: 5.0}

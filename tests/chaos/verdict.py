@@ -1,0 +1,214 @@
+"""Holds what was recorded of one address against what may be."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+
+from chaos import bounds
+from chaos.groups import HOSTS, Group
+from chaos.record import Condition, Span
+from vipd.lab import Change, Ownership
+
+#: Two things that happen within this time, in seconds, are one.
+_MOMENT = 0.001
+
+
+class Check(Enum):
+    """What is measured, in seconds."""
+
+    NONE = "no owner, after a fault, although somebody could"
+    BLINK = "no owner, although nothing befell the last one"
+    DOUBLE = "two owners that hear each other, after a fault"
+    HAND_OVER = "two owners that hear each other, otherwise"
+    ORPHAN = "still owner after being frozen or killed"
+    CARRIER = "still owner after its cable was cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Something that lasted from ``begin`` for ``seconds``, and may last for ``limit``."""
+
+    check: Check
+    group: Group
+    hosts: tuple[str, ...]
+    begin: float
+    seconds: float
+    limit: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.check.value}: {self.seconds:.3f} s ({self.limit:.3f} s allowed), "
+            f"{self.group.address}, {' and '.join(self.hosts)}"
+        )
+
+
+def judge(
+    group: Group, ownership: Ownership, spans: Sequence[Span], patience: float
+) -> Iterator[Measured]:
+    """Everything about one address that has a limit. What the machine adds to each of several that
+    follow each other is ``patience`` seconds at most."""
+    return _Case(group, ownership, spans, patience).measure()
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """A time in which nothing changed."""
+
+    begin: float
+    end: float
+    owners: frozenset[str]
+    apart: frozenset[str]
+    excused: frozenset[str]
+
+    def together(self, host: str) -> frozenset[str]:
+        """The hosts that this one can hear, itself included."""
+        return frozenset((host,)) if host in self.apart else frozenset(HOSTS) - self.apart
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Slices that followed each other."""
+
+    begin: float
+    end: float
+    owners: frozenset[str]
+
+
+class _Case:
+    def __init__(
+        self, group: Group, ownership: Ownership, spans: Sequence[Span], patience: float
+    ) -> None:
+        self._group = group
+        self._patience = patience
+        self._changes = ownership.changes
+        self._spans = [span for span in spans if span.concerns(group.vhid)]
+        self._slices = list(self._cut(ownership))
+
+    def measure(self) -> Iterator[Measured]:
+        yield from self._nones()
+        yield from self._doubles()
+        yield from self._orphans()
+        yield from self._carriers()
+
+    # What was when
+
+    def _cut(self, ownership: Ownership) -> Iterator[_Slice]:
+        if not self._changes:
+            return
+        start, until = self._changes[0].time, ownership.until
+        moments = {start, until, *(change.time for change in self._changes)}
+        moments |= {edge for span in self._spans for edge in (span.begin, span.end)}
+        changes = iter(self._changes)
+        coming = next(changes, None)
+        owners: set[str] = set()
+        for begin, end in pairwise(sorted(m for m in moments if start <= m <= until)):
+            while coming and coming.time <= begin:
+                (owners.add if coming.added else owners.discard)(coming.host)
+                coming = next(changes, None)
+            middle = (begin + end) / 2
+            yield _Slice(
+                begin,
+                end,
+                frozenset(owners),
+                frozenset(self._those(Condition.APART, middle)),
+                frozenset(self._those(Condition.EXCUSED, middle)),
+            )
+
+    def _those(self, condition: Condition, at: float) -> Iterator[str]:
+        return (s.host for s in self._spans if s.condition is condition and s.begin <= at < s.end)
+
+    def _runs(self, holds: Callable[[_Slice], bool]) -> Iterator[_Run]:
+        run: _Run | None = None
+        for piece in self._slices:
+            if holds(piece):
+                begin, before = (run.begin, run.owners) if run else (piece.begin, frozenset[str]())
+                run = _Run(begin, piece.end, before | piece.owners)
+            elif run:
+                yield run
+                run = None
+        if run:
+            yield run
+
+    def _of(self, hosts: frozenset[str] | set[str], *conditions: Condition) -> list[Span]:
+        return [s for s in self._spans if s.host in hosts and s.condition in conditions]
+
+    # What is measured
+
+    def _nones(self) -> Iterator[Measured]:
+        for host in HOSTS:
+            alone = self._runs(
+                lambda piece, host=host: (  # type: ignore[misc]
+                    host not in piece.excused and not piece.owners & piece.together(host)
+                )
+            )
+            for run in alone:
+                well = self._was_well(run)
+                limit = bounds.script(self._group) if well else bounds.none(self._group)
+                check = Check.BLINK if well else Check.NONE
+                yield self._measured(check, {host}, run.begin, run.end, limit)
+
+    def _was_well(self, run: _Run) -> bool:
+        """Whether a time without owner began with an owner's loss of the address, and there was
+        nothing the matter with that owner."""
+        lost = self._last_loss(run.begin)
+        if lost is None or lost.time < run.begin - _MOMENT:
+            return False
+        lately = run.begin - bounds.orphan(self._group) - 1
+        return not any(
+            span.overlaps(lately, run.end)
+            for span in self._of({lost.host}, Condition.EXCUSED, Condition.APART)
+        )
+
+    def _last_loss(self, before: float) -> Change | None:
+        losses = (c for c in self._changes if not c.added and c.time <= before + _MOMENT)
+        return max(losses, key=lambda change: change.time, default=None)
+
+    def _doubles(self) -> Iterator[Measured]:
+        for run in self._runs(lambda piece: len(piece.owners - piece.apart) > 1):
+            spans = self._of(run.owners, *Condition)
+            allowed = [bounds.double(self._group, span, spans) for span in spans]
+            limit = self._reach(run.begin, [times for times in allowed if times])
+            check = Check.DOUBLE if limit else Check.HAND_OVER
+            yield self._measured(check, run.owners, run.begin, run.end, limit)
+
+    def _reach(self, begin: float, allowed: list[tuple[float, float]]) -> float:
+        """For how long, from ``begin`` on, one of these times follows the other."""
+        reached = begin
+        for start, until in sorted(allowed):
+            if start <= reached + self._patience:
+                reached = max(reached, until)
+        return reached - begin
+
+    def _orphans(self) -> Iterator[Measured]:
+        if self._group.scripted:  # see bounds.double
+            return
+        for span in self._of(set(HOSTS), Condition.IMPAIRED):
+            end = self._owned_until(span)
+            yield self._measured(
+                Check.ORPHAN, {span.host}, span.begin, end, bounds.orphan(self._group)
+            )
+
+    def _carriers(self) -> Iterator[Measured]:
+        for span in self._of(set(HOSTS), Condition.NO_CARRIER):
+            end = self._owned_until(span)
+            others = self._of({span.host}, Condition.IMPAIRED, Condition.SCRIPTLESS)
+            if not any(other.overlaps(span.begin, end) for other in others):
+                limit = bounds.script(self._group)
+                yield self._measured(Check.CARRIER, {span.host}, span.begin, end, limit)
+
+    def _owned_until(self, span: Span) -> float:
+        """When, within a span, its host owned the address for the last time; or its begin."""
+        owned = self._runs(lambda piece: span.host in piece.owners)
+        ends = (min(r.end, span.end) for r in owned if r.begin < span.end and r.end > span.begin)
+        return max(ends, default=span.begin)
+
+    def _measured(
+        self,
+        check: Check,
+        hosts: frozenset[str] | set[str],
+        begin: float,
+        end: float,
+        limit: float,
+    ) -> Measured:
+        return Measured(check, self._group, tuple(sorted(hosts)), begin, end - begin, limit)

@@ -5,12 +5,13 @@
 # make test-system  boots two machines, installs the .deb over ucarp, and breaks things
 # make manual       writes docs/man from the programs themselves
 # make bench        measures beside ucarp and keepalived; writes docs/benchmarks.md
+# make chaos        10 minutes of random faults on three hosts; MINUTES=2, SEED=…
 # make lint         formatting, types, and the walls between the rooms
 # make format       let ruff rewrite what `make lint` complains about
 #
 # Each prepares what it needs: a .venv, and missing programs from the distribution where it may.
 
-.PHONY: demo test fuzz packages test-system manual bench lint format clean
+.PHONY: demo test fuzz packages test-system manual bench chaos lint format clean
 VENV := .venv/bin
 JOBS ?= 4
 SECONDS ?= 60
@@ -43,6 +44,11 @@ manual:
 bench:
 	@packaging/prepare bench
 	$(VENV)/python -m bench $(BENCH)
+
+chaos:
+	@packaging/prepare test
+	PYTHONPATH=tests $(VENV)/python -m chaos $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(SEED),--seed $(SEED))
 
 lint:
 	@packaging/prepare demo

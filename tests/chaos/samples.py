@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import Counter
 
 from chaos import sampler
 from chaos.groups import NETWORK
@@ -46,10 +45,10 @@ class Samples:
         """How late the machine was in this time with the samples of a host, all in all; of the
         host that it was worst for. Seconds."""
         self._read_all()
-        late = Counter[str]()
+        late = dict.fromkeys(self._there, 0.0)
         for host, at, seconds in self._late:
             late[host] += seconds * (begin <= at <= end + seconds)
-        return max(late.values(), default=0.0)
+        return max(late.values())
 
     def _read_all(self) -> None:
         for name in self._samplers:

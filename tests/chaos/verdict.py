@@ -198,9 +198,9 @@ class _Case:
                 yield self._measured(Check.CARRIER, {span.host}, span.begin, end, limit)
 
     def _owned_until(self, span: Span) -> float:
-        """When, within a span, its host owned the address for the last time; or its begin."""
+        """Until when, within a span, its host had the address that it had at its begin."""
         owned = self._runs(lambda piece: span.host in piece.owners)
-        ends = (min(r.end, span.end) for r in owned if r.begin < span.end and r.end > span.begin)
+        ends = (min(r.end, span.end) for r in owned if r.begin < span.begin < r.end)
         return max(ends, default=span.begin)
 
     def _measured(

@@ -37,7 +37,7 @@ def backup(parameters: Parameters = US) -> Machine:
 
 
 def master(parameters: Parameters = US) -> Machine:
-    """Owner for some seconds, with nothing left to do but advertise: US again in 1.25 s."""
+    """Owner for some seconds, with nothing left to do but advertise: US again in 1 s."""
     machine = init(parameters)
     machine.link_up(NOW - 9.75)
     while machine.state is not State.MASTER or machine.deadline <= NOW:

@@ -8,8 +8,12 @@ from math import floor
 
 TICK = 1 / 256
 
-#: Advertisements of all groups leave on this grid (seconds), so that 255 groups need a few
-#: wake-ups a second and not 255. Rounding goes to the earlier point: nothing is late for it.
+#: Advertisements of all groups leave together, on whole seconds of the host's clock, so that 255
+#: groups need one wake-up a second and not 255, and so that all leases end together: the kernel,
+#: having ended one, looks at the others a second later at the earliest (ADDRCONF_TIMER_FUZZ_MAX
+#: in net/ipv4/devinet.c). Rounding goes to the earlier point: nothing is late for it.
+TOGETHER = 1.0
+#: The same for intervals under a second.
 GRID = 1 / 16
 
 
@@ -45,12 +49,14 @@ def grace(heard: float) -> float:
 def next_advertisement(now: float, every: float) -> float:
     """The time of the advertisement after one that leaves ``now``, on the common grid.
 
-    Short intervals (under eight grid steps) are kept exactly: rounding would distort them.
+    Short intervals (under eight steps of the finer grid) are kept exactly: rounding would distort
+    them.
     """
     due = now + every
     if every < 8 * GRID:
         return due
-    return floor(due / GRID) * GRID
+    step = TOGETHER if every >= TOGETHER else GRID
+    return floor(due / step) * step
 
 
 def stagger(advbase: int, advskew: int) -> float:

@@ -16,8 +16,8 @@ class Witness(Enum):
 
 @dataclass(slots=True)
 class Figures:
-    """``worst``: the longest of each check, by each witness. ``late``: the most that the machine
-    was late with a sample, seconds."""
+    """``worst``: the longest of each check, by each witness. ``late``: how late the machine
+    was, added up, in the worst round; seconds."""
 
     rounds: int = 0
     seconds: float = 0.0
@@ -38,7 +38,8 @@ class Figures:
         """As docs/testing.md has them."""
         lines = [
             f"{self.rounds} rounds, {self.seconds:.0f} s; {self.faults.total()} faults; addresses "
-            f"came and went {self.changes} times; the machine was {self.late:.2f} s late at worst",
+            f"came and went {self.changes} times; in the worst round the machine was late by "
+            f"{self.late:.2f} s in all",
             "",
             "| what | how often | longest, by event | longest, by sample | allowed there |",
             "|---|---|---|---|---|",

@@ -5,21 +5,25 @@
 Prints a line when the answer is another than before, and one when the machine was late with us. So
 that it is late with us when it is late with vipd, which changes addresses, it is asked each time to
 delete one that is not there: all changes of all networks of a machine stand in one queue (its
-rtnetlink lock), and what takes a network down may hold it for seconds.
+rtnetlink lock), and what takes a network down may hold it for seconds. And it tells how long the
+vipd of this host waited for a processor, which the kernel counts.
 
     = TIME ADDRESS…
-    ! TIME SECONDS
+    ! TIME SECONDS-LATE
 """
 
+import contextlib
 import os
 import socket
 import struct
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 INTERVAL = 0.02  # seconds
 LATE = 0.1  # seconds, from which on it is worth a line
+STARVED_EVERY, STARVED = 0.25, 0.02  # how often to look (seconds), and what is worth a line then
 
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR, _NLMSG_ERROR, _NLMSG_DONE = 20, 21, 22, 2, 3
 _NLM_F_REQUEST_DUMP, _NLM_F_REQUEST = 0x301, 1
@@ -69,25 +73,55 @@ def wait_in_line(netlink: socket.socket) -> None:
         raise OSError(f"asked to delete an address, the kernel answers with {kind}")
 
 
+class Waiting:
+    """For how long the vipd processes of this host could have run and were not let."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, float] = {}
+
+    def more(self) -> float:
+        """Seconds since the last call."""
+        now = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if b"vipd.daemon.main" in (process / "cmdline").read_bytes():
+                    waited = int((process / "schedstat").read_text().split()[1])
+                    now[process.name] = waited / 1e9
+        more = sum(seconds - self._before.get(pid, 0.0) for pid, seconds in now.items())
+        self._before = now
+        return more
+
+
 def main() -> None:
     prefix = sys.argv[1]
     netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
     before: list[str] | None = None
-    due = time.monotonic()
+    waiting = Waiting()
+    due = look = time.monotonic()
     while True:
         wait_in_line(netlink)
         now = sorted(a for a in addresses(netlink) if a.startswith(prefix))
         if now != before:
             before = now
-            os.write(1, f"= {time.time():.4f} {' '.join(now)}\n".encode())
+            say("=", *now)
+        if due >= look:
+            look += STARVED_EVERY
+            starved = waiting.more()
+            if starved > STARVED:
+                say("!", f"{starved:.4f}")
         due += INTERVAL
         late = time.monotonic() - due
         if late > LATE:
-            os.write(1, f"! {time.time():.4f} {late:.4f}\n".encode())
+            say("!", f"{late:.4f}")
         if late > 0:
             due = time.monotonic()
         else:
             time.sleep(-late)
+
+
+def say(kind: str, *words: str) -> None:
+    """Write a line, at once."""
+    os.write(1, f"{' '.join((kind, f'{time.time():.4f}', *words))}\n".encode())
 
 
 if __name__ == "__main__":

@@ -42,8 +42,8 @@ class Samples:
         return Ownership(address, tuple(changes), time.time())
 
     def lateness(self, begin: float, end: float) -> float:
-        """How late the machine was in this time with the samples of a host, all in all; of the
-        host that it was worst for. Seconds."""
+        """How late the machine was in this time with a host's vipd and samples, all in all; of
+        the host that it was worst for. Seconds."""
         self._read_all()
         late = dict.fromkeys(self._there, 0.0)
         for host, at, seconds in self._late:

@@ -85,6 +85,7 @@ def build(root: Path, wheels: Path, pythons: Iterable[str], interpreter: str) ->
     for page in sorted((SOURCE / "docs/man").glob("*.[1-8]")):
         section = page.suffix[1:]
         compressed(page, root / f"usr/share/man/man{section}/{page.name}.gz")
+    shutil.copy(SOURCE / "packaging/services", library)
     etc = root / "etc/ucarp"
     etc.mkdir(parents=True)
     etc.chmod(0o700)  # passwords
@@ -163,9 +164,12 @@ def write_launcher(root: Path, name: str, target: str, interpreter: str) -> None
 
 
 def placed() -> Iterator[tuple[Path, Path]]:
-    """Each file of FILES with its place."""
+    """Each file of FILES with its place; FileNotFoundError when a pattern finds none."""
     for pattern, directory in FILES:
-        for source in sorted(SOURCE.glob(pattern)):
+        found = sorted(SOURCE.glob(pattern))
+        if not found:
+            raise FileNotFoundError(f"nothing to package is called {pattern}")
+        for source in found:
             name = source.with_suffix(RENAMED.get(source.suffix, source.suffix)).name
             # bash looks for a completion by the command's own name
             yield source, Path(directory) / ("vipctl" if name == "vipctl.bash" else name)

@@ -1,0 +1,6 @@
+"""The programs of packaging/ are scripts that import each other; so do their tests."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "packaging"))

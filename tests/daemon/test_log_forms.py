@@ -100,6 +100,14 @@ def test_a_transition_in_the_journal_is_found_with_and_without_zeros(kept: Kept)
     assert named["VIPD_VHID"] == "1"
 
 
+def test_who_waits_says_for_what(kept: Kept) -> None:
+    subject = Subject("001", 1, "eth1")
+    hub = Hub(logging.getLogger("vipd"))
+    hub.publish(subject, Kind.WAITING, "waiting: eth1 has no carrier", code="waiting")
+    assert json.loads(shown(kept, "json"))["reason"] == "eth1 has no carrier"
+    assert ("VIPD_REASON", "eth1 has no carrier") in entry(kept)
+
+
 @pytest.mark.parametrize(
     ("identifier", "found"),
     [("1", ["1"]), ("010", ["010", "10"]), ("web", ["web"]), ("٣", ["٣"])],

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from vipd.daemon.events import Event
+from vipd.daemon.events import Event, Kind
 
 FORMS = ("text", "kv", "json")
 """What --log-format takes."""
@@ -131,6 +131,8 @@ def _about(event: Event) -> dict[str, object]:
         "event": event.kind.name.lower(),
         "reason": event.code,
     }
+    if event.kind is Kind.WAITING:
+        fields["reason"] = event.text.partition(": ")[2] or event.code
     if event.transition:
         fields["state"] = event.transition.new.value
         fields["reason"] = event.transition.reason.name

@@ -3,11 +3,12 @@
 import json
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 
 from vipd.carp.machine import Reason, State
-from vipd.daemon import logformat
+from vipd.daemon import journal, logformat
 from vipd.daemon.events import Event, Hub, Kind, Subject, Transition
 from vipd.daemon.journal import Log, VipLog
 
@@ -156,6 +157,17 @@ def test_a_traceback_is_one_line_of_json_and_one_entry(kept: Kept) -> None:
     data = text.encode()
     expected = b"MESSAGE\n" + len(data).to_bytes(8, "little") + data + b"\n"
     assert logformat.entry(kept.records[-1], text).startswith(expected)
+
+
+def test_bytes_that_are_no_text_are_escaped(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", True)  # start() changes it
+    Log().info("vip-\udcff.conf")
+    assert entry(kept)[0] == ("MESSAGE", "vip-\\udcff.conf")
+    with (tmp_path / "log").open("w") as stream:
+        journal.start("info", stream=stream).handle(kept.records[-1])
+    assert (tmp_path / "log").read_text() == "<6>vip-\\udcff.conf\n"
 
 
 def test_an_endless_message_still_fits_a_datagram(kept: Kept) -> None:

@@ -131,6 +131,17 @@ def test_a_full_disk_is_forgotten_when_there_is_room_again() -> None:
     assert outlet.lost == 1
 
 
+def test_a_line_that_cannot_be_made_is_nobody_elses_trouble(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # as vipd has it
+    reader, writer = pipe
+    outlet = Outlet(encode, Stream(writer))
+    outlet.handle(logging.makeLogRecord({"msg": "%d of %d", "args": ("one",)}))
+    say(outlet, "on we go")
+    assert drain(reader) == b"on we go\n"
+
+
 def test_a_terminal_that_nobody_reads_is_not_waited_for() -> None:
     manager, terminal = pty.openpty()
     outlet = Outlet(encode, Stream(terminal))

@@ -79,7 +79,10 @@ def _outlet(form: str, stream: TextIO) -> Outlet:
         return Outlet(lambda record: logformat.entry(record, message.format(record)), Journal())
     terminal = stream.isatty()
     lines = logformat.formatter(form, priorities=not terminal, clock=terminal)
-    return Outlet(lambda record: f"{lines.format(record)}\n".encode(), Stream(stream.fileno()))
+    return Outlet(
+        lambda record: f"{lines.format(record)}\n".encode(errors="backslashreplace"),
+        Stream(stream.fileno()),
+    )
 
 
 def _leads_to_journal(stream: TextIO) -> bool:

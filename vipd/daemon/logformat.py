@@ -57,7 +57,7 @@ def entry(record: logging.LogRecord, message: str) -> bytes:
 
 
 def _assignment(name: str, value: object) -> bytes:
-    data = str(value).encode(errors="replace")
+    data = str(value).encode(errors="backslashreplace")
     if b"\n" in data:
         return name.encode() + b"\n" + len(data).to_bytes(8, "little") + data + b"\n"
     return name.encode() + b"=" + data + b"\n"

@@ -46,7 +46,11 @@ class Outlet(logging.Handler):
         self._retrying = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = self._encode(record)
+        try:
+            line = self._encode(record)
+        except Exception:  # a mistake in a line is no reason for whoever wrote it to suffer
+            self.handleError(record)
+            return
         if self._deliver() or self._size + len(line) <= self.LIMIT:
             self._put(line)
             self._deliver()

@@ -4,6 +4,7 @@
 # make packages     sdist, wheel, .deb and .rpm in dist/, checked
 # make test-system  boots two machines, installs the .deb over ucarp, and breaks things
 # make manual       writes docs/man from the programs themselves
+# make pictures     takes docs/pictures of vipctl anew, from a running pair
 # make bench        measures beside ucarp and keepalived; writes docs/benchmarks.md
 # make chaos        10 minutes of random faults on three hosts; MINUTES=2, SEED=…
 # make lint         formatting, types, and the walls between the rooms
@@ -11,7 +12,7 @@
 #
 # Each prepares what it needs: a .venv, and missing programs from the distribution where it may.
 
-.PHONY: demo test fuzz packages test-system manual bench chaos lint format clean
+.PHONY: demo test fuzz packages test-system manual pictures bench chaos lint format clean
 VENV := .venv/bin
 JOBS ?= 4
 SECONDS ?= 60
@@ -40,6 +41,10 @@ test-system:
 manual:
 	@packaging/prepare demo
 	$(VENV)/python packaging/manual
+
+pictures:
+	@packaging/prepare test
+	$(VENV)/python packaging/pictures.py
 
 bench:
 	@packaging/prepare bench

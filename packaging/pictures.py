@@ -6,9 +6,11 @@ a command printed on web01 at a terminal then, nothing added but the line that c
 
 import io
 import shlex
+import shutil
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.console import Console
 from rich.text import Text
@@ -53,28 +55,53 @@ def start_watch(host: Host) -> Process:
     return host.start([*TERMINAL, "script", "-qec", command, "/dev/null"], name="watch")
 
 
+def install(host: Host, directory: Path) -> None:
+    """The example's files of this host, where a real one has them."""
+    files = directory / host.name
+    shutil.copytree(ROOT / "conf.d.example" / host.name, files)
+    for file in files.iterdir():
+        file.chmod(0o600)
+    host.bind(files, "/etc/ucarp")
+
+
+def disturb(host: Host) -> None:
+    """Something for the doctor: settings that an LVS guide asks for, and a careless copy."""
+    done = host.run(
+        [
+            "sh",
+            "-c",
+            "echo 2 >/proc/sys/net/ipv4/conf/eth1/arp_ignore; chmod 666 /etc/ucarp/*2.conf",
+        ]
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def main() -> None:
     """The whole story."""
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/pictures"
     directory.mkdir(parents=True, exist_ok=True)
-    with Lab() as lab:
+    with Lab() as lab, TemporaryDirectory() as files:
+        Path(files).chmod(0o755)
         web01 = lab.host("web01", "198.51.100.179/24")
         web02 = lab.host("web02", "198.51.100.180/24")
         began = time.monotonic()
         for host in (web01, web02):
-            host.vipd(ROOT / "conf.d.example" / host.name)
-        lab.wait_owner(FIRST, "web01", stable=2)
-        lab.wait_owner(SECOND, "web02", stable=2)
+            install(host, Path(files))
+            host.vipd("/etc/ucarp")
+        lab.wait_owner(FIRST, "web01", stable=2, timeout=30)
+        lab.wait_owner(SECOND, "web02", stable=2, timeout=30)
         watch = start_watch(web01)
         time.sleep(15)
         web01.cut()
-        lab.wait_owner(FIRST, "web02", stable=10)
+        lab.wait_owner(FIRST, "web02", stable=10, timeout=30)
         web01.join()
-        lab.wait_owner(FIRST, "web01", stable=5)
-        for command in ("check", "status", "history", "why 002", "doctor", "maintenance on 001"):
-            if command == "maintenance on 001":  # the others show the ordinary state
-                time.sleep(max(began + WATCHED - 20 - time.monotonic(), 0))
+        lab.wait_owner(FIRST, "web01", stable=5, timeout=30)
+        for command in ("check", "status", "history", "why 002"):
             take(directory, web01, command)
+        disturb(web01)
+        take(directory, web01, "doctor")
+        time.sleep(max(began + WATCHED - 20 - time.monotonic(), 0))
+        take(directory, web01, "maintenance on 001")
         watch.wait(timeout=WATCHED)
         draw(directory, "watch", watch.log().rpartition(SCREEN_ENDS)[2])
 

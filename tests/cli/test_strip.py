@@ -42,9 +42,11 @@ def test_each_moment_shows_its_owner() -> None:
     strip.record(BACKUP, NOW - 3 * CELL)
     strip.record(replace(BACKUP, heard=replace(OTHER, address="198.51.100.181")), NOW - 2 * CELL)
     strip.record(replace(BACKUP, heard=None), NOW - CELL)
-    assert drawn(strip, hosts, NOW, 6, colours=False) == " █ab· "
+    strip.record(replace(BACKUP, state=State.INIT, heard=None), NOW)
+    assert drawn(strip, hosts, NOW, 6, colours=False) == " █ab·?"
     assert hosts.legend(colours=False) == (
-        "█ this host   a 198.51.100.180   b 198.51.100.181   · nobody   × advertisements missed"
+        "█ this host   a 198.51.100.180   b 198.51.100.181   · nobody   "
+        "? takes no part   × advertisements missed"
     )
 
 

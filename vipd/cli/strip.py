@@ -18,7 +18,7 @@ CELL = 5
 """Seconds that one character stands for."""
 LONGEST = 720
 """Characters that are kept: an hour."""
-HERE, NOBODY, UNKNOWN = "this host", "nobody", ""
+HERE, NOBODY, APART, UNKNOWN = "this host", "nobody", "takes no part", ""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Strip:
     def record(self, vip: Vip, now: float) -> None:
         """What is at this moment."""
         cell = int(now // CELL)
-        self.owners[cell] = HERE if vip.state is State.MASTER else master_of(vip) or NOBODY
+        self.owners[cell] = _owner(vip)
         overdue = vip.heard is not None and vip.heard.missing > 0 and vip.state is State.BACKUP
         if overdue or (self.lost is not None and vip.missed > self.lost):
             self.missed.add(cell)
@@ -52,6 +52,13 @@ class Strip:
     def owner(self, cell: int) -> str:
         """Who owned it in that cell."""
         return self.owners.get(cell, UNKNOWN)
+
+
+def _owner(vip: Vip) -> str:
+    """Who owns it now, as far as this host can tell."""
+    if vip.state is State.INIT:
+        return APART
+    return HERE if vip.state is State.MASTER else master_of(vip) or NOBODY
 
 
 class Hosts:
@@ -72,10 +79,11 @@ class Hosts:
         others = [f"{paint(c, Colour.IDLE, colours)} {safe(o)}" for o, c in self._letters.items()]
         own = f"{paint(_OWN[HERE], Colour.GOOD, colours)} {HERE}"
         missed = f"{paint(_MISSED, Colour.WARNING, colours)} advertisements missed"
-        return "   ".join([own, *others, f"{_OWN[NOBODY]} {NOBODY}", missed])
+        rest = [f"{_OWN[each]} {each}" for each in (NOBODY, APART)]
+        return "   ".join([own, *others, *rest, missed])
 
 
-_OWN = {HERE: "█", NOBODY: "·", UNKNOWN: " "}
+_OWN = {HERE: "█", NOBODY: "·", APART: "?", UNKNOWN: " "}
 _MISSED = "×"
 
 
@@ -106,7 +114,7 @@ def owners(events: Iterable[Event]) -> dict[str, list[tuple[float, str]]]:
         change = event.transition
         if change is None:
             continue
-        owner = HERE if change.new is State.MASTER else UNKNOWN
+        owner = {State.MASTER: HERE, State.INIT: APART}.get(change.new, UNKNOWN)
         if change.new is State.BACKUP and change.old is State.MASTER and change.peer:
             owner = change.peer
         found.setdefault(event.id, []).append((event.at, owner))

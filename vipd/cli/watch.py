@@ -189,7 +189,7 @@ class Screen:
         return f"{clock}  {summary(self._report, colours)}"
 
     def _legend(self, colours: bool) -> str:
-        return f"{self._hosts.legend(colours)}   one character is {CELL} s"
+        return f"{self._hosts.legend(colours)}   each {CELL} s"
 
 
 def _row(vip: Vip, now: float) -> tuple[Cell | str, ...]:

@@ -65,12 +65,12 @@ def install(host: Host, directory: Path) -> None:
 
 
 def disturb(host: Host) -> None:
-    """Something for the doctor: settings that an LVS guide asks for, and a careless copy."""
+    """Something for the doctor: a setting that does not go with it, and a careless copy."""
     done = host.run(
         [
             "sh",
             "-c",
-            "echo 2 >/proc/sys/net/ipv4/conf/eth1/arp_ignore; chmod 666 /etc/ucarp/*2.conf",
+            "echo 8 >/proc/sys/net/ipv4/conf/eth1/arp_ignore; chmod 666 /etc/ucarp/*2.conf",
         ]
     )
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,8 @@
 """What `vipctl doctor` looks at by itself: the kernel's settings, files, the clock. Reads only."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, ip_interface
 from pathlib import Path
 
 from vipd.carp.machine import State
@@ -31,10 +32,15 @@ class Finding:
 
 def interfaces(vips: Iterable[Vip]) -> Iterator[Finding]:
     """Settings of the kernel that keep clients from the address."""
-    lengths = {vip.interface: any(each.endswith("/32") for each in vip.addresses) for vip in vips}
     routes, networks = sysctls.default_routes(), sysctls.networks()
-    for name, bare in sorted(lengths.items()):
-        yield from _arp(name, bare)
+    addresses: dict[str, set[IPv4Address]] = {}
+    for vip in vips:
+        here = (ip_interface(each).ip for each in vip.addresses)
+        mine = {address for address in here if isinstance(address, IPv4Address)}
+        addresses.setdefault(vip.interface, set()).update(mine)
+    for name, floating in sorted(addresses.items()):
+        around = networks.get(name, set())
+        yield from _arp(name, {a for a in floating if not any(a in net for net in around)})
         yield from _paths(name, routes, networks)
         if not sysctls.has_multicast(name):
             yield Finding(
@@ -45,17 +51,21 @@ def interfaces(vips: Iterable[Vip]) -> Iterator[Finding]:
             )
 
 
-def _arp(name: str, bare: bool) -> Iterator[Finding]:
-    """Whether the kernel answers for the address. `bare`: one without a network of its own."""
+def _arp(name: str, foreign: Collection[IPv4Address]) -> Iterator[Finding]:
+    """Whether the kernel answers for the addresses. `foreign`: those of them that are in no
+    network of the interface."""
     who = safe(name)
+    cure = f"sysctl -w net.ipv4.conf.{who}.arp_ignore=1 net.ipv4.conf.all.arp_ignore=1"
     ignore = sysctls.effective(name, "arp_ignore")
-    if ignore == 8 or (ignore == 2 and bare):
-        why = "to none" if ignore == 8 else "only in the address's own network, and /32 is none"
+    if ignore == 8:
+        what = "arp_ignore is 8: the kernel answers no ARP, so that clients do not find the address"
+        yield Finding(who, what, cure, serious=True)
+    if ignore == 2 and foreign:
         yield Finding(
             who,
-            f"arp_ignore is {ignore}: the kernel answers ARP {why}, so clients never find the "
-            "address",
-            f"sysctl -w net.ipv4.conf.{who}.arp_ignore=1 net.ipv4.conf.all.arp_ignore=1",
+            f"arp_ignore is 2: the kernel answers ARP only in its own networks, and {min(foreign)} "
+            "is in none of this interface's, so that clients do not find it",
+            cure,
             serious=True,
         )
     if sysctls.effective(name, "drop_gratuitous_arp"):
@@ -68,9 +78,7 @@ def _arp(name: str, bare: bool) -> Iterator[Finding]:
         )
 
 
-def _paths(
-    name: str, routes: set[str], networks: dict[str, set[tuple[str, str]]]
-) -> Iterator[Finding]:
+def _paths(name: str, routes: set[str], networks: dict[str, set[IPv4Network]]) -> Iterator[Finding]:
     """Other interfaces that get in the way."""
     who = safe(name)
     if sysctls.effective(name, "rp_filter") == 1 and routes and name not in routes:

@@ -2,6 +2,8 @@
 and /sys, without netlink and without privileges."""
 
 import re
+import sys
+from ipaddress import IPv4Network
 from pathlib import Path
 
 _CONF = Path("/proc/sys/net/ipv4/conf")
@@ -31,15 +33,21 @@ def default_routes() -> set[str]:
     return {line[0] for line in lines if len(line) > 7 and line[1] == line[7] == "00000000"}
 
 
-def networks() -> dict[str, set[tuple[str, str]]]:
-    """Interface → the IPv4 networks that are reached through it without a router, as the kernel
-    writes them: (address, mask) in hexadecimal."""
-    found: dict[str, set[tuple[str, str]]] = {}
+def networks() -> dict[str, set[IPv4Network]]:
+    """Interface → the IPv4 networks that are reached through it without a router."""
+    found: dict[str, set[IPv4Network]] = {}
     for line in _read(_ROUTE).splitlines()[1:]:
         words = line.split()
         if len(words) > 7 and words[2] == "00000000" and words[7] not in ("00000000", "FFFFFFFF"):
-            found.setdefault(words[0], set()).add((words[1], words[7]))
+            address, mask = (_number(words[column]) for column in (1, 7))
+            network = IPv4Network((address, mask.bit_count()))
+            found.setdefault(words[0], set()).add(network)
     return found
+
+
+def _number(text: str) -> int:
+    """An address as /proc/net/route has it: hexadecimal, as this machine loads it."""
+    return int.from_bytes(int(text, 16).to_bytes(4, sys.byteorder), "big")
 
 
 def local_addresses() -> set[str]:

@@ -1,5 +1,6 @@
 """`vipctl history`: every transition with its reason and its measured times, and what led to it."""
 
+import gc
 import json
 import sys
 import time
@@ -53,6 +54,7 @@ def command(
         if not events and not (follow or as_json):
             write(["Nothing has happened since vipd started."])
         last = events[-1].number if events else 0
+        gc.enable()
         while follow:
             try:
                 async for some in client.events(wanted, last):

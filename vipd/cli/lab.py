@@ -1,5 +1,6 @@
 """`vipctl lab`: hosts on this machine to try things out, and a scripted tour."""
 
+import gc
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from vipd.lab.plan import HostPlan, plan_bare, plan_from_config
 @click.group("lab", no_args_is_help=True)
 def command() -> None:
     """Hosts on this machine, in network namespaces that vanish with the command."""
+    gc.enable()
 
 
 RUN_HELP = f"""Start hosts and play with them at a prompt: cables, crashes, frozen daemons.

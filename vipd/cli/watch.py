@@ -1,6 +1,7 @@
 """`vipctl watch`: the state, live, with a strip per virtual IP of who owned it."""
 
 import asyncio
+import gc
 import sys
 import time
 from collections import deque
@@ -41,6 +42,7 @@ def command(ids: tuple[str, ...], runtime_dir: Path | None) -> None:
     """
     if not sys.stdout.isatty():
         raise click.UsageError("watch needs a terminal; see vipctl history --follow")
+    gc.enable()
     where = settings(runtime_dir=runtime_dir)
     screen = Screen(list(ids))
     run(where, screen.learn)  # who is not to be reached at all is told so

@@ -90,7 +90,7 @@ def test_a_pipe_that_nobody_reads_delays_no_advertisement(
         ),
         lambda: "the pipe does not get full",
     )
-    vipd = f"{sys.executable} -m vipd.daemon.main --config-dir {files}"
+    vipd = f"{sys.executable} -m vipd.daemon --config-dir {files}"
     daemon = web01.start(["sh", "-c", f"exec {vipd} 2>/run/log"])
     lab.wait_owner(VIP, "web01")
     daemon.signal(SIGUSR1)

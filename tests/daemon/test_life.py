@@ -18,7 +18,7 @@ pytestmark = pytest.mark.lab
 
 SECOND = "198.51.100.155"
 THIRD = "198.51.100.156"
-VIPD = (sys.executable, "-m", "vipd.daemon.main")
+VIPD = (sys.executable, "-m", "vipd.daemon")
 
 
 def messages(daemon: Process, since: int = 0) -> list[str]:

@@ -46,7 +46,7 @@ def start_journald(host: Host) -> Process:
 
 def start_service(host: Host, config_dir: Path, *options: str) -> Process:
     """Start vipd as a service whose stderr is the journal's."""
-    vipd = [sys.executable, "-m", "vipd.daemon.main", "--config-dir", str(config_dir), *options]
+    vipd = [sys.executable, "-m", "vipd.daemon", "--config-dir", str(config_dir), *options]
     return host.start(["systemd-cat", "sh", "-c", _SERVICE, "service", *vipd], name="vipd")
 
 

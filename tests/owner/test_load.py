@@ -129,7 +129,7 @@ def test_realtime_that_is_not_permitted_is_said_and_done_without(group: Group) -
     write_vip(group.directory, OPTIONS="--deadratio=1")
     arguments = ("--config-dir", str(group.directory), "--realtime")
     vipd = group.host("web01").start(
-        [*UNPRIVILEGED, sys.executable, "-m", "vipd.daemon.main", *arguments], name="vipd"
+        [*UNPRIVILEGED, sys.executable, "-m", "vipd.daemon", *arguments], name="vipd"
     )
     group.belongs_to("web01")
     assert os.sched_getscheduler(vipd.pid) == os.SCHED_OTHER

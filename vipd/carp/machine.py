@@ -73,6 +73,7 @@ class Reason(Enum):
     MASTER_LEAVING = "the master is leaving or going to time out"
     PREFERRED_MASTER = "preferred master advertised"
     STEPPED_DOWN = "stepped down on request"
+    MAINTENANCE = "handed over for maintenance"
     STOPPED = "stopped on request"
     SCRIPT_FAILED = "UPSCRIPT failed"
     LAPSED = "no advertisement left in time, and the addresses went with their lease"
@@ -262,6 +263,11 @@ class Machine:
     def leaving(self) -> bool:
         """Still answering for the addresses, but already handing them over."""
         return self._mode is Mode.LEAVING
+
+    @property
+    def holding(self) -> bool:
+        """A backup that does not take over, whatever happens."""
+        return self._mode is Mode.HOLDING
 
     @property
     def deadline(self) -> float:

@@ -125,6 +125,10 @@ class Vip(BaseModel):
         "or that has no VHID=. Not a setting: for telling why two hosts do not hear each other.",
     )
 
+    def differences(self, other: "Vip") -> list[str]:
+        """Names of the fields in which two differ."""
+        return [name for name in Vip.model_fields if getattr(self, name) != getattr(other, name)]
+
     @property
     def lease_seconds(self) -> int | None:
         """The lease as it is asked of the kernel, in whole seconds; None: the address is kept."""

@@ -11,13 +11,16 @@ from typing import TextIO
 
 from vipd import __version__
 from vipd.daemon import journal
+from vipd.daemon.control import Control, Place
 from vipd.daemon.counter import Counter
 from vipd.daemon.events import Hub
 from vipd.daemon.exporter import Exporter
 from vipd.daemon.farewell import carry_out
+from vipd.daemon.history import History
 from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases
 from vipd.daemon.logformat import FORMS
+from vipd.daemon.maintenance import Maintenance
 from vipd.daemon.metrics import look
 from vipd.daemon.notify import Notify
 from vipd.daemon.outlet import Outlet
@@ -83,6 +86,20 @@ def parser() -> argparse.ArgumentParser:
         help="where vipd keeps what must survive a restart of it (default: %(default)s)",
     )
     options.add_argument(
+        "--state-dir",
+        type=Path,
+        default=Path("/var/lib/vipd"),
+        metavar="DIR",
+        help="where vipd keeps what must survive a reboot: what is in maintenance "
+        "(default: %(default)s)",
+    )
+    options.add_argument(
+        "--group",
+        default="vipd",
+        metavar="GROUP",
+        help="whose members may use the control socket, as root may (default: %(default)s)",
+    )
+    options.add_argument(
         "--log-level",
         choices=journal.LEVELS,
         default="info",
@@ -115,7 +132,8 @@ def main() -> None:
     try:
         only = _identifier(options.config_dir, options.only)
         with _only_one(options.runtime_dir):
-            asyncio.run(_run(options.config_dir, options.runtime_dir, only, outlet))
+            place = Place(options.config_dir, options.runtime_dir, options.state_dir, options.group)
+            asyncio.run(_run(place, only, outlet))
     except UnusableError as error:
         log.critical("%s", error)
         sys.exit(error.status)
@@ -175,8 +193,9 @@ def _only_one(runtime_dir: Path) -> TextIO:
         ) from error
 
 
-async def _run(config_dir: Path, runtime_dir: Path, only: str | None, outlet: Outlet) -> None:
+async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     loop = asyncio.get_running_loop()
+    runtime_dir = place.runtime_dir
     for line in carry_out(str(runtime_dir)):
         log.warning("%s", line)
     try:
@@ -186,17 +205,21 @@ async def _run(config_dir: Path, runtime_dir: Path, only: str | None, outlet: Ou
     netlink = Netlink()
     links = Links(netlink)
     wills = Wills(runtime_dir, counter.last)
+    hub, history = Hub(log.logger), History()
+    hub.subscribe(history)
+    maintenance = Maintenance(place.state_dir)
     services = Services(
         netlink=netlink,
         leases=Leases(netlink, loop),
         timers=Timers(loop),
         counter=counter,
         clock=loop.time,
-        hub=Hub(log.logger),
+        hub=hub,
         rivals=Rivals(loop),
         wills=wills,
     )
-    supervisor = Supervisor(config_dir, links, services, loop, only)
+    supervisor = Supervisor(place.config_dir, links, services, loop, maintenance, only)
+    control = Control(supervisor, hub, history, maintenance, place)
     service = Service(supervisor, Notify(os.environ), loop)
     tally = Tally()
     services.hub.subscribe(tally.count)
@@ -209,19 +232,19 @@ async def _run(config_dir: Path, runtime_dir: Path, only: str | None, outlet: Ou
         (signal.SIGINT, end.set),
         (signal.SIGHUP, supervisor.reload),
         (signal.SIGUSR1, supervisor.log_states),
-        (signal.SIGUSR2, supervisor.step_down),
+        (signal.SIGUSR2, supervisor.step_down_all),
     ):
         loop.add_signal_handler(number, act)
-    log.info("vipd %s, configuration in %s", __version__, config_dir)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # see vipd.daemon.__main__
+    log.info("vipd %s, configuration in %s", __version__, place.config_dir)
     supervisor.reload()
+    opening = loop.create_task(control.open())
     await end.wait()
     log.info("stopping")
     service.stopping()
     await supervisor.stop()
+    opening.cancel()
+    await control.close()
     await exporter.close()
     links.close()
     netlink.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -86,7 +86,7 @@ def look(supervisor: Supervisor, tally: Tally, timers: Timers, outlet: Outlet) -
         tuple(
             VipView(config, vip, tally.vips[config.id], now) for config, vip in supervisor.wanted()
         ),
-        {interface.name: interface.drops for interface in supervisor.interfaces()},
+        {interface.name: interface.drops for interface in supervisor.interfaces.values()},
         supervisor.problems,
         tally,
         timers.lateness,

@@ -44,7 +44,7 @@ def of_vip(vip: Vip, interface: Interface, maintenance: bool, now: float) -> var
         master_down=ours.master_down,
         waiting_for=vip.waiting_for,
         maintenance=maintenance,
-        problems=list(problems_of(vip, interface)),
+        problems=list(problems_of(vip, interface, now)),
         heard=_heard(machine.heard, outlook, ours.master_down, now),
         takeover_in=_left(outlook.takeover_at, now),
         takeover_reason=outlook.takeover_reason,
@@ -96,9 +96,35 @@ def of_broken(config: Config, maintenance: bool, why: str) -> varlink.Vip:
     )
 
 
-def problems_of(vip: Vip, interface: Interface) -> Iterator[Problem]:
+def failure(config: Config, why: str) -> Problem:
+    """A VIP that broke."""
+    return _standing("failed", config, why, time.time())
+
+
+def nobody_owns(vip: Vip, now: float) -> str:
+    """That we hold back and no other host is master, in words; or ""."""
+    machine = vip.machine
+    if not machine.holding:
+        return ""
+    heard, patience = machine.heard, machine.parameters.master_down
+    silent_since = vip.decided
+    if heard and (heard.ad.advbase, heard.ad.advskew) != BOW_OUT:
+        silent_since = max(silent_since, heard.at)
+        patience = max(patience, interval(heard.ad.advbase, heard.ad.advskew))
+    if now < silent_since + patience:
+        return ""
+    config = vip.config
+    return (
+        f"nobody owns {config.addresses[0].ip}: no other host advertises, and we are to stay "
+        f"backup; `vipctl maintenance off {config.id}` ends that"
+    )
+
+
+def problems_of(vip: Vip, interface: Interface, now: float) -> Iterator[Problem]:
     """Everything that is wrong with a VIP now, or was a short while ago."""
     config = vip.config
+    if why := nobody_owns(vip, now):
+        yield _standing("nobody", config, why, vip.since)
     if vip.waiting_for:
         yield _standing("waiting", config, vip.waiting_for, vip.since)
     if vip.failed_script:

@@ -2,16 +2,24 @@
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+import re
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
+from vipd.carp.machine import STEP_DOWN_HOLD, Reason
 from vipd.config.load import Snapshot, loading
 from vipd.config.model import Settings
 from vipd.config.model import Vip as Config
 from vipd.config.problem import Problem, Severity
+from vipd.daemon.events import DAEMON, Kind, Subject
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import VipLog, log
+from vipd.daemon.orphans import Orphans
+from vipd.daemon.varlink import Outcome, Result
 from vipd.daemon.vip import Services, Vip
 from vipd.daemon.watch import Watch
 from vipd.linux.links import Links
@@ -19,18 +27,20 @@ from vipd.linux.links import Links
 #: Seconds before a VIP that broke is started again: doubled each time, up to the second value,
 #: and forgotten after it has run for that long.
 _BACKOFF = (1.0, 60.0)
+_VIP_FILE = re.compile(r"vip-(?P<name>.+)\.conf")
 #: A delay that an administrator should know of, seconds.
 _WORTH_A_LINE = 0.5
 
 
 @dataclass(slots=True)
-class _Running:
+class Run:
     """A VIP that is wanted, whether it lives at the moment or waits to be started again."""
 
     config: Config
+    interface: Interface
     task: asyncio.Task[None]
     vip: Vip | None = None
-    failed: bool = False
+    trouble: str = ""  # why it does not live
     ending: bool = False
 
     def change(self, config: Config) -> None:
@@ -49,10 +59,22 @@ class Supervisor:
         links: Links,
         services: Services,
         loop: asyncio.AbstractEventLoop,
+        maintenance: Container[str] = (),
         only: str | None = None,
     ) -> None:
         """``directory``: None if there are no files, see `run`. ``only``: the ID of the only VIP
         to run, whatever else is configured."""
+        #: The VIPs that are wanted, by ID, and the interfaces that they are on, by name.
+        self.runs: dict[str, Run] = {}
+        self.interfaces: dict[str, Interface] = {}
+        #: What was wrong in the files when they were read last (Unix time), and their paths.
+        self.problems: frozenset[Problem] = frozenset()
+        self.files: frozenset[str] = frozenset()
+        self.read_at = 0.0
+        #: The longest time for which we did not run, seconds, and when that was (Unix time).
+        self.late_worst = 0.0
+        self.late_at: float | None = None
+        self.stopping = False
         #: Called with True when a reload begins, and with False when it has ended.
         self.reloading: Callable[[bool], None] = lambda _begins: None
         #: Called with what the files say about the daemon as a whole.
@@ -62,12 +84,13 @@ class Supervisor:
         self._links = links
         self._services = services
         self._loop = loop
-        self._interfaces: dict[str, Interface] = {}
-        self._running: dict[str, _Running] = {}
+        self._maintenance = maintenance
+        self._holds: dict[str, float] = {}  # until when a VIP is not to be master
         self._loading: asyncio.Task[None] | None = None
         self._load_again = False
+        self._waiting: list[asyncio.Future[list[Outcome]]] = []  # for the next reload
         self._frozen = False
-        self._problems: frozenset[Problem] = frozenset()
+        self._orphans = Orphans(self.vips, services.clock)
         services.timers.catch_up = self._catch_up
         self._watch = Watch(loop, directory, self.reload) if directory else None
         loop.add_reader(links.fileno(), self._links_changed)
@@ -86,20 +109,47 @@ class Supervisor:
         """Run this VIP, for which there are no files."""
         await self._apply(Snapshot((vip,), ()))
 
+    async def reloaded(self) -> list[Outcome]:
+        """Reload, and tell what that was for each VIP, by ID."""
+        done: asyncio.Future[list[Outcome]] = self._loop.create_future()
+        self._waiting.append(done)
+        self.reload()
+        return await done
+
     async def stop(self) -> None:
         """Hand over everything, and return when every VIP has let go."""
+        self.stopping = True
+        self._orphans.close()
         if self._loading:
             self._loading.cancel()
             await asyncio.wait([self._loading])
         if self._watch:
             self._watch.close()
-        await asyncio.gather(*(self._end(identifier) for identifier in list(self._running)))
+        await asyncio.gather(*(self._end(identifier) for identifier in list(self.runs)))
         self._loop.remove_reader(self._links.fileno())
 
-    def step_down(self) -> None:
-        """Every master hands over (SIGUSR2)."""
-        for vip in self.vips():
-            vip.step_down()
+    def step_down_all(self) -> None:
+        """Every address is handed over, and we are not master for a while (SIGUSR2)."""
+        for identifier in self.runs:
+            self.step_down(identifier, STEP_DOWN_HOLD, Reason.STEPPED_DOWN)
+
+    def step_down(self, identifier: str, hold: float, reason: Reason) -> None:
+        """Hand over, and do not be master for ``hold`` seconds: in this life or the next."""
+        until = max(self._holds.get(identifier, -inf), self._loop.time() + hold)
+        self._holds[identifier] = until
+        if vip := self.runs[identifier].vip:
+            vip.step_down(hold, reason)
+        self._orphans.watch()
+
+    def resume(self, identifier: str) -> None:
+        """Forget a hold."""
+        self._holds.pop(identifier, None)
+        if vip := self.runs[identifier].vip:
+            vip.resume()
+
+    def _hold_of(self, identifier: str) -> float:
+        """Until when a VIP that begins to live is not to be master."""
+        return inf if identifier in self._maintenance else self._holds.get(identifier, -inf)
 
     def log_states(self) -> None:
         """One line per VIP, as ucarp words it (SIGUSR1)."""
@@ -109,37 +159,29 @@ class Supervisor:
 
     def vips(self) -> list[Vip]:
         """Those that live at the moment."""
-        return [running.vip for running in self._running.values() if running.vip]
+        return [running.vip for running in self.runs.values() if running.vip]
 
     def wanted(self) -> Iterator[tuple[Config, Vip | None]]:
         """All that are configured; None: it broke, and waits to be started again."""
-        return ((running.config, running.vip) for running in self._running.values())
-
-    def interfaces(self) -> Iterable[Interface]:
-        return self._interfaces.values()
-
-    @property
-    def problems(self) -> frozenset[Problem]:
-        """What is wrong in the files, as they were read last."""
-        return self._problems
+        return ((running.config, running.vip) for running in self.runs.values())
 
     @property
     def settled(self) -> bool:
         """Whether the files were read, and every VIP listens, waits for something, or broke."""
         return self._frozen and all(
-            running.vip.settled if running.vip else running.failed
-            for running in self._running.values()
+            running.vip.settled if running.vip else bool(running.trouble)
+            for running in self.runs.values()
         )
 
     @property
     def failing(self) -> int:
         """How many VIPs broke, and wait to be started again."""
-        return len(self._running) - len(self.vips())
+        return len(self.runs) - len(self.vips())
 
     @property
     def broken_files(self) -> int:
         """How many files have errors."""
-        return len({p.file for p in self._problems if p.severity is Severity.ERROR})
+        return len({p.file for p in self.problems if p.severity is Severity.ERROR})
 
     async def _reload(self) -> None:
         self.reloading(True)
@@ -151,13 +193,18 @@ class Supervisor:
     async def _read_and_apply(self) -> None:
         while True:
             self._load_again = False
+            asked, self._waiting = self._waiting, []
             snapshot = await self._read()
             self._report(snapshot)
             if self._watch:
                 self._watch.follow(snapshot.files)
-            await self._apply(snapshot)
+            outcomes = await self._apply(snapshot)
             if not snapshot.common_broken or not self._frozen:
                 await self.configured(snapshot.settings)
+            self._tell(outcomes)
+            for done in asked:
+                if not done.done():
+                    done.set_result(outcomes)
             if not self._frozen:
                 # What is there now stays: the collector need not walk over it again and again.
                 self._frozen = True
@@ -180,7 +227,7 @@ class Supervisor:
     def _report(self, snapshot: Snapshot) -> None:
         """Log the problems that are new, and say so when there is nothing to do."""
         for problem in snapshot.problems:
-            if problem not in self._problems:
+            if problem not in self.problems:
                 level = log.error if problem.severity is Severity.ERROR else log.warning
                 level(
                     "%s:%d:%d: %s; %s",
@@ -196,7 +243,8 @@ class Supervisor:
                         "reason": problem.message,
                     },
                 )
-        self._problems = frozenset(snapshot.problems)
+        self.problems, self.files = frozenset(snapshot.problems), snapshot.files
+        self.read_at = time.time()
         if not snapshot.vips:
             log.warning(
                 "no VIP to run: %s holds no usable vip-%s.conf; add one, and vipd starts it",
@@ -205,25 +253,51 @@ class Supervisor:
                 extra={"reason": "no_vip"},
             )
 
-    async def _apply(self, snapshot: Snapshot) -> None:
+    async def _apply(self, snapshot: Snapshot) -> list[Outcome]:
         wanted = {config.id: config for config in snapshot.vips}
         keep = self._last_good(snapshot, wanted)
+        results = dict.fromkeys(keep, (Result.KEPT, "its files have errors"))
         ending = []
-        for number, (identifier, running) in enumerate(list(self._running.items())):
+        for number, (identifier, run) in enumerate(list(self.runs.items())):
             config = wanted.get(identifier)
-            if identifier in keep or config == running.config:
+            if identifier in keep:
                 continue
-            if config is None or _moves(running.config, config):
+            if config is None:
                 ending.append(identifier)
+                results[identifier] = (Result.STOPPED, "")
+            elif config == run.config:
+                results[identifier] = (Result.UNCHANGED, "")
             else:
-                running.change(config)
+                moves = _moves(run.config, config)
+                what = ", ".join(run.config.differences(config))
+                results[identifier] = (Result.RESTARTED if moves else Result.CHANGED, what)
+                if moves:
+                    ending.append(identifier)
+                else:
+                    run.change(config)
             if number % 32 == 31:
                 await asyncio.sleep(0)  # advertisements are due in between
         await asyncio.gather(*(self._end(identifier) for identifier in ending))
         for identifier, config in wanted.items():
-            if identifier not in self._running:
+            if identifier not in self.runs:
+                results.setdefault(identifier, (Result.STARTED, ""))
                 self._start(config)
         self._forget_interfaces()
+        for identifier, why in failures(snapshot.problems):
+            results.setdefault(identifier, (Result.FAILED, why))
+        return [Outcome(identifier, *results[identifier]) for identifier in sorted(results)]
+
+    def _tell(self, outcomes: list[Outcome]) -> None:
+        counts = Counter(outcome.result for outcome in outcomes)
+        words = ", ".join(f"{number} {result.name.lower()}" for result, number in counts.items())
+        self._services.hub.publish(
+            DAEMON,
+            Kind.RELOAD,
+            f"files read: {words or 'no VIP'}",
+            level="info",
+            code="reload",
+            reload={result.name.lower(): number for result, number in counts.items()},
+        )
 
     def _last_good(self, snapshot: Snapshot, wanted: dict[str, Config]) -> set[str]:
         """The running VIPs that stay as they are, because their files cannot be read as a whole.
@@ -233,7 +307,7 @@ class Supervisor:
         """
         broken = {p.file for p in snapshot.problems if p.severity is Severity.ERROR}
         keep = set()
-        for identifier, running in self._running.items():
+        for identifier, running in self.runs.items():
             config = wanted.get(identifier)
             if config is None:
                 others = [c for i, c in wanted.items() if i != identifier]
@@ -251,71 +325,84 @@ class Supervisor:
         return keep
 
     def _start(self, config: Config) -> None:
-        interface = self._interfaces.get(config.interface)
+        interface = self.interfaces.get(config.interface)
         if interface is None:
             interface = Interface(config.interface, self._loop, self._services.hub)
-            self._interfaces[config.interface] = interface
+            self.interfaces[config.interface] = interface
             self._update(interface)
         task = self._loop.create_task(self._keep(config, interface), name=f"vip-{config.id}")
-        self._running[config.id] = _Running(config, task)
+        self.runs[config.id] = Run(config, interface, task)
 
     async def _keep(self, config: Config, interface: Interface) -> None:
         """One VIP's task: its lives, one after the other."""
-        await asyncio.sleep(0)  # until self._running knows us
-        running = self._running[config.id]
+        await asyncio.sleep(0)  # until self.runs knows us
+        running = self.runs[config.id]
         pause, longest = _BACKOFF
         while not running.ending:
             born = self._loop.time()
-            running.vip = Vip(running.config, interface, self._services)
+            hold_until = self._hold_of(config.id)
+            if hold_until > self._loop.time():
+                self._orphans.watch()
+            running.vip = Vip(running.config, interface, self._services, hold_until)
+            running.trouble = ""
             try:
                 await running.vip.run()
                 return
             except Exception as error:  # a failing VIP must not take the others with it
                 if self._loop.time() - born > longest:
                     pause, _ = _BACKOFF
-                VipLog(config.id).error(
-                    "failed: %s: %s; starts again in %g s",
-                    type(error).__name__,
-                    error,
-                    pause,
-                    exc_info=log.isEnabledFor(10),
-                    extra={"reason": type(error).__name__},
+                running.trouble = (
+                    f"failed: {type(error).__name__}: {error}; starts again in {pause:g} s"
                 )
-            running.vip, running.failed = None, True
+                subject = Subject(config.id, config.vhid, config.interface)
+                self._services.hub.publish(
+                    subject,
+                    Kind.FAILURE,
+                    running.trouble,
+                    level="error",
+                    code=type(error).__name__,
+                )
+                log.debug("%s: where it failed", config.id, exc_info=True)
+            running.vip = None
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
 
     async def _end(self, identifier: str) -> None:
-        running = self._running[identifier]
+        running = self.runs[identifier]
         running.ending = True
         if running.vip:
             running.vip.stop()
         else:
             running.task.cancel()
         await asyncio.wait([running.task])
-        del self._running[identifier]
+        del self.runs[identifier]
 
     def _forget_interfaces(self) -> None:
-        used = {running.config.interface for running in self._running.values()}
-        for name in self._interfaces.keys() - used:
-            self._interfaces.pop(name).close()
+        used = {running.config.interface for running in self.runs.values()}
+        for name in self.interfaces.keys() - used:
+            self.interfaces.pop(name).close()
 
     def _catch_up(self, late: float) -> None:
         """We did not run for a while: hear what the others said before anything is decided."""
+        if late > self.late_worst:
+            self.late_worst, self.late_at = late, time.time()
         if late > _WORTH_A_LINE:
-            log.error(
-                "was not running for %.1f s: stopped, or no processor to be had; catching up",
-                late,
-                extra={"reason": "late"},
+            self._services.hub.publish(
+                DAEMON,
+                Kind.LATE,
+                f"was not running for {late:.1f} s: stopped, or no processor to be had; "
+                "catching up",
+                level="error",
+                code="late",
             )
-        for interface in self._interfaces.values():
+        for interface in self.interfaces.values():
             interface.readable()
 
     def _links_changed(self) -> None:
         news = self._links.changes()
-        for name in news.names & self._interfaces.keys():
-            self._update(self._interfaces[name])
-        for name, interface in self._interfaces.items():
+        for name in news.names & self.interfaces.keys():
+            self._update(self.interfaces[name])
+        for name, interface in self.interfaces.items():
             interface.addresses_gained(a.ip for where, a in news.gained if where == name)
             if news.gap:  # perhaps all of them: what is still there is only put there again
                 interface.addresses_lost(interface.addresses())
@@ -329,6 +416,14 @@ class Supervisor:
 
 async def _nobody_asks(_settings: Settings) -> None:
     pass
+
+
+def failures(problems: Iterable[Problem]) -> Iterator[tuple[str, str]]:
+    """The IDs whose own file has an error, and the first of them."""
+    for problem in problems:
+        name = Path(problem.file).name
+        if problem.severity is Severity.ERROR and (match := _VIP_FILE.fullmatch(name)):
+            yield match["name"], f"line {problem.line}: {problem.message}"
 
 
 def _moves(old: Config, new: Config) -> bool:

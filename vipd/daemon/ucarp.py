@@ -306,7 +306,7 @@ async def _run(config: Vip) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         loop.add_signal_handler(number, end.set)
     loop.add_signal_handler(signal.SIGUSR1, supervisor.log_states)
-    loop.add_signal_handler(signal.SIGUSR2, supervisor.step_down)
+    loop.add_signal_handler(signal.SIGUSR2, supervisor.step_down_all)
     link = links.get(config.interface)
     mac = link.mac.hex(":") if link else ""
     log.info("Local advertised ethernet address is [%s]", mac)

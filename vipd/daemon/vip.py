@@ -68,7 +68,10 @@ class Vip:
     """Runs one configured VIP on its interface: `run` is the task, everything else is called by the
     event loop in between. What goes wrong in there ends `run` with the exception."""
 
-    def __init__(self, config: Config, interface: Interface, services: Services) -> None:
+    def __init__(
+        self, config: Config, interface: Interface, services: Services, hold_until: float = -inf
+    ) -> None:
+        """``hold_until``: not master before this, a hold from an earlier life."""
         self.config = config
         self.log = VipLog(config.id, self._about)
         self.machine = Machine(_parameters(config, config.source or _NOWHERE))
@@ -100,7 +103,9 @@ class Vip:
         self.last = Transition(State.INIT, State.INIT, Reason.LINK_UP)
         self.last_event = 0  # its number
         self.since = time.time()
-        self._decided = services.clock()
+        self.decided = services.clock()  # on the last transition
+        if hold_until > self.decided:
+            self.machine.step_down(self.decided, hold_until - self.decided)
         self._gained = inf  # when an address appeared that we did not add
         self.last_script: ScriptRun | None = None
         self.failed_script: ScriptRun | None = None  # since the last one that succeeded
@@ -155,9 +160,13 @@ class Vip:
         """Whether it listens, or has said what it waits for."""
         return self.machine.state is not State.INIT or bool(self._waiting_for)
 
-    def step_down(self) -> None:
-        """A master hands over and stays backup for a while (SIGUSR2)."""
-        self._guard(lambda: self._do(self.machine.step_down(self._services.clock())))
+    def step_down(self, hold: float, reason: Reason) -> None:
+        """Hand over, and do not be master for ``hold`` seconds (``inf``: until `resume`)."""
+        self._guard(lambda: self._do(self.machine.step_down(self._services.clock(), hold, reason)))
+
+    def resume(self) -> None:
+        """Forget a hold."""
+        self._guard(lambda: self._do(self.machine.resume(self._services.clock())))
 
     def change(self, config: Config) -> None:
         """Another configuration, in place: interface, VHID, source and addresses are the same."""
@@ -165,10 +174,7 @@ class Vip:
 
     def _change(self, config: Config) -> None:
         old, self.config = self.config, config
-        changed = [
-            name for name in Config.model_fields if getattr(old, name) != getattr(config, name)
-        ]
-        self.log.info("changed in place: %s", ", ".join(changed))
+        self.log.info("changed in place: %s", ", ".join(old.differences(config)))
         self._digest = _digest(config)
         parameters = _parameters(config, self.machine.parameters.source)
         self._do(self.machine.change(parameters, self._services.clock()))
@@ -376,7 +382,7 @@ class Vip:
     def _after_script(self, outcome: Outcome) -> None:
         up = outcome.wanted is Wanted.UP
         went_up = up and self.machine.state is State.MASTER
-        gained = self._gained - self._decided if went_up and self._gained < inf else None
+        gained = self._gained - self.decided if went_up and self._gained < inf else None
         run = ScriptRun(
             outcome.wanted.value,
             outcome.status,
@@ -454,7 +460,7 @@ class Vip:
     def _enter(self, transition: Transition) -> Passage:
         self.last, self.since = transition, time.time()
         passage = Passage(transition, self._services.clock, self.config.manages_address)
-        self._decided, self._gained = passage.began, inf
+        self.decided, self._gained = passage.began, inf
         return passage
 
     def _tell(self, passage: Passage) -> None:

@@ -20,6 +20,7 @@ from vipd.lab.process import Process
 VIP_UP = "/run/lab/vip-up"
 VIP_DOWN = "/run/lab/vip-down"
 RUNTIME_DIR = "/run/vipd"
+STATE_DIR = "/run/lab/vipd"
 
 #: The host's own /run, its own view of /sys, no waiting for duplicate address detection.
 SET_UP = f"""
@@ -171,8 +172,9 @@ class Host:
         """Start this checkout's vipd on a configuration directory, its sockets in our own /run."""
         return self.start(
             [
-                *(sys.executable, "-m", "vipd.daemon.main"),
+                *(sys.executable, "-m", "vipd.daemon"),
                 *("--config-dir", Path(config_dir).absolute(), "--runtime-dir", RUNTIME_DIR),
+                *("--state-dir", STATE_DIR),
                 *extra,
             ],
             name="vipd",

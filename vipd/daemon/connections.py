@@ -1,0 +1,287 @@
+"""Connections to the control socket: varlink over a unix socket, for clients that nobody trusts.
+
+asyncvarlink's own server reads for as long as a client writes, and keeps messages and unfetched
+answers of any length: a client could stop the daemon. So only its interfaces, types and errors are
+used here. Bounds: connections in number, messages in length, answers in what
+waits to be fetched, and all of it in time; and whatever all clients together ask for, one piece of
+work is done in each turn of the event loop, so that an advertisement waits for one at most.
+"""
+
+import asyncio
+import json
+import os
+import select
+import socket
+import struct
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asyncvarlink import (
+    AnnotatedResult,
+    TypedVarlinkErrorReply,
+    VarlinkErrorReply,
+    VarlinkInterface,
+    VarlinkInterfaceRegistry,
+    VarlinkMethodCall,
+    VarlinkMethodReply,
+    VarlinkMethodSignature,
+)
+from asyncvarlink.conversion import ConversionError
+from asyncvarlink.serviceerrors import InvalidParameter
+
+from vipd.daemon.journal import log
+from vipd.daemon.varlink import Busy
+
+#: Connections at the same time, and of them those of one user.
+CONNECTIONS, OF_ONE_USER = 64, 32
+#: Longest message from a client, bytes; 255 IDs are 2 kB.
+LONGEST = 65536
+#: Seconds for a client to complete a message, and to fetch an answer.
+PATIENCE = 30.0
+#: How often to look whether the client that a stream of answers goes to is still there, seconds.
+_LOOK = 5.0
+_BACKLOG = 64
+_SO_PEERGROUPS = 59
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end, as the kernel says: when it connected, it was this process, this
+    user, and in these groups."""
+
+    pid: int
+    uid: int
+    groups: frozenset[int]
+
+    @classmethod
+    def of(cls, connection: socket.socket) -> "Peer":
+        """Raises OSError."""
+        size = struct.calcsize("3i")
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        pid, uid, gid = struct.unpack("3i", credentials)
+        # Python asks for 1024 bytes at most: OSError for somebody in more than 256 groups.
+        others = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 1024)
+        groups = struct.unpack(f"{len(others) // 4}i", others)
+        return cls(pid, uid, frozenset((gid, *groups)))
+
+    def __str__(self) -> str:
+        return f"uid {self.uid}, process {self.pid}"
+
+
+class Turns:
+    """One piece of work in each turn of the event loop, however many clients ask for one."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        async with self._lock:
+            try:
+                yield
+            finally:
+                await asyncio.sleep(0)
+
+
+Interfaces = Callable[[Peer], Sequence[VarlinkInterface]]
+Admit = Callable[[Peer], TypedVarlinkErrorReply | None]
+
+
+class Connections:
+    """Listens on a unix socket. ``interfaces`` makes what a client may call, and ``admit`` says why
+    somebody may not call anything."""
+
+    def __init__(self, interfaces: Interfaces, admit: Admit, turns: Turns) -> None:
+        self._interfaces = interfaces
+        self._admit = admit
+        self._turns = turns
+        self._loop = asyncio.get_running_loop()
+        self._path = Path()
+        self._socket: socket.socket | None = None
+        self._tasks: dict[asyncio.Task[None], Peer] = {}
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def listen(self, path: Path, group: int | None) -> None:
+        """Listen at ``path``, for root and, if it is not None, the members of ``group``. Whatever
+        is at that path is replaced. Raises OSError."""
+        path.unlink(missing_ok=True)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        try:
+            listening.setblocking(False)
+            _bind(listening, path, group)
+            listening.listen(_BACKLOG)
+        except OSError:
+            listening.close()
+            raise
+        self._path, self._socket = path, listening
+        self._loop.add_reader(listening.fileno(), self._accept, listening)
+
+    async def close(self) -> None:
+        """Listen no more, and end every connection."""
+        if self._socket:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._path.unlink(missing_ok=True)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _accept(self, listening: socket.socket) -> None:
+        """One in each turn of the loop."""
+        try:
+            connection, _ = listening.accept()
+        except OSError:  # it is gone already, or there are no descriptors left
+            return
+        try:
+            peer = Peer.of(connection)
+        except OSError:
+            connection.close()
+            return
+        connection.setblocking(False)
+        refusal = self._full(peer) or self._admit(peer)
+        if refusal:
+            with suppress(OSError):
+                connection.send(_encoded(refusal.toreply()))
+            connection.close()
+            return
+        task = self._loop.create_task(
+            _Connection(connection, self._turns).serve(self._interfaces(peer))
+        )
+        self._tasks[task] = peer
+        task.add_done_callback(self._ended)
+
+    def _full(self, peer: Peer) -> Busy | None:
+        if len(self._tasks) >= CONNECTIONS:
+            return Busy(text=f"{CONNECTIONS} connections are open; close some")
+        if sum(other.uid == peer.uid for other in self._tasks.values()) >= OF_ONE_USER:
+            return Busy(text=f"{OF_ONE_USER} connections of uid {peer.uid} are open; close some")
+        return None
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a control connection failed: %s: %s", type(error).__name__, error)
+
+
+class _Connection:
+    """One client: its calls are carried out one after the other, in their order."""
+
+    def __init__(self, connection: socket.socket, turns: Turns) -> None:
+        self._socket = connection
+        self._turns = turns
+
+    async def serve(self, interfaces: Sequence[VarlinkInterface]) -> None:
+        """Until the client has no more to say, or has gone too far."""
+        registry = VarlinkInterfaceRegistry()
+        for interface in interfaces:
+            registry.register_interface(interface)
+        self._reader, self._writer = await asyncio.open_unix_connection(
+            sock=self._socket, limit=LONGEST
+        )
+        try:
+            with suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+                while await self._call(registry):
+                    pass
+        finally:
+            # Not close(): that would wait for a client that does not fetch its answers.
+            if self._writer.transport.get_write_buffer_size():
+                self._writer.transport.abort()
+            self._writer.close()
+
+    async def _call(self, registry: VarlinkInterfaceRegistry) -> bool:
+        """Carry out the next call; False: there is to be no other."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                message = await self._reader.readuntil(b"\0")
+        except asyncio.LimitOverrunError:
+            refusal = Busy(text=f"a message is {LONGEST} bytes long at most")
+            await self._write(_encoded(refusal.toreply()))
+            return False
+        async with self._turns.turn():
+            call = _decoded(message)
+        if call is None:
+            return False  # nobody can tell where its next message would begin
+        try:
+            method, signature = registry.lookup_method(call)
+            answers = method(**_parameters(signature, call))
+            if signature.more:
+                return await self._stream(answers, signature)
+            result = await answers if signature.asynchronous else answers
+            return call.oneway or await self._answer(result, signature)
+        except VarlinkErrorReply as error:
+            return call.oneway or await self._write(_encoded(error.toreply()))
+
+    async def _stream(
+        self, answers: AsyncGenerator[AnnotatedResult], signature: VarlinkMethodSignature
+    ) -> bool:
+        """Many answers, for as long as the client is there."""
+        async with aclosing(answers):
+            while True:
+                following = asyncio.ensure_future(anext(answers, None))
+                try:
+                    while not following.done():
+                        await asyncio.wait({following}, timeout=_LOOK)
+                        if self._hung_up():
+                            return False
+                finally:
+                    following.cancel()
+                    await asyncio.wait({following})
+                result = following.result()
+                if result is None:
+                    return True
+                await self._answer(result, signature)
+
+    async def _answer(self, result: AnnotatedResult, signature: VarlinkMethodSignature) -> bool:
+        async with self._turns.turn():
+            values = signature.return_type.tojson(result.parameters)
+            assert isinstance(values, dict)
+            reply = _encoded(VarlinkMethodReply(values, continues=result.continues))
+        return await self._write(reply)
+
+    async def _write(self, data: bytes) -> bool:
+        self._writer.write(data)
+        async with asyncio.timeout(PATIENCE):
+            await self._writer.drain()
+        return True
+
+    def _hung_up(self) -> bool:
+        """Whether the client has closed its end; not: it only has nothing more to say."""
+        poll = select.poll()
+        poll.register(self._socket.fileno(), 0)
+        return bool(poll.poll(0))
+
+
+def _bind(listening: socket.socket, path: Path, group: int | None) -> None:
+    """Nobody but us may connect before the permissions are as they should be."""
+    os.fchmod(listening.fileno(), 0o600)  # bind(2) gives the file this mode
+    listening.bind(str(path))
+    if group is not None:
+        os.chown(path, -1, group)
+        path.chmod(0o660)
+
+
+def _decoded(message: bytes) -> VarlinkMethodCall | None:
+    """A call, if that is one."""
+    try:
+        return VarlinkMethodCall.fromjson(json.loads(message[:-1]))
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _parameters(signature: VarlinkMethodSignature, call: VarlinkMethodCall) -> dict[str, Any]:
+    try:
+        parameters = signature.parameter_type.fromjson(call.parameters)
+    except ConversionError as error:
+        raise InvalidParameter(parameter=str(next(iter(error.location), ""))) from None
+    assert isinstance(parameters, dict)
+    return parameters
+
+
+def _encoded(reply: VarlinkMethodReply) -> bytes:
+    return json.dumps(reply.tojson(), separators=(",", ":")).encode() + b"\0"

@@ -1,7 +1,7 @@
 """How long what must not be may be: from the timers, and from nothing else. All in seconds.
 
 What stands here is what vipd promises; ``patience``, which the verdict adds, is for the machine
-that all of it runs on. docs/testing.md has the derivation in words.
+that all of it runs on. docs/chaos.md says it in words.
 """
 
 from chaos.groups import SCRIPT_TIMEOUT, Group

@@ -35,7 +35,7 @@ class Figures:
             self.worst[measured.check, witness] = measured
 
     def table(self) -> str:
-        """As docs/testing.md has them."""
+        """As docs/chaos.md has them."""
         lines = [
             f"{self.rounds} rounds, {self.seconds:.0f} s; {self.faults.total()} faults; addresses "
             f"came and went {self.changes} times; in the worst round the machine was late by "

@@ -7,12 +7,13 @@
 # make pictures     takes docs/pictures of vipctl anew, from a running pair
 # make bench        measures beside ucarp and keepalived; writes docs/benchmarks.md
 # make chaos        10 minutes of random faults on three hosts; MINUTES=2, SEED=…
+# make soak         30 minutes of reloads and transitions: what is left over? MINUTES=3
 # make lint         formatting, types, and the walls between the rooms
 # make format       let ruff rewrite what `make lint` complains about
 #
 # Each prepares what it needs: a .venv, and missing programs from the distribution where it may.
 
-.PHONY: demo test fuzz packages test-system manual pictures bench chaos lint format clean
+.PHONY: demo test fuzz packages test-system manual pictures bench chaos soak lint format clean
 VENV := .venv/bin
 JOBS ?= 4
 SECONDS ?= 60
@@ -54,6 +55,10 @@ chaos:
 	@packaging/prepare test
 	PYTHONPATH=tests $(VENV)/python -m chaos $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(SEED),--seed $(SEED))
+
+soak:
+	@packaging/prepare test
+	PYTHONPATH=tests $(VENV)/python -m soak $(if $(MINUTES),--minutes $(MINUTES)) $(SOAK)
 
 lint:
 	@packaging/prepare demo

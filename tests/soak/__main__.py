@@ -2,163 +2,14 @@
 Exit status 1, and what it grew by, when vipd holds more at the end than it did after warming up."""
 
 import argparse
-import json
 import sys
 import tempfile
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from signal import SIGHUP, SIGRTMIN
-from statistics import median
-from typing import Any
 
-from helpers.configured import WEB01, WEB02
-from helpers.forging import frame, signed
-
-from soak import pusher
-from soak.editor import ALL, COUNT, Editor, address
-from soak.gauge import Reading, read
-from vipd.carp.machine import BOW_OUT
-from vipd.lab import Lab, Process
-from vipd.lab.host import RUNTIME_DIR
-from vipd.lab.waiting import wait_until
-
-#: The most that it may grow by after warming up, MB (10⁶ bytes).
-GROWTH = 1.0
-#: How long the other host is there and away, seconds: two transitions of each VIP in that time.
-THERE, AWAY = 3.0, 3.0
-#: What warms up: the last of the histories, each of 64 events, is full after so long, seconds.
-WARM = 64 / 2 * (THERE + AWAY)
-#: Readings at the beginning and at the end that are compared, by their medians.
-COMPARED = 0.2
-EVERY = 5.0  # seconds between two readings
-CALM = 6.0  # seconds after which nothing goes on any more, longer than a hand-over
-LISTEN_WITHIN = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """What there is when nothing goes on."""
-
-    reading: Reading
-    inside: Mapping[str, Any]
-
-
-class Soak:
-    """vipd, its files, and the host that pushes it."""
-
-    def __init__(self, lab: Lab, directory: Path, seed: str, trace: bool) -> None:
-        self._window = directory / "window"
-        self._window.touch(mode=0o600)
-        self._frames = directory / "frames"
-        self._frames.write_text("".join(f"{_frame(v)} {_frame(v, *BOW_OUT)}\n" for v in ALL))
-        self._editor = Editor(directory, seed)
-        self._web01 = lab.host("web01", f"{WEB01}/24")
-        self._web02 = lab.host("web02", f"{WEB02}/24")
-        words = [sys.executable, "-m", "soak.window", str(self._window), *["--trace"] * trace]
-        words += ["--config-dir", str(self._editor.files), "--runtime-dir", RUNTIME_DIR]
-        self.vipd = self._web01.start(words, name="vipd")
-        self._read = 0
-        self.transitions = 0
-        wait_until(
-            lambda: self._count() >= COUNT or None,
-            timeout=LISTEN_WITHIN,
-            interval=0.5,
-            complaint=self.vipd.tail,
-        )
-
-    @property
-    def reloads(self) -> int:
-        return self._editor.reloads
-
-    def run(self, seconds: float) -> list[Reading]:
-        """Push and edit for so long; what was read meanwhile."""
-        readings: list[Reading] = []
-        push = self._push()
-        end = time.monotonic() + seconds
-        due = time.monotonic()
-        while due < end:
-            self._editor.edit()
-            self.vipd.signal(SIGHUP)
-            if not readings or time.time() >= readings[-1].time + EVERY:
-                readings.append(read(self.vipd.pid))
-                self._count()
-            due += 1.0
-            time.sleep(max(0.0, due - time.monotonic()))
-        push.kill()
-        self._editor.repair()
-        return readings
-
-    def rest(self) -> Rest:
-        """Wait until nothing goes on, and look."""
-        time.sleep(CALM)
-        size = self._window.stat().st_size
-        self.vipd.signal(SIGRTMIN)
-        wait_until(
-            lambda: self._window.stat().st_size > size or None,
-            timeout=LISTEN_WITHIN,
-            complaint=self.vipd.tail,
-        )
-        inside = json.loads(self._window.read_text().splitlines()[-1])
-        return Rest(read(self.vipd.pid), inside)
-
-    def _push(self) -> Process:
-        words = ["nice", sys.executable, "-I", "-S", pusher.__file__]
-        words += ["eth1", str(self._frames), str(THERE), str(AWAY)]
-        return self._web02.start(words, name="pusher")
-
-    def _count(self) -> int:
-        """Transitions so far."""
-        while self._read < self.vipd.mark():
-            data = self.vipd.log_bytes(self._read, skip=False)
-            whole = data[: data.rfind(b"\n") + 1]
-            if not whole:
-                break
-            self._read += len(whole)
-            self.transitions += whole.count(b"Switching to state: ")
-        return self.transitions
-
-
-def _frame(vhid: int, advbase: int = 1, advskew: int = 0) -> str:
-    packet = signed(
-        source=WEB02, vhid=vhid, advbase=advbase, advskew=advskew, addresses=[address(vhid)]
-    )
-    return frame(packet.build()).hex()
-
-
-def grown(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """What there is more of, the most first."""
-    more = {name: count - before.get(name, 0) for name, count in after.items()}
-    return {n: c for n, c in sorted(more.items(), key=lambda item: -item[1]) if c > 0}
-
-
-def verdict(readings: list[Reading], first: Rest, last: Rest) -> list[str]:
-    """What vipd holds at the end that it did not hold when it was warm, beyond what it may."""
-    size = max(1, int(len(readings) * COMPARED))
-    start = median(reading.private for reading in readings[:size])
-    end = median(reading.private for reading in readings[-size:])
-    print(f"private memory {start:.2f} MB when warm, {end:.2f} MB at the end, under load;")
-    print(f"{first.reading.private:.2f} MB and {last.reading.private:.2f} MB at rest")
-    found = []
-    for what, more in (
-        ("under load", end - start),
-        ("at rest", last.reading.private - first.reading.private),
-    ):
-        if more > GROWTH:
-            types = grown(first.inside["types"], last.inside["types"])
-            lines = grown(first.inside.get("lines", {}), last.inside.get("lines", {}))
-            hint = lines or f"{types}; --trace names the lines"
-            found.append(f"memory {what} grew by {more:.2f} MB: {hint}")
-    for what in ("descriptors", "threads", "children"):
-        before, after = getattr(first.reading, what), getattr(last.reading, what)
-        print(f"{what}: {before} when warm, {after} at the end")
-        if after > before:
-            found.append(f"{after - before} {what} left over; threads: {last.inside['threads']}")
-    print(f"tasks: {sum(first.inside['tasks'].values())} and {sum(last.inside['tasks'].values())}")
-    if left := grown(first.inside["tasks"], last.inside["tasks"]):
-        found.append(f"tasks left over: {left}")
-    return found
+from soak.editor import COUNT
+from soak.leaks import leaks, private
+from soak.soaking import WARM, Soak
+from vipd.lab import Lab
 
 
 def main() -> None:
@@ -170,7 +21,7 @@ def main() -> None:
     options.add_argument("--trace", action="store_true", help="find out where memory was allocated")
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as directory, Lab(history=False) as lab:
-        soak = Soak(lab, Path(directory), given.seed, given.trace)
+        soak = Soak(lab, Path(directory), seed=given.seed, trace=given.trace)
         print(f"{COUNT} VIPs listen; warming up for {WARM:.0f} s", flush=True)
         soak.run(WARM)
         first = soak.rest()
@@ -181,9 +32,19 @@ def main() -> None:
         print(
             f"{seconds:.0f} s, {soak.reloads - reloads} reloads, "
             f"{soak.transitions - transitions} transitions, "
-            f"{(last.reading.cpu - first.reading.cpu) / seconds:.0%} of a core"
+            f"{(last.reading.cpu - first.reading.cpu) / seconds:.0%} of a core\n"
         )
-        if found := verdict(readings, first, last):
+        start, end = private(readings)
+        print("| | when warm | at the end |\n|---|---|---|")
+        print(f"| private memory under load | {start:.2f} MB | {end:.2f} MB |")
+        before, after = first.reading, last.reading
+        print(f"| private memory at rest | {before.private:.2f} MB | {after.private:.2f} MB |")
+        print(f"| PSS at rest | {before.pss:.2f} MB | {after.pss:.2f} MB |")
+        for what in ("descriptors", "threads", "children"):
+            print(f"| {what} | {getattr(before, what)} | {getattr(after, what)} |")
+        tasks = [sum(rest.inside["tasks"].values()) for rest in (first, last)]
+        print(f"| tasks of the loop | {tasks[0]} | {tasks[1]} |", flush=True)
+        if found := leaks(readings, first, last):
             sys.exit("\n".join(found))
 
 

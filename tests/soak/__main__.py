@@ -34,6 +34,9 @@ def main() -> None:
             f"{soak.transitions - transitions} transitions, "
             f"{(last.reading.cpu - first.reading.cpu) / seconds:.0%} of a core\n"
         )
+        step = max(1, len(readings) // 10)
+        course = " ".join(f"{reading.private:.1f}" for reading in readings[::step])
+        print(f"private memory in MB, in ten steps: {course}\n")
         start, end = private(readings)
         print("| | when warm | at the end |\n|---|---|---|")
         print(f"| private memory under load | {start:.2f} MB | {end:.2f} MB |")

@@ -20,10 +20,11 @@ from vipd.lab import Lab, Process
 from vipd.lab.host import RUNTIME_DIR
 from vipd.lab.waiting import wait_until
 
-#: How long the other host is there and away, seconds: two transitions of each VIP in that time.
+#: How long the other host is there and away, seconds. In between it needs a second to leave.
 THERE, AWAY = 3.0, 3.0
-#: What warms up: the last of the histories, each of 64 events, is full after so long, seconds.
-WARM = 64 / 2 * (THERE + AWAY)
+#: What warms up last: a VIP's history, of 64 events, is full after so long (seconds), with two
+#: transitions in each of these times, and then some.
+WARM = 64 / 2 * (THERE + AWAY + 1) * 1.25
 EVERY = 5.0  # seconds between two readings
 CALM = 6.0  # seconds after which nothing goes on any more, longer than a hand-over
 LISTEN_WITHIN = 30.0

@@ -24,6 +24,7 @@ _MANY = 40  # types and lines that are told of, the most numerous
 
 
 def _look(file: int) -> None:
+    gc.collect()  # what nobody holds is not left over
     tasks = Counter(task.get_name().rstrip("0123456789") for task in asyncio.all_tasks())
     types = Counter(f"{type(o).__module__}.{type(o).__qualname__}" for o in gc.get_objects())
     report: dict[str, object] = {

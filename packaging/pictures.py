@@ -5,6 +5,7 @@ a command printed on web01 at a terminal then, nothing added but the line that c
 """
 
 import io
+import re
 import shlex
 import shutil
 import sys
@@ -23,6 +24,8 @@ TERMINAL = ("env", "TERM=xterm-256color", f"COLUMNS={WIDTH}", f"LINES={HEIGHT}")
 FIRST, SECOND = "198.51.100.154", "198.51.100.155"
 WATCHED = 75
 """Seconds for which `watch` runs, so that its strips have something to show."""
+FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""What rich would have the reader's browser fetch from somewhere; any monospace font will do."""
 SCREEN_ENDS = "\x1b[?1049l"
 
 
@@ -39,7 +42,8 @@ def draw(directory: Path, name: str, output: str) -> None:
     for line in output.replace("\r\n", "\n").rstrip("\n").split("\n"):
         console.print(Text.from_ansi(line), soft_wrap=False)
     file = directory / f"{name.split()[0]}.svg"
-    file.write_text(console.export_svg(title=f"vipctl {name}", unique_id=f"vipd-{file.stem}"))
+    picture = console.export_svg(title=f"vipctl {name}", unique_id=f"vipd-{file.stem}")
+    file.write_text(FONT.sub("", picture))
     print(file)
 
 

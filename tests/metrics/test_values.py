@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,8 @@ def test_dropped_packets_are_counted_by_reason_and_for_whom(web01: Host, web02: 
     told = wait_until_told(web01, lambda told: sum(told.values("vipd_packets_dropped_total")) == 3)
     assert told.value("vipd_packets_dropped_total", **ONE, reason="DIGEST") == 2
     assert told.value("vipd_packets_dropped_total", **ONE, reason="TTL") == 1
+    # told once a minute, however often it is dropped
+    assert told.value("vipd_problems_total", **ONE, code="DIGEST") == 1
 
 
 def test_missed_advertisements_are_counted(web01: Host, web02: Host, files: Path) -> None:
@@ -161,4 +164,45 @@ def test_interfaces_that_are_gone_are_no_trouble(daemon: Process, web01: Host) -
     ip(web01, "link del eth1")
     told = wait_until_told(web01, lambda told: told.value("vipd_state", **ONE) == 0)
     assert told.value("vipd_transitions_total", state="INIT", reason="LINK_DOWN", **ONE) == 1
+    assert daemon.alive
+
+
+def test_reloads_and_what_is_wrong_in_the_files(
+    daemon: Process, lab: Lab, web01: Host, files: Path
+) -> None:
+    before = scrape(web01)
+    assert before.value("vipd_reloads_total") == 1
+    assert before.value("vipd_reloaded_vips_total", result="started") == 1
+    assert before.value("vipd_config_problems", severity="error") == 0
+    mark = daemon.mark()
+    write_vip(files, "002", VIP_ADDRESS=SECOND, OPTIONS="--advskew=900")
+    write_vip(files, OPTIONS=f"{QUICK} --advskew=12")
+    daemon.wait_for("vip-002.conf", since=mark)
+    told = wait_until_told(
+        web01, lambda told: told.value("vipd_config_problems", severity="error") == 1
+    )
+    assert told.value("vipd_reloads_total") >= 2
+    assert told.value("vipd_reloaded_vips_total", result="changed") == 1
+    assert lab.owners(VIP) == ["web01"]
+
+
+def test_a_vip_that_broke_is_told_of(web01: Host, lab: Lab, files: Path) -> None:
+    # IPv6 switched off: the kernel refuses the second VIP's addresses, whenever it is tried
+    web01.run(["sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6"])
+    listening(files)
+    write_vip(files, OPTIONS=QUICK)
+    write_vip(files, "002", VIP_ADDRESS=f"{SECOND} 2001:db8::155", OPTIONS=QUICK)
+    served(web01.vipd(files))
+    lab.wait_owner(VIP, "web01")
+    wait_until_told(web01, lambda told: told.value("vipd_vip_failures_total", id="002") >= 2)
+
+
+def test_maintenance_is_told_of(daemon: Process, lab: Lab, web01: Host) -> None:
+    assert scrape(web01).value("vipd_maintenance", **ONE) == 0
+    vipctl = [sys.executable, "-m", "vipd.cli.main", "--runtime-dir", "/run/vipd"]
+    done = web01.run([*vipctl, "maintenance", "on"])
+    assert "stays backup until" in done.stdout, done.stdout + done.stderr
+    told = wait_until_told(web01, lambda told: told.value("vipd_state", **ONE) == 1)
+    assert told.value("vipd_maintenance", **ONE) == 1
+    assert lab.owners(VIP) == []
     assert daemon.alive

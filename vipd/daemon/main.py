@@ -222,8 +222,8 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     control = Control(supervisor, hub, history, maintenance, place)
     service = Service(supervisor, Notify(os.environ), loop)
     tally = Tally()
-    services.hub.subscribe(tally.count)
-    exporter = Exporter(lambda: look(supervisor, tally, services.timers, outlet))
+    hub.subscribe(tally.count)
+    exporter = Exporter(lambda: look(supervisor, maintenance, tally, services.timers, outlet))
     if only is None:  # else each vipd of this host would want the same port
         supervisor.configured = exporter.configure
     end = asyncio.Event()
@@ -240,7 +240,7 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     supervisor.reload()
     opening = loop.create_task(control.open())
     await end.wait()
-    log.info("stopping")
+    log.info("stopping", extra={"reason": "signal"})
     service.stopping()
     await supervisor.stop()
     opening.cancel()

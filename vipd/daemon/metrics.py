@@ -17,6 +17,7 @@ from vipd.carp.packet import Drop
 from vipd.config.model import Vip as Config
 from vipd.config.problem import Problem, Severity
 from vipd.daemon.counters import Histogram
+from vipd.daemon.maintenance import Maintenance
 from vipd.daemon.outlet import Outlet
 from vipd.daemon.supervisor import Supervisor
 from vipd.daemon.tally import Tally, VipTally
@@ -40,6 +41,7 @@ class VipView:
     config: Config
     vip: Vip | None
     tally: VipTally
+    maintenance: bool
     now: float  # on the loop's clock
 
     @property
@@ -79,12 +81,15 @@ class OfDaemon(Family):
     read: Callable[[DaemonView], Values]
 
 
-def look(supervisor: Supervisor, tally: Tally, timers: Timers, outlet: Outlet) -> DaemonView:
+def look(
+    supervisor: Supervisor, maintenance: Maintenance, tally: Tally, timers: Timers, outlet: Outlet
+) -> DaemonView:
     """The daemon as it is now."""
     now = asyncio.get_running_loop().time()
     return DaemonView(
         tuple(
-            VipView(config, vip, tally.vips[config.id], now) for config, vip in supervisor.wanted()
+            VipView(config, vip, tally.vips[config.id], config.id in maintenance, now)
+            for config, vip in supervisor.wanted()
         ),
         {interface.name: interface.drops for interface in supervisor.interfaces.values()},
         supervisor.problems,
@@ -136,6 +141,11 @@ def _scripts(name: str) -> Callable[[VipView], Values]:
     return read
 
 
+def _told(view: VipView) -> Values:
+    for code, times in view.tally.problems.items():
+        yield (code,), times
+
+
 def _failures(view: VipView) -> Values:
     yield (), view.tally.failures
 
@@ -168,6 +178,13 @@ FAMILIES: tuple[OfVips | OfDaemon, ...] = (
         _info,
     ),
     OfVips("vipd_state", "gauge", "0 is INIT, 1 BACKUP, 2 MASTER.", (), _state),
+    OfVips(
+        "vipd_maintenance",
+        "gauge",
+        "1 while the VIP is in maintenance, and so never master on this host.",
+        (),
+        lambda view: [((), int(view.maintenance))],
+    ),
     OfVips(
         "vipd_transitions_total",
         "counter",
@@ -256,6 +273,14 @@ FAMILIES: tuple[OfVips | OfDaemon, ...] = (
         "Times that the kernel took the addresses away because nothing renewed their lease.",
         (),
         _counter("lapses"),
+    ),
+    OfVips(
+        "vipd_problems_total",
+        "counter",
+        "Complaints about what is around the VIP, by their code, as vipctl doctor has them; each is "
+        "told once a minute while it lasts.",
+        ("code",),
+        _told,
     ),
     OfVips(
         "vipd_vip_failures_total",

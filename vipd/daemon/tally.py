@@ -14,14 +14,15 @@ _BOUNDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 3.0, 10.0)
 @dataclass(slots=True)
 class VipTally:
     """``transitions`` by new state and reason, ``scripts`` and ``failed_scripts`` by name, with the
-    seconds they took; ``takeover``: the phases of becoming master, in seconds. ``failures``: how
-    often the VIP broke and had to be started again."""
+    seconds they took; ``takeover``: the phases of becoming master, in seconds; ``problems`` by their
+    code. ``failures``: how often the VIP broke and had to be started again."""
 
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
     takeover: dict[str, Histogram] = field(default_factory=dict)
     scripts: Counter[str] = field(default_factory=Counter)
     failed_scripts: Counter[str] = field(default_factory=Counter)
     script_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    problems: Counter[str] = field(default_factory=Counter)
     failures: int = 0
 
     def took(self, phase: str, seconds: float | None) -> None:
@@ -52,6 +53,8 @@ class Tally:
 
     def _count(self, event: Event, vip: VipTally) -> None:
         vip.failures += event.kind is Kind.FAILURE
+        if event.kind is Kind.PROBLEM:
+            vip.problems[event.code] += 1
         if transition := event.transition:
             vip.transitions[transition.new.value, transition.reason.name] += 1
             if transition.new is State.MASTER:

@@ -174,7 +174,8 @@ class Vip:
 
     def _change(self, config: Config) -> None:
         old, self.config = self.config, config
-        self.log.info("changed in place: %s", ", ".join(old.differences(config)))
+        what = ", ".join(old.differences(config))
+        self.log.info("changed in place: %s", what, extra={"reason": "reload"})
         self._digest = _digest(config)
         parameters = _parameters(config, self.machine.parameters.source)
         self._do(self.machine.change(parameters, self._services.clock()))

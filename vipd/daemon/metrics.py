@@ -277,8 +277,8 @@ FAMILIES: tuple[OfVips | OfDaemon, ...] = (
     OfVips(
         "vipd_problems_total",
         "counter",
-        "Complaints about what is around the VIP, by their code, as vipctl doctor has them; each is "
-        "told once a minute while it lasts.",
+        "Complaints about what is around the VIP, by their code, as vipctl doctor has them; each "
+        "is told once a minute while it lasts.",
         ("code",),
         _told,
     ),

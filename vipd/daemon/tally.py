@@ -14,7 +14,7 @@ _BOUNDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 3.0, 10.0)
 @dataclass(slots=True)
 class VipTally:
     """``transitions`` by new state and reason, ``scripts`` and ``failed_scripts`` by name, with the
-    seconds they took; ``takeover``: the phases of becoming master, in seconds; ``problems`` by their
+    seconds they took; ``takeover``: the phases of becoming master, in seconds; ``problems`` by
     code. ``failures``: how often the VIP broke and had to be started again."""
 
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -5,20 +5,17 @@ them: running, with both addresses at home.
 """
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from system import epel
+from system.building import build
 from system.machine import Machine
 from system.pair import OWN, Pair
 from system.tree import tree
 from vipd.lab import Lab
-
-SOURCE = Path(__file__).parents[2]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,16 +28,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The .deb of this checkout, and the same once more as the next revision."""
-    output = tmp_path_factory.mktemp("packages")
-    packaging = SOURCE / "packaging"
-    wheels = SOURCE / "build/wheels"
-    subprocess.run([str(packaging / "bundle"), str(wheels)], check=True)
-    made = []
+    output = tmp_path_factory.mktemp("deb")
+    made: list[Path] = []
     for revision in ("1", "2"):
-        command = [sys.executable, "-B", str(packaging / "deb.py"), "--wheels", str(wheels)]
-        command += ["--output", str(output), "--revision", revision, "--compression", "none"]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        made.append(Path(done.stdout.strip()))
+        build("deb", output=output, environment={"REVISION": revision, "COMPRESSION": "none"})
+        made += output.glob(f"vipd_*-{revision}_*.deb")
     return made[0], made[1]
 
 

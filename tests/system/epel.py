@@ -45,11 +45,16 @@ exec 2>/dev/null
 """
 
 
+def configure(machine: Machine) -> None:
+    """Give a machine its files of the published pair."""
+    for file in sorted((EXAMPLE / machine.name).glob("*.conf")):
+        machine.write(f"/etc/ucarp/{file.name}", file.read_text())
+
+
 def set_up(machine: Machine) -> None:
     """Configure and start the published pair's ucarp, as it was before anybody heard of vipd."""
     machine.run("mkdir -m 700 /etc/ucarp && mkdir -p /usr/libexec/ucarp")
-    for file in sorted((EXAMPLE / machine.name).glob("*.conf")):
-        machine.write(f"/etc/ucarp/{file.name}", file.read_text())
+    configure(machine)
     machine.write("/etc/systemd/system/ucarp@.service", UNIT, "644")
     machine.write("/usr/libexec/ucarp/ucarp", WRAPPER, "700")
     machine.write("/usr/libexec/ucarp/vip-up", UP, "700")

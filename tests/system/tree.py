@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-#: Debian 12 has the same systemd as EL9: 252.
+#: Debian 12, with the systemd that EL9 has (252) and the Python that an .rpm made on it is for.
 SUITE = "bookworm"
 PACKAGES = (
     "dbus",
@@ -15,6 +15,7 @@ PACKAGES = (
     "libgcc-s1",
     "procps",
     "python3",
+    "rpm",
     "systemd",
     "systemd-sysv",
     "ucarp",

@@ -24,7 +24,7 @@ CLIENT = "198.51.100.10/24"
 #: Longer than anything takes to settle: 3 s of silence, 1 s until ucarp reads a packet.
 PATIENCE = 30.0
 SETTLED = 2.0
-#: What ucarp's own take-over shows, seconds: a preempted ucarp looks at a packet up to 1 s late (its
+#: What ucarp shows by itself, seconds: a preempted ucarp looks at a packet up to 1 s late (its
 #: capture buffer), and is an owner for so long; after one that was stopped the silence counts.
 UCARP_OVERLAP, UCARP_GAP = 1.0, 3.1
 #: For a machine that is shared, seconds.

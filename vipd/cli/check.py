@@ -4,12 +4,15 @@ import json
 import socket
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import click
 
+from vipd.cli.compat import differences
+from vipd.cli.machine import machine_problems
 from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option, settings
 from vipd.cli.text import Colour, coloured, paint, table, write
 from vipd.config.load import Snapshot, load
@@ -22,27 +25,34 @@ TIMING = "TIMING is advbase+advskew/256 seconds, × deadratio"
 
 
 @click.command("check")
+@click.option("--compat", is_flag=True, help="Show also what differs from ucarp.")
 @json_option
 @config_dir_option
 @runtime_dir_option
-def command(as_json: bool, config_dir: Path | None, runtime_dir: Path | None) -> None:
+def command(compat: bool, as_json: bool, config_dir: Path | None, runtime_dir: Path | None) -> None:
     """Show what the configuration files say and what is wrong with them.
 
     Exit status: 0 clean, 1 warnings, 2 errors. Needs no daemon and no root.
     """
     directory = settings(config_dir, runtime_dir).config_dir
     snapshot = load(directory)
-    problems = (*snapshot.problems, *interface_problems(snapshot))
+    problems = (*snapshot.problems, *surroundings(snapshot, directory))
+    differing = differences(snapshot) if compat else []
     vips = _with_sources(snapshot.vips)
     if as_json:
         objects = [as_object(vip) for vip in vips]
         about = {"metrics_listen": _metrics(snapshot)}
         answer = {"vips": objects, "settings": about, "problems": _objects(problems)}
+        if compat:
+            answer["differences"] = [asdict(each) for each in differing]
         write([json.dumps(answer, indent=2)])
     else:
         _print_vips(vips, str(directory))
         if snapshot.settings.metrics_listen:
             write(["", f"Metrics are served on {_metrics(snapshot)}"])
+        for each in differing:
+            write(["", f"{each.about}: {shown(each.what, 200)}"])
+            write([f"    {who:5}  {shown(text, 200)}" for who, text in each.both])
         _print_problems(problems)
     sys.exit(exit_status(problems))
 
@@ -104,6 +114,11 @@ def _objects(problems: Iterable[Problem]) -> list[dict[str, Any]]:
         }
         for problem in problems
     ]
+
+
+def surroundings(snapshot: Snapshot, directory: Path) -> list[Problem]:
+    """What is wrong with the machine, for these virtual IPs."""
+    return [*interface_problems(snapshot), *machine_problems(snapshot, directory)]
 
 
 def interface_problems(snapshot: Snapshot) -> list[Problem]:

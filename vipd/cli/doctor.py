@@ -81,12 +81,12 @@ def _told(problem: Problem) -> Finding:
 
 def _without_daemon(where: Settings) -> list[Finding]:
     # Only here: it takes longer than everything else.
-    from vipd.cli.check import interface_problems
+    from vipd.cli.check import surroundings
     from vipd.config.load import load
     from vipd.config.problem import is_error
 
     snapshot = load(where.config_dir)
-    problems = (*snapshot.problems, *interface_problems(snapshot))
+    problems = (*snapshot.problems, *surroundings(snapshot, where.config_dir))
     return [
         *(
             Finding(

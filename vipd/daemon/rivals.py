@@ -5,12 +5,8 @@ import errno
 from collections.abc import Mapping
 from typing import Any
 
-from vipd.config.numbers import strtoul
-from vipd.config.options import from_arguments
-from vipd.linux.tenancy import Tenancy, Tenant, tenant, ucarps, watched
-
-Group = tuple[str, int]
-"""Interface and VHID."""
+from vipd.daemon.ucarps import Group, running_ucarps
+from vipd.linux.tenancy import Tenancy, Tenant, tenant, watched
 
 #: How old a look at the processes may be, seconds: hundreds of VIPs that start together share one.
 _FRESH = 1.0
@@ -56,14 +52,3 @@ class Rivals:
             self._loop.remove_reader(rival.end)
             rival.close()
             self._looked_at = float("-inf")
-
-
-def running_ucarps() -> dict[Group, int]:
-    """The groups that real ucarps run in our network namespace, and their processes."""
-    found = {}
-    for process, arguments in ucarps():
-        line = from_arguments(arguments)
-        interface, vhid = line.last("interface"), line.last("vhid")
-        if interface and interface.value and vhid and vhid.value:
-            found[interface.value.text, strtoul(vhid.value.text).value] = process
-    return found

@@ -27,9 +27,19 @@ class Tenant:
 
     @property
     def name(self) -> str:
-        """What to call it, and how to stop it: "ucarp (process 77, ucarp@001.service)"."""
-        service = _service(self.process)
-        return f"{_command(self.process)} (process {self.process}{service and f', {service}'})"
+        """What to call it: "ucarp (process 77, ucarp@001.service)"."""
+        where = f", {self.unit}" if self.unit else ""
+        return f"{_command(self.process)} (process {self.process}{where})"
+
+    @property
+    def unit(self) -> str:
+        """The systemd service it belongs to, "" if it is none's."""
+        try:
+            groups = (_PROC / str(self.process) / "cgroup").read_text()
+        except OSError:
+            return ""
+        parts = (part.strip() for part in groups.split("/"))
+        return next((part for part in parts if part.endswith(".service")), "")
 
     def close(self) -> None:
         if isinstance(self.end, int):
@@ -115,13 +125,3 @@ def _command(process: int) -> str:
         return (_PROC / str(process) / "comm").read_text().strip()
     except OSError:
         return "a program"
-
-
-def _service(process: int) -> str:
-    """The systemd unit it belongs to, "" if it is none's."""
-    try:
-        groups = (_PROC / str(process) / "cgroup").read_text()
-    except OSError:
-        return ""
-    units = (part for part in groups.split("/") if part.strip().endswith(".service"))
-    return next((unit.strip() for unit in units), "")

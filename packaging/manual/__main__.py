@@ -9,12 +9,14 @@ from pathlib import Path
 
 from conf_page import conf_page
 from interface_page import interface_page
+from ucarp_page import ucarp_page
 from vipctl_page import vipctl_page
 from vipd_page import vipd_page
 
 PAGES = {
     "vipd.8": vipd_page,
     "vipctl.8": vipctl_page,
+    "vipd-ucarp.8": ucarp_page,
     "vip.conf.5": conf_page,
     "io.vipd.7": interface_page,
 }

@@ -18,7 +18,7 @@ from vipd.daemon.varlink import VipdInterface
 from vipd.lab.errors import search_path
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("vipd.8", "vipctl.8", "vip.conf.5", "io.vipd.7")
+PAGES = ("vipd.8", "vipctl.8", "vipd-ucarp.8", "vip.conf.5", "io.vipd.7")
 
 
 def page(name: str) -> str:

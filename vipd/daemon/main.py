@@ -53,7 +53,8 @@ SIGNALS = {
     "TERM, INT": "hand every address over, and end",
 }
 EXIT_STATUS = (
-    "0 after TERM or INT; 1 if vipd cannot run at all, and the log says why; 2 for wrong usage."
+    "0 after TERM or INT; 1 if vipd cannot run at all, and the log says why; 2 for wrong usage, or "
+    "a NAME that has no file."
 )
 
 

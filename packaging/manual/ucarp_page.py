@@ -18,11 +18,11 @@ def ucarp_page() -> str:
         "run one floating IP address, with the command line of ucarp",
         [
             ("SYNOPSIS", [".Nm", *(f".Op {_head(option)}" for option in options)]),
-            ("DESCRIPTION", [line for each in _DESCRIPTION for line in (".Pp", *mdoc.lines(each))]),
+            ("DESCRIPTION", mdoc.body("\n\n".join(_DESCRIPTION))),
             ("OPTIONS", mdoc.tagged((_head(each), mdoc.lines(_said(each))) for each in options)),
             ("SIGNALS", mdoc.tagged(_SIGNALS)),
             ("EXIT STATUS", mdoc.tagged(_STATUS)),
-            ("SEE ALSO", [".Xr vipd 8 ,", ".Xr vip.conf 5 ,", ".Xr ucarp 8"]),
+            ("SEE ALSO", [".Xr vip.conf 5 ,", ".Xr ucarp 8 ,", ".Xr vipd 8"]),
         ],
     )
 

@@ -1,5 +1,6 @@
 # make demo         the published pair of hosts on this machine: failover and back, in 15 seconds
 # make test         everything that CI runs, beside the real ucarp and keepalived
+# make sim          plays random failures of hosts and networks, SCENARIOS=10000; SEED= tells one
 # make fuzz         lets a fuzzer try to break every reader, SECONDS=60 for each
 # make packages     sdist, wheel, .deb and .rpm in dist/, checked
 # make test-system  boots two machines, installs the .deb over ucarp, and breaks things
@@ -13,10 +14,11 @@
 #
 # Each prepares what it needs: a .venv, and missing programs from the distribution where it may.
 
-.PHONY: demo test fuzz packages test-system manual pictures bench chaos soak lint format clean
+.PHONY: demo test sim fuzz packages test-system manual pictures bench chaos soak lint format clean
 VENV := .venv/bin
 JOBS ?= 4
 SECONDS ?= 60
+SCENARIOS ?= 10000
 
 demo:
 	@packaging/prepare demo
@@ -26,6 +28,10 @@ test:
 	@packaging/prepare test
 	@$(MAKE) --no-print-directory lint
 	$(VENV)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
+
+sim:
+	@packaging/prepare demo
+	PYTHONPATH=.:tests $(VENV)/python -m sim $(or $(SEED),--scenarios $(SCENARIOS) $(SIM))
 
 fuzz:
 	@packaging/prepare fuzz

@@ -115,6 +115,32 @@ def test_a_host_in_maintenance_is_not_master_whatever_happens(stage: Stage) -> N
     assert machine.state is State.BACKUP
 
 
+# With three hosts
+
+
+def test_a_lost_advertisement_of_its_master_is_no_reason_to_take_over_from_a_worse_one() -> None:
+    machine = backup(replace(US, preempt=True))
+    machine.receive(FASTER, NOW)
+
+    machine.receive(advertisement(1, 200, LOWER), NOW + 1.6)
+    machine.receive(FASTER, NOW + 3)
+    machine.receive(advertisement(1, 200, LOWER), NOW + 4.6)
+
+    assert machine.state is State.BACKUP
+
+
+def test_a_worse_master_as_slow_as_our_patience_is_waited_for_although_we_followed_another() -> (
+    None
+):
+    machine = backup()
+    machine.receive(FASTER, NOW)
+
+    machine.receive(advertisement(3, 128, LOWER), NOW + 2)
+    machine.tick(NOW + 2 + 3.5)
+
+    assert machine.state is State.BACKUP
+
+
 # What people are told
 
 
@@ -125,8 +151,8 @@ def test_the_outlook_of_a_backup_says_whom_it_follows_and_when_it_takes_over() -
     assert (outlook.mode, outlook.follows) == (Mode.BACKUP, FASTER.source)
     assert (outlook.takeover_at, outlook.takeover_reason) == (NOW + 3.5, Reason.MASTER_DOWN)
     assert outlook.follows_until is not None
-    assert NOW + 1 < outlook.follows_until < NOW + 2
-    assert machine.outlook(NOW + 3).follows is None
+    assert NOW + 2 < outlook.follows_until < NOW + 3.5
+    assert machine.outlook(NOW + 3.25).follows is None
 
 
 def test_the_outlook_of_a_backup_that_heard_its_master_leave_says_so() -> None:

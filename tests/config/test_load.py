@@ -227,7 +227,9 @@ LEASES = [
     ("auto", "-b2 -r5", 10, None),
     ("AUTO", "-b0 -k100", 1, "--advbase=0"),
     ("auto", "-r1", 2, None),
-    ("auto", "-b3 -k255 -r1", 4, None),
+    ("auto", "-b3 -k255 -r1", 5, None),  # 4 would be 4 ms after an advertisement is due
+    ("auto", "-k254 -r2", 3, None),
+    ("auto", "-k200 -r2", 2, None),
     ("off", "", None, None),
     ("2", "", 2, None),
     ("3", "-k255", 3, None),

@@ -182,6 +182,21 @@ def test_no_lease_is_renewed_while_advertisements_cannot_be_sent(
     assert first.log().count("cannot send on eth1: [Errno 105]") == 1
 
 
+def test_an_address_that_is_put_back_is_held_for_no_longer_than_before(
+    group: Group, report: Report
+) -> None:
+    """Only an advertisement makes a lease longer, and none leaves."""
+    first, _ = group.pair()
+    with group.seen() as seen:
+        stop_advertisements(group.host("web01"))
+        sleep(SHORT)
+        group.host("web01").run(["ip", "address", "flush", "dev", "eth1", "to", VIP])
+        group.belongs_to("web02", lasting=2)
+    report(overlap=seen.overlap, none=seen.none)
+    assert seen.overlap < OVERLAP
+    assert "put back" in first.log()
+
+
 def test_a_preferred_host_that_cannot_send_leaves_the_other_alone_until_it_can(
     group: Group, report: Report
 ) -> None:

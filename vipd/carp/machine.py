@@ -403,15 +403,15 @@ class Machine:
         """A master lives. It has at least until its next advertisement is due."""
         if self.heard is not None:
             ad = self.heard.ad
-            announced = timing.interval(ad.advbase, ad.advskew)
             self._followed = ad.source
-            self._patience = announced + timing.grace(announced)
+            self._patience = _until_next(ad)
             self._steady = ad[:6]
         return self._wait_on(now)
 
     def _wait_on(self, now: float) -> Effects:
-        self._followed_until = now + self._patience
         self._due = now + max(self.parameters.master_down, self._patience)
+        # One of its advertisements may get lost.
+        self._followed_until = min(now + 2 * self._patience, self._due)
         self._why = Reason.MASTER_DOWN
         return ()
 
@@ -423,8 +423,10 @@ class Machine:
 
     def _heard_slower(self, now: float) -> Effects:
         """A master lives that we beat: ours if we preempt."""
-        if self._follow_another(now):  # not a reason to take over, but one more to wait
-            self._due = max(self._due, now + self.parameters.master_down)
+        if self.heard is not None and self._follow_another(now):
+            # Not a reason to take over, but one more to wait for.
+            patience = max(self.parameters.master_down, _until_next(self.heard.ad))
+            self._due = max(self._due, now + patience)
             return ()
         if not self.parameters.preempt:
             return self._heard_master(now)
@@ -547,6 +549,12 @@ class Machine:
         self._steady = None
         self._due = self._announce_at = self._until = inf
         return transition
+
+
+def _until_next(ad: Advertisement) -> float:
+    """Seconds after which its sender must have sent another."""
+    announced = timing.interval(ad.advbase, ad.advskew)
+    return announced + timing.grace(announced)
 
 
 _Rule = Callable[[Machine, float], Effects]

@@ -15,6 +15,9 @@ MAX_SECONDS = 3600
 MAX_SOCKET_PATH = 107
 """Longest path of a unix socket, in bytes (unix(7))."""
 
+_MAY_BE_LATE = 0.1
+"""Seconds by which an advertisement is expected to be late at most."""
+
 Byte = Annotated[int, Field(ge=0, le=255)]
 Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
 
@@ -140,14 +143,15 @@ class Vip(BaseModel):
     def longest_lease(self) -> int:
         """The longest lease that ends when a backup takes over: deadratio × advbase, in seconds.
 
-        With deadratio 1 that would lapse between two advertisements.
+        With deadratio 1, or 2 and a high advskew, that would lapse between two advertisements.
         """
         return max(self.deadratio * self.advbase, self.shortest_lease)
 
     @property
     def shortest_lease(self) -> int:
-        """The next whole second after an advertisement is due, which renews the lease."""
-        return int(self.interval) + 1
+        """The next whole second after an advertisement is due, which renews the lease, and which
+        may be a little late."""
+        return int(self.interval + _MAY_BE_LATE) + 1
 
     @property
     def interval(self) -> float:

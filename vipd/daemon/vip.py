@@ -481,8 +481,9 @@ class Vip:
         self._run_script(Wanted.UP)
 
     def _hold(self) -> None:
-        """Add the addresses on a lease, or take a lease on those that an UPSCRIPT has added."""
-        lease = self.config.lease_seconds
+        """Add the addresses on a lease, or take a lease on those that an UPSCRIPT has added. What
+        makes a lease longer that runs already is an advertisement, and nothing else (`_renew`)."""
+        before, lease = self.lease_until, self.config.lease_seconds
         first = self._held = self._addresses if self.config.manages_address else []
         if self.config.manage_address == "auto" and not self.config.manages_address:
             present = self._interface.present
@@ -494,6 +495,8 @@ class Vip:
                 lease = max(left, self.config.shortest_lease)
             first = [Address(self._index, a, lease) for a in there]
         self._start_lease(lease)
+        if self.lease_until != inf:
+            self.lease_until = min(before, self.lease_until)
         for address in first:
             address.add(self._services.netlink)
         self._leave_will()

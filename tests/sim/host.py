@@ -1,0 +1,80 @@
+"""A host: its clock, its cable, and what has become of it."""
+
+from ipaddress import IPv4Address
+from random import Random
+from typing import TYPE_CHECKING
+
+from sim.agenda import Agenda
+from sim.scenario import HostPlan
+from vipd.carp.packet import Advertisement
+
+if TYPE_CHECKING:
+    from sim.seat import Seat
+
+#: Where hosts send from, in two subnets. Of equally fast ones the lower wins, as ucarp compares
+#: them: the last octet first.
+SOURCES = tuple(
+    IPv4Address(f"{subnet}.{last}")
+    for last in (30, 20, 10, *range(40, 80))
+    for subnet in ("192.0.2", "198.51.100")
+)
+
+
+class Host:
+    """``running``: its process lives. ``frozen``: it lives, but is stopped. ``still``: the machine
+    stands still. ``linked``: it has carrier. ``mute``: what it sends is refused. ``reaches``: the
+    hosts that get what it sends, when it can send."""
+
+    def __init__(self, number: int, plan: HostPlan, agenda: Agenda, random: Random) -> None:
+        self.number = number
+        self.plan = plan
+        self.source = SOURCES[number]
+        self.seats: list[Seat] = []
+        self.running = self.frozen = self.still = self.mute = False
+        self.linked = True
+        self.silences = 0  # counts up whenever it can be heard again
+        self.deaf_to: set[int] = set()  # hosts whose packets do not get here
+        self.noisy = False
+        self.waiting: list[Advertisement] = []  # in the sockets of a stopped process
+        self.reaches: list[Host] = []
+        self._agenda = agenda
+        self._random = random
+        self._rate = 1.0 + plan.drift
+        self._began, self._base = 0.0, random.uniform(0, 1000)
+
+    def clock(self) -> float:
+        """What its monotonic clock shows."""
+        return self._base + (self._agenda.now - self._began) * self._rate
+
+    def when(self, clock: float) -> float:
+        """When its clock shows that, if it never stands still."""
+        return self._began + (clock - self._base) / self._rate
+
+    def runs_at(self, clock: float) -> float:
+        """When a process gets to run that has waited for this: later than that by `lateness` at
+        most, and by enough for the clock to show it, however the numbers are rounded."""
+        late = 1e-6 + self.plan.lateness * self._random.random()
+        return max(self._agenda.now, self.when(clock) + late)
+
+    def set_clock_back(self, seconds: float) -> None:
+        """The clock stood still for so long."""
+        self._base -= seconds * self._rate
+
+    @property
+    def acts(self) -> bool:
+        """Whether its process does what time and packets ask of it."""
+        return self.running and not self.frozen and not self.still
+
+    @property
+    def present(self) -> bool:
+        """Whether it is there to everybody else: it acts, and has a cable."""
+        return self.acts and self.linked
+
+    def hears(self, other: "Host") -> bool:
+        """Whether what ``other`` sends gets here (most of it)."""
+        return (
+            self.present and other.present and not other.mute and other.number not in self.deaf_to
+        )
+
+    def __str__(self) -> str:
+        return f"{self.plan.kind}{self.number}"

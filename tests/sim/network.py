@@ -1,0 +1,75 @@
+"""Every host's cable to every other: what is sent arrives, later, twice, or not at all."""
+
+from collections import Counter
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from sim.host import Host
+from sim.seat import Seat
+from vipd.carp.packet import Advertisement
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+_GROUP = IPv4Address("224.0.0.18")
+#: What gets lost of what a noisy host sends and is sent.
+_NOISE = 0.8
+#: So many packets wait in the socket of a process that does not run.
+_SOCKET = 500
+
+
+class Network:
+    def __init__(self, world: "World") -> None:
+        self._agenda = world.agenda
+        self._random = world.random.random
+        self._weather = world.scenario.weather
+        self._delay_range = self._weather.slowest - self._weather.fastest
+        self._lost: Counter[tuple[int, int, int]] = Counter()  # in a row
+        self._ads: dict[tuple[int, int, int, int], Advertisement] = {}
+
+    def send(self, seat: Seat, advbase: int, advskew: int) -> bool:
+        """Whether it left."""
+        host = seat.host
+        if host.mute or not host.linked:
+            return False
+        key = (host.number, seat.group, advbase, advskew)
+        ad = self._ads.get(key)
+        if ad is None:
+            ad = self._ads[key] = advertisement(host.source, seat.group, advbase, advskew)
+        for other in host.reaches:
+            if (self._weather.loss or host.noisy or other.noisy) and self._gets_lost(seat, other):
+                continue
+            self._fly(other, ad)
+            if self._weather.doubled and self._random() < self._weather.doubled:
+                self._fly(other, ad)
+        return True
+
+    def _gets_lost(self, seat: Seat, other: Host) -> bool:
+        if (seat.host.noisy or other.noisy) and self._random() < _NOISE:
+            return True
+        key = (seat.host.number, seat.group, other.number)
+        if self._random() < self._weather.loss and self._lost[key] < self._weather.in_a_row:
+            self._lost[key] += 1
+            return True
+        self._lost[key] = 0
+        return False
+
+    def _fly(self, other: Host, ad: Advertisement) -> None:
+        delay = self._weather.fastest + self._delay_range * self._random()
+        self._agenda.at(self._agenda.now + delay, arrive, other, ad)
+
+
+def advertisement(source: IPv4Address, group: int, advbase: int, advskew: int) -> Advertisement:
+    """Counter and digest are nothing to anybody here."""
+    return Advertisement(source, _GROUP, group + 1, advbase, advskew, 0, 0, bytes(20))
+
+
+def arrive(host: Host, ad: Advertisement) -> None:
+    """A host that stands still loses what comes; a stopped process finds it in its socket."""
+    if host.still or not host.linked or not host.running:
+        return
+    if host.frozen:
+        if len(host.waiting) < _SOCKET:
+            host.waiting.append(ad)
+        return
+    host.seats[ad.vhid - 1].hear(ad)

@@ -1,0 +1,271 @@
+"""A scenario is data: hosts, their settings, the weather in the network, and what goes wrong when.
+
+`from_seed` makes one of a number, always the same one. All times are seconds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the files of one host say about one group."""
+
+    advbase: int = 1
+    advskew: int = 0
+    deadratio: int = 3
+    preempt: bool = False
+
+    # Both from the protocol's description, not from vipd: what is measured is no ruler.
+
+    @property
+    def interval(self) -> float:
+        return self.advbase + self.advskew / 256 or 1 / 256
+
+    @property
+    def master_down(self) -> float:
+        if self.advbase == 0:
+            return self.deadratio * self.interval
+        return self.deadratio * self.advbase + self.advskew / 256
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """One host, and its setting for each group."""
+
+    settings: tuple[Setting, ...]
+    kind: Literal["vipd", "ucarp"] = "vipd"
+    drift: float = 0.0
+    """How much faster its clock runs than time; 0.001 is 1.001 s a second."""
+    lateness: float = 0.001
+    """Its process runs at most this much later than it should."""
+    lease: bool = True
+    """LEASE=auto, or off."""
+    upscript: float = 0.01
+    """ucarp only: how long UPSCRIPT takes, at the end of which the address is there."""
+    downscript: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """What every packet has to reckon with."""
+
+    fastest: float = 0.0001
+    slowest: float = 0.001
+    """One-way delay, drawn for each packet and receiver: so packets overtake each other."""
+    loss: float = 0.0
+    in_a_row: int = 0
+    """Probability that a packet is lost, and how many in a row at most, of one sender and group at
+    one receiver. (`What.NOISE` knows no such limit.)"""
+    doubled: float = 0.0
+    """Probability that a packet comes twice."""
+
+
+class What(StrEnum):
+    """What can go wrong, or be done by people."""
+
+    ONE_WAY = "one-way"
+    """Nothing gets from the host to the other."""
+    PARTITION = "partition"
+    """The hosts in the mask and the others do not hear each other."""
+    NOISE = "noise"
+    """Most of what the host sends and what is sent to it gets lost."""
+    MUTE = "mute"
+    """The host's advertisements cannot be sent, and it is told so."""
+    UNPLUG = "unplug"
+    """No carrier."""
+    FREEZE = "freeze"
+    """The process is stopped, then goes on (SIGSTOP, SIGCONT)."""
+    PAUSE = "pause"
+    """The machine stands still, its clock too."""
+    SLEEP = "sleep"
+    """The machine stands still, its clock does not."""
+    KILL = "kill"
+    """The process is killed; a new one starts."""
+    CRASH = "crash"
+    """The machine is gone, and back later."""
+    STOP = "stop"
+    """The process is asked to end, and started again."""
+    STEP_DOWN = "step-down"
+    """SIGUSR2."""
+    HOLD = "hold"
+    """The host is told not to be master, until it is told otherwise."""
+    CHANGE = "change"
+    """Another setting of one group, in place."""
+    STRANGER = "stranger"
+    """One advertisement of a host that nobody knows, heard by this one only."""
+    FLUSH = "flush"
+    """Somebody takes the addresses off the interface."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``seconds``: how long it lasts, where it lasts; ``mask``: bits of hosts."""
+
+    at: float
+    what: What
+    host: int
+    seconds: float = 0.0
+    other: int = 0
+    mask: int = 0
+    group: int = 0
+    setting: Setting | None = None
+
+    def __str__(self) -> str:
+        about = {
+            What.ONE_WAY: f" other={self.other}",
+            What.PARTITION: f" mask={self.mask:b}",
+            What.CHANGE: f" group={self.group} {self.setting}",
+            What.STRANGER: f" group={self.group} {self.setting}",
+        }.get(self.what, "")
+        return f"{self.what}{about} ({self.seconds:.3f} s)"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """``seed`` also feeds the delays and losses."""
+
+    seed: int
+    hosts: tuple[HostPlan, ...]
+    weather: Weather
+    faults: tuple[Fault, ...]
+
+    def to_json(self) -> bytes:
+        return _ADAPTER.dump_json(self, indent=1, exclude_defaults=True)
+
+
+_ADAPTER = TypeAdapter(Scenario)
+
+
+def from_json(text: bytes) -> Scenario:
+    return _ADAPTER.validate_json(text)
+
+
+# From a seed
+
+Draw = Callable[[Random, int, int], Setting]
+
+_HOSTS, _HOST_WEIGHTS = (2, 3, 4, 5, 8), (40, 40, 12, 6, 2)
+_GROUPS, _GROUP_WEIGHTS = (1, 2, 4), (70, 20, 10)
+_FAULTS = tuple(What)
+#: How much of its master-down time a fault lasts, roughly; the shortest do not matter to anybody.
+_LENGTHS = (0.01, 0.3, 0.9, 1.5, 4.0)
+
+
+def from_seed(seed: int) -> Scenario:
+    """The scenario of this number."""
+    draw = Random(seed)
+    settings = draw.choices(
+        (_published, _usual, _wild, _fast, _extreme(draw)), (28, 32, 25, 10, 5)
+    )[0]
+    mixed = settings in (_published, _usual, _wild) and draw.random() < 0.15
+    hosts = draw.choices(_HOSTS, _HOST_WEIGHTS)[0]
+    groups = draw.choices(_GROUPS, _GROUP_WEIGHTS)[0]
+    plans = tuple(
+        HostPlan(
+            settings=tuple(settings(draw, host, group) for group in range(groups)),
+            kind="ucarp" if mixed and draw.random() < 0.5 else "vipd",
+            drift=draw.choice((0.0, draw.uniform(-1, 1) * 1e-3)),
+            lateness=draw.choice((1e-4, 1e-3, 0.05)),
+            lease=draw.random() < 0.9,
+            upscript=draw.choice((0.01, 0.01, draw.uniform(0, 2), draw.uniform(0, 6))),
+            downscript=draw.choice((0.01, 0.01, draw.uniform(0, 2))),
+        )
+        for host in range(hosts)
+    )
+    scale = max(s.master_down for plan in plans for s in plan.settings)
+    faults = _faults(draw, plans, settings, scale)
+    weather = _weather(draw, min(s.interval for plan in plans for s in plan.settings))
+    return Scenario(seed, plans, weather, faults)
+
+
+def _published(_draw: Random, host: int, group: int) -> Setting:
+    """The published pair: each host preferred for some groups."""
+    return Setting(advskew=0 if host == group % 2 else 10 * host, preempt=True)
+
+
+def _usual(draw: Random, _host: int, _group: int) -> Setting:
+    return Setting(
+        advbase=draw.choice((1, 1, 1, 2)),
+        advskew=draw.choice((0, 0, 1, 50, 100, 200, 254)),
+        deadratio=draw.choice((3, 3, 3, 2, 5)),
+        preempt=draw.random() < 0.5,
+    )
+
+
+def _wild(draw: Random, _host: int, _group: int) -> Setting:
+    """Nobody would want that, but it has to come to rest as well."""
+    return Setting(
+        advbase=draw.choice((1, 2, 3, draw.randint(1, 12))),
+        advskew=draw.randint(0, 255),
+        deadratio=draw.choice((1, 2, 3, draw.randint(1, 10))),
+        preempt=draw.random() < 0.5,
+    )
+
+
+def _fast(draw: Random, _host: int, _group: int) -> Setting:
+    """Sub-second: BSD hosts and vipd only."""
+    return Setting(0, draw.choice((32, 64, 100, 200)), draw.choice((3, 5)), draw.random() < 0.5)
+
+
+def _extreme(draw: Random) -> Draw:
+    """Far out, but all hosts there together: else one speaks for hours while another waits."""
+    low, high, most = draw.choice(((0, 0, 9), (20, 60, 255), (200, 255, 255)))
+
+    def setting(draw: Random, _host: int, _group: int) -> Setting:
+        return Setting(
+            draw.randint(low, high), draw.randint(0, most), draw.randint(1, 20), draw.random() < 0.5
+        )
+
+    return setting
+
+
+def _weather(draw: Random, shortest: float) -> Weather:
+    slowest = draw.choice((0.001, 0.01, 0.1)) * min(shortest, 2.0)
+    lossy = draw.random() < 0.3
+    return Weather(
+        fastest=slowest * draw.choice((0.1, 1.0)),
+        slowest=slowest,
+        loss=draw.choice((0.02, 0.3)) if lossy else 0.0,
+        in_a_row=draw.choice((1, 2)) if lossy else 0,
+        doubled=draw.choice((0.0, 0.0, 0.2)),
+    )
+
+
+def _setting(draw: Random, what: What, setting: Setting) -> Setting | None:
+    """What the settings become, or what a stranger says: anything, or farewell."""
+    if what is What.STRANGER:
+        anything = Setting(draw.randrange(256), 0)
+        return draw.choice((setting, anything, Setting(0, 9), Setting(255, 255)))
+    return setting if what is What.CHANGE else None
+
+
+def _faults(
+    draw: Random,
+    plans: tuple[HostPlan, ...],
+    settings: Draw,
+    scale: float,
+) -> tuple[Fault, ...]:
+    hosts, groups = len(plans), len(plans[0].settings)
+    now, faults = 0.0, []
+    for _ in range(draw.randint(1, 9)):
+        now += draw.choice((0.0, draw.random(), draw.uniform(0.5, 4) * scale))
+        what, host, group = draw.choice(_FAULTS), draw.randrange(hosts), draw.randrange(groups)
+        faults.append(
+            Fault(
+                at=now,
+                what=what,
+                host=host,
+                seconds=draw.choice(_LENGTHS) * scale * draw.uniform(0.5, 1.5),
+                other=(host + draw.randrange(1, hosts)) % hosts,
+                mask=draw.randrange(1, 2**hosts - 1),
+                group=group,
+                setting=_setting(draw, what, settings(draw, host, group)),
+            )
+        )
+    return tuple(faults)

@@ -1,0 +1,110 @@
+"""One group on one host, whatever program runs there, and the address as its kernel has it."""
+
+from abc import ABC, abstractmethod
+from math import inf
+from typing import TYPE_CHECKING
+
+from sim.host import Host
+from sim.scenario import Setting
+from vipd.carp.machine import State
+from vipd.carp.packet import Advertisement
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+
+class Seat(ABC):
+    """``owner``: the address is on the interface, or not, ``since`` this time. ``state``: what the
+    program says it is. ``due``: when it wants to do something by itself, on its host's clock."""
+
+    def __init__(self, world: "World", host: Host, group: int) -> None:
+        self.world = world
+        self.host = host
+        self.group = group
+        self.setting: Setting = host.plan.settings[group]
+        self.owner = False
+        self.since = 0.0
+        self.state = State.INIT
+        self.due = inf
+
+    # What the world does to it
+
+    @abstractmethod
+    def start(self) -> None:
+        """A new process."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """No process any more; the address stays where it is."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """SIGTERM; `ended` tells when it is done."""
+
+    @property
+    @abstractmethod
+    def ended(self) -> bool: ...
+
+    @abstractmethod
+    def step_down(self, hold: float) -> None:
+        """Hand over, and do not take it back for so long."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Never mind the rest of the hold."""
+
+    @abstractmethod
+    def change(self, setting: Setting) -> None:
+        """Other settings; ucarp has to be started again for that."""
+
+    @abstractmethod
+    def link_changed(self) -> None:
+        """The host's cable is plugged or not."""
+
+    @abstractmethod
+    def hear(self, ad: Advertisement) -> None:
+        """A packet for this group, and the process runs."""
+
+    @abstractmethod
+    def flushed(self) -> None:
+        """Somebody has taken the address away."""
+
+    @abstractmethod
+    def clock_moved(self) -> None:
+        """The machine went on after it had stood still."""
+
+    @abstractmethod
+    def catch_up(self) -> None:
+        """The process goes on after it was stopped: do what is due."""
+
+    # What others may want to know
+
+    @property
+    @abstractmethod
+    def able(self) -> bool:
+        """Whether it would take over if nobody else were there."""
+
+    @property
+    @abstractmethod
+    def leaving(self) -> bool:
+        """Whether it still has the address, but has asked for a successor."""
+
+    # What it does
+
+    def own(self, owner: bool) -> None:
+        if owner is not self.owner:
+            self.owner = owner
+            self.since = self.world.agenda.now
+            if self.world.story is not None:
+                self.world.tell(self, "has the address" if owner else "no longer has the address")
+            self.world.watch.look(self.group)
+
+    def enter(self, state: State, why: str) -> None:
+        self.state = state
+        if self.world.story is not None:
+            self.world.tell(self, f"{state.value}: {why}")
+        self.world.watch.transition(self)
+        self.world.watch.look(self.group)
+
+    def __str__(self) -> str:
+        return f"{self.host} group {self.group}"

@@ -1,0 +1,115 @@
+"""The checks can fail: each of these mistakes in the machine is found within a few scenarios."""
+
+from collections.abc import Callable
+from types import MappingProxyType
+
+import pytest
+
+from sim.play import shortest, verdict
+from sim.scenario import from_seed
+from vipd.carp import machine, timing
+from vipd.carp.machine import TABLE, Effects, Event, Machine, Mode, Parameters
+
+#: Scenarios within which a mistake has to be found.
+SOON = 500
+
+EVERY, DOWN = timing.interval, timing.master_down
+
+Mutation = Callable[[pytest.MonkeyPatch], None]
+
+
+def without(*rows: tuple[Mode, Event]) -> Mutation:
+    """These rows are missing from the table."""
+    left = MappingProxyType({key: rule for key, rule in TABLE.items() if key not in rows})
+    return lambda patch: patch.setattr(machine, "TABLE", left)
+
+
+def with_row(mode: Mode, event: Event, rule: Callable[[Machine, float], Effects]) -> Mutation:
+    """This row is another one."""
+    table = MappingProxyType({**TABLE, (mode, event): rule})
+    return lambda patch: patch.setattr(machine, "TABLE", table)
+
+
+def with_timing(name: str, function: Callable[..., float]) -> Mutation:
+    return lambda patch: patch.setattr(timing, name, function)
+
+
+def change_carelessly(self: Machine, parameters: Parameters, _now: float) -> Effects:
+    self.parameters = parameters
+    return ()
+
+
+def hold_on(self: Machine, now: float) -> Effects:
+    return self.step_down(now)
+
+
+def follows_anybody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Machine, "_follow_another", lambda _self, _now: False)
+
+
+# fmt: off
+MUTANTS: dict[str, tuple[Mutation, str]] = {
+    "a backup never takes over": (
+        with_row(Mode.BACKUP, Event.TIMEOUT, Machine._rearm), "none"),
+    "a master does not yield": (
+        without((Mode.MASTER, Event.PREFERRED)), "2 owners"),
+    "a master yields to worse ones as well": (
+        with_row(Mode.MASTER, Event.SLOWER, Machine._yield), ""),
+    "equal hosts all stay master": (
+        lambda patch: patch.setattr(machine, "precedes", lambda _a, _b: False), "overlap"),
+    "a preferred host does not preempt": (
+        with_row(Mode.BACKUP, Event.SLOWER, Machine._heard_master), "get its address back"),
+    "everybody preempts a slower master": (
+        with_row(Mode.BACKUP, Event.SLOWER, Machine._take_over), "for no reason"),
+    "everybody preempts a better master": (
+        with_row(Mode.BACKUP, Event.PREFERRED, Machine._take_over), ""),
+    "a backup does not wait longer because of advertisements": (
+        without((Mode.BACKUP, Event.PREFERRED)), ""),
+    "a backup ignores a bow-out": (
+        without((Mode.BACKUP, Event.LEAVING)), "planned hand-over"),
+    "a leaving host does not hear its successor": (
+        without(*((Mode.LEAVING, event) for event in (Event.PREFERRED, Event.SLOWER))), ""),
+    "a hold has no end": (
+        with_row(Mode.HOLDING, Event.TIMEOUT, hold_on), ""),
+    "backups wait for half as long": (
+        with_timing("master_down", lambda *timers: DOWN(*timers) / 2 + EVERY(*timers[:2]) / 2), ""),
+    "backups wait for twice as long": (
+        with_timing("master_down", lambda *timers: 2 * DOWN(*timers)), "none"),
+    "masters advertise half as often as they say": (
+        with_timing("next_advertisement", lambda now, every: now + 2 * every), ""),
+    "new timers change nothing that is waited for": (
+        lambda patch: patch.setattr(Machine, "change", change_carelessly), ""),
+    "who has lost its lease goes on": (
+        with_row(Mode.MASTER, Event.LAPSED, Machine._advertise), ""),
+    "a backup follows anybody": (follows_anybody, "for no reason"),
+}
+# fmt: on
+
+
+def found(mutate: Mutation, patch: pytest.MonkeyPatch) -> tuple[int, str]:
+    """The first scenario that finds the mistake, and what it says."""
+    mutate(patch)
+    for seed in range(SOON):
+        broken = verdict(from_seed(seed))
+        if broken:
+            return seed, broken
+    pytest.fail(f"not found in {SOON} scenarios")
+
+
+@pytest.mark.parametrize(("mutate", "says"), MUTANTS.values(), ids=MUTANTS)
+def test_a_mistake_in_the_machine_is_found(
+    mutate: Mutation, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, broken = found(mutate, monkeypatch)
+    assert says in broken
+
+
+def test_a_scenario_is_shortened_to_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    mutate, says = MUTANTS["everybody preempts a slower master"]
+    seed, _ = found(mutate, monkeypatch)
+    scenario = shortest(from_seed(seed))
+    assert says in verdict(scenario)
+    for left_out in range(len(scenario.faults)):
+        faults = scenario.faults[:left_out] + scenario.faults[left_out + 1 :]
+        less = type(scenario)(scenario.seed, scenario.hosts, scenario.weather, faults)
+        assert says not in verdict(less)

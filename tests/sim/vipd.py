@@ -1,0 +1,264 @@
+"""A vipd process, as far as one group is concerned: a real machine, and around it what
+`vipd.daemon.vip` and `vipd.daemon.timers` do, without sockets, scripts and words.
+
+The kernel is here, too: it takes the address away when the lease on it ends.
+"""
+
+from functools import cache
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+from sim.host import Host
+from sim.scenario import Setting
+from sim.seat import Seat
+from vipd.carp.machine import (
+    Acquire,
+    Announce,
+    Effects,
+    Machine,
+    Mode,
+    Parameters,
+    Release,
+    SendAdvertisement,
+    State,
+    Transition,
+)
+from vipd.carp.packet import Advertisement
+from vipd.config.model import Vip as Configured
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+#: How much later than the lease says the kernel takes an address away at most (measured), seconds.
+KERNEL_LATE = 0.25
+#: Time from the loss of an address to its being put back (`vipd.daemon.vip`), seconds.
+REGAIN_AFTER = 0.02
+
+
+@cache
+def longest_lease(setting: Setting) -> float:
+    """What LEASE=auto is with these settings."""
+    options: dict[str, Any] = {
+        name: getattr(setting, name) for name in ("advbase", "advskew", "deadratio")
+    }
+    return Configured.model_construct(**options).longest_lease
+
+
+class Vipd(Seat):
+    def __init__(self, world: "World", host: Host, group: int) -> None:
+        super().__init__(world, host, group)
+        self.machine = Machine(self._parameters())
+        self._queued = inf  # for which of our alarms we are on the agenda
+        self._lease_until = inf  # as the process counts
+        self._kernel_until = inf  # as the kernel does
+        self._kernel_looks = inf  # when it sees to that, as far as that is on the agenda
+        self._stopping = False
+        self._lives = 0
+
+    # What the world does to it
+
+    def start(self) -> None:
+        self._lives += 1
+        self.machine = Machine(self._parameters())
+        self.state = State.INIT
+        self._stopping = False
+        self._queued = inf
+        self._do(self.machine.start())
+        self.link_changed()
+
+    def kill(self) -> None:
+        self.state = State.INIT
+        self.machine = Machine(self._parameters())
+        self._lease_until = self.due = inf
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._do(self.machine.stop(self.host.clock()))
+
+    @property
+    def ended(self) -> bool:
+        return self._stopping and self.machine.state is State.INIT
+
+    def step_down(self, hold: float) -> None:
+        self._do(self.machine.step_down(self.host.clock(), hold))
+        self.world.watch.look(self.group)
+
+    def resume(self) -> None:
+        """The hold is lifted."""
+        self._do(self.machine.resume(self.host.clock()))
+        self.world.watch.look(self.group)
+
+    def change(self, setting: Setting) -> None:
+        before, self.setting = self.lease(), setting
+        now = self.host.clock()
+        self._do(self.machine.change(self._parameters(), now))
+        if self.lease() != before and self.state is State.MASTER:
+            self._hold(now)
+            self._set_alarm()
+
+    def link_changed(self) -> None:
+        now = self.host.clock()
+        if not self.host.linked:
+            self._do(self.machine.link_down(now))
+        elif self.state is State.INIT and not self._stopping:
+            self._do(self.machine.link_up(now))
+
+    def hear(self, ad: Advertisement) -> None:
+        now = self.host.clock()
+        if now >= self._lease_until:
+            self._do(self.machine.lapse(now))
+        effects = self.machine.receive(ad, now)
+        if effects:
+            self._do(effects)
+        else:
+            self._set_alarm()
+
+    def flushed(self) -> None:
+        if self.owner:
+            self._kernel_until = inf
+            self.own(False)
+            self.world.agenda.at(
+                self.world.agenda.now + REGAIN_AFTER, self._notice_loss, self._lives
+            )
+
+    def clock_moved(self) -> None:
+        if self._kernel_until < inf:
+            self._kernel_will_look()
+
+    def catch_up(self) -> None:
+        if self.due <= self.host.clock():
+            self._alarm(self.host.clock())
+        else:
+            self._queue()
+        if not self.owner:
+            self._notice_loss(self._lives)
+
+    @property
+    def able(self) -> bool:
+        waits = self.machine.outlook(0).mode in (Mode.INIT, Mode.HOLDING)
+        return not (waits or self._stopping or self.host.mute)
+
+    @property
+    def leaving(self) -> bool:
+        return self.machine.leaving
+
+    @property
+    def held_until(self) -> float:
+        """Until when it keeps out of the election, or is modest, on its host's clock."""
+        outlook = self.machine.outlook(-inf)
+        return max(outlook.hold_until or 0.0, outlook.modest_until or 0.0)
+
+    # Timers
+
+    def _set_alarm(self) -> None:
+        self.due = min(self.machine.deadline, self._lease_until)
+        if self.due < self._queued:
+            self._queue()
+
+    def _queue(self) -> None:
+        self._queued = self.due
+        if self.due < inf:
+            self.world.agenda.at(self.host.runs_at(self.due), self._ring, self.due, self._lives)
+
+    def _ring(self, queued: float, life: int) -> None:
+        if queued != self._queued or life != self._lives:
+            return  # an earlier one has replaced it
+        if not self.host.acts:
+            return  # `catch_up` will see to it
+        now = self.host.clock()
+        if self.due <= now:
+            self._alarm(now)
+        else:
+            self._queue()
+
+    def _alarm(self, now: float) -> None:
+        self._queued = inf
+        if now >= self._lease_until:
+            self._do(self.machine.lapse(now))
+        else:
+            self._do(self.machine.tick(now))
+        if self.state is State.BACKUP:
+            self.world.watch.look(self.group)  # perhaps a hold has ended
+
+    # What it does
+
+    def _do(self, effects: Effects) -> None:
+        todo = list(effects)
+        for effect in todo:
+            match effect:
+                case SendAdvertisement(advbase, advskew):
+                    left = self.world.network.send(self, advbase, advskew)
+                    now = self.host.clock()
+                    if left and self._lease_until != inf:
+                        self._start_lease(now)
+                    if not left or self.machine.mute:
+                        todo += self.machine.sent(left, now)
+                case Transition(old, new, reason):
+                    assert old is self.state
+                    assert new is not old
+                    self.enter(new, reason.value)
+                case Acquire():
+                    assert self.state is State.MASTER
+                    self._hold(self.host.clock())
+                case Release():
+                    self._lease_until = self._kernel_until = inf
+                    self.own(False)
+                case Announce():
+                    pass
+        assert self.machine.state is self.state
+        self._set_alarm()
+        if self.ended:
+            self.world.faults.ended(self.host)
+
+    def _hold(self, now: float) -> None:
+        """Only an advertisement makes a lease longer; the kernel's begins anew, as it is asked."""
+        before = self._lease_until
+        self._start_lease(now)
+        if self._lease_until < inf:
+            self._lease_until = min(before, self._lease_until)
+        self.own(True)
+
+    def _start_lease(self, now: float) -> None:
+        lease = self.lease()
+        self._lease_until = now + lease
+        self._kernel_until = now + lease
+        if self._kernel_until < self._kernel_looks:
+            self._kernel_will_look()
+
+    def _notice_loss(self, life: int) -> None:
+        """`Vip.address_lost` and `Vip._put_back`."""
+        if life != self._lives or not self.host.acts or self.state is not State.MASTER:
+            return
+        now = self.host.clock()
+        if now >= self._lease_until:
+            self._do(self.machine.lapse(now))
+        elif not self.owner:
+            self._hold(now)
+            self._set_alarm()
+
+    def lease(self) -> float:
+        return longest_lease(self.setting) if self.host.plan.lease else inf
+
+    def _parameters(self) -> Parameters:
+        s = self.setting
+        return Parameters(self.host.source, s.advbase, s.advskew, s.deadratio, s.preempt)
+
+    # The kernel
+
+    def _kernel_will_look(self) -> None:
+        self._kernel_looks = self._kernel_until
+        late = KERNEL_LATE * self.world.random.random()
+        when = self.host.runs_at(self._kernel_until + late)
+        self.world.agenda.at(when, self._kernel_looks_at, self._kernel_looks)
+
+    def _kernel_looks_at(self, planned: float) -> None:
+        if planned != self._kernel_looks:
+            return  # it has looked earlier
+        self._kernel_looks = inf
+        if self._kernel_until == inf or self.host.still:
+            return
+        if self.host.clock() < self._kernel_until:
+            self._kernel_will_look()
+        else:
+            self._kernel_until = inf
+            self.own(False)

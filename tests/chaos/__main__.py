@@ -18,6 +18,9 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
     options.add_argument("--minutes", type=float, default=10.0, help="how long (default: 10)")
     options.add_argument("--seed", default=f"{time.time():.0f}", help="what goes wrong, and when")
+    options.add_argument(
+        "--stories", action="store_true", help="also tell what the machine was too late for"
+    )
     given = options.parse_args()
     print(f"seed {given.seed}", flush=True)
     end = time.monotonic() + 60 * given.minutes
@@ -36,6 +39,8 @@ def main() -> None:
         except BrokenError as broken:
             sys.exit(f"{broken}\n{play.figures.table()}")
     print(play.figures.table())
+    if given.stories:
+        print(*play.figures.strained, sep="\n\n")
 
 
 if __name__ == "__main__":

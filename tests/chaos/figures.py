@@ -16,8 +16,9 @@ class Witness(Enum):
 
 @dataclass(slots=True)
 class Figures:
-    """``worst``: the longest of each check, by each witness. ``late``: how late the machine
-    was, added up, in the worst round; seconds."""
+    """``worst``: the longest of each check, by each witness. ``late``: how late the machine was,
+    added up, in the worst round; seconds. ``strained``: the stories of what was beyond patience,
+    and excused because the machine was late just then."""
 
     rounds: int = 0
     seconds: float = 0.0
@@ -25,6 +26,7 @@ class Figures:
     late: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
     measured: Counter[Check] = field(default_factory=Counter)
+    strained: list[str] = field(default_factory=list)
     worst: dict[tuple[Check, Witness], Measured] = field(default_factory=dict)
 
     def take(self, witness: Witness, measured: Measured) -> None:
@@ -39,7 +41,8 @@ class Figures:
         lines = [
             f"{self.rounds} rounds, {self.seconds:.0f} s; {self.faults.total()} faults; addresses "
             f"came and went {self.changes} times; in the worst round the machine was late by "
-            f"{self.late:.2f} s in all",
+            f"{self.late:.2f} s in all; beyond patience, but no more than it was late: "
+            f"{len(self.strained)} times",
             "",
             "| what | how often | longest, by event | longest, by sample | allowed there |",
             "|---|---|---|---|---|",

@@ -17,7 +17,7 @@ from chaos.stage import Act, BrokenError, Stage
 from chaos.verdict import Measured, judge
 from vipd.lab import Ownership
 
-#: What the machine that all this runs on may add to a bound, beside what it is seen to be late.
+#: What the machine that all this runs on may add to a bound, beside what it is known to be late.
 PATIENCE = 1.0
 #: How long nothing may change at the end of a round, seconds.
 PEACE = 2.0
@@ -84,13 +84,15 @@ class Play:
             now = self._changes()
             if wrong or now != before:
                 right_since, before = time.time(), now
-            if wrong and time.time() - start > self._patience(start) + max(
-                map(bounds.settled, GROUPS)
-            ):
+            if wrong and time.time() - start > self._longest_settling(start):
                 owners = self._stage.owners(wrong[0].address)
                 text = f"{wrong[0].address} does not come to rest: with {owners or 'nobody'} now"
                 raise self._complaint(text, wrong[0], start)
             time.sleep(4 * _LOOK_AGAIN)
+
+    def _longest_settling(self, since: float) -> float:
+        late = self._stage.samples.lateness(since - _SHORTLY, time.time())
+        return max(map(bounds.settled, GROUPS)) + PATIENCE + late
 
     def _at_home(self, group: Group) -> bool:
         owners = self._stage.owners(group.address)
@@ -140,13 +142,16 @@ class Play:
         yield Witness.SAMPLES, self._stage.samples.ownership(group.address)
 
     def _see_that_it_holds(self, measured: Measured, witness: Witness) -> None:
-        patience = self._patience(measured.begin) + (witness is Witness.SAMPLES) * _SAMPLE
-        if measured.seconds > measured.limit + patience:
-            text = f"{measured}; by {witness.value}, {patience:.2f} s of patience included"
-            raise self._complaint(text, measured.group, measured.begin)
-
-    def _patience(self, since: float) -> float:
-        return PATIENCE + self._stage.samples.lateness(since - _SHORTLY, time.time())
+        begin, end = measured.begin, measured.begin + measured.seconds
+        late = self._stage.samples.lateness(begin - _SHORTLY, end)
+        allowed = measured.limit + PATIENCE + (witness is Witness.SAMPLES) * _SAMPLE
+        if measured.seconds <= allowed:
+            return
+        text = f"{measured}; by {witness.value}; the machine was {late:.2f} s late"
+        complaint = self._complaint(text, measured.group, begin)
+        if measured.seconds > allowed + late:
+            raise complaint
+        self.figures.strained.append(str(complaint))
 
     # What is told when it does not
 

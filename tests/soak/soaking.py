@@ -84,7 +84,14 @@ class Soak:
         return readings
 
     def rest(self) -> Rest:
-        """Wait until nothing goes on, and look."""
+        """Wait until all addresses are here and nothing goes on, and look."""
+        ours = set(map(address, ALL))
+        wait_until(
+            lambda: ours <= self._web01.addresses() or None,
+            timeout=LISTEN_WITHIN,
+            interval=1.0,
+            complaint=self.vipd.tail,
+        )
         time.sleep(CALM)
         size = self._window.stat().st_size
         self.vipd.signal(SIGRTMIN)

@@ -10,12 +10,11 @@ from sim.host import Host
 from sim.network import advertisement, arrive
 from sim.scenario import Fault, What
 from vipd.carp.machine import STEP_DOWN_HOLD
+from vipd.daemon.timers import Timers
 
 if TYPE_CHECKING:
     from sim.world import World
 
-#: How late alarms have to be before a vipd hears first (`vipd.daemon.timers.Timers.LATE`), seconds.
-LATE = 0.1
 #: How often it is looked whether a host that was stopped has ended, seconds.
 LOOK_AGAIN = 0.1
 #: All hosts of a scenario start within this time, seconds.
@@ -27,7 +26,7 @@ Undo = Callable[[], None]
 
 
 class Faults:
-    """``next_at``: when the next one begins or ends; ``over``: when the last one has ended."""
+    """``over``: when the last one has ended."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -77,7 +76,8 @@ class Faults:
 
     def _ends(self, fault: Fault, undo: Undo) -> None:
         self._world.tell("END OF", f"{self._hosts[fault.host]} {fault.what}")
-        self._busy.discard(fault.host)
+        if fault.what in _PROCESS:
+            self._busy.discard(fault.host)
         undo()
 
     # The network
@@ -192,7 +192,7 @@ class Faults:
             seat.clock_moved()
         waiting, host.waiting = host.waiting, []
         late = host.clock() - min(seat.due for seat in host.seats)
-        timers_first = -inf < late <= LATE
+        timers_first = -inf < late <= Timers.LATE
         if timers_first:
             for seat in host.seats:
                 seat.catch_up()

@@ -44,8 +44,9 @@ def test_what_is_off_costs_nothing(lab: Lab, web01: Host, files: Path) -> None:
     daemon = web01.vipd(files, env=IMPORTS)
     lab.wait_owner(VIP, "web01")
     assert sockets(web01) == ""
-    assert "prometheus_client" not in daemon.log()
-    assert "vipd.daemon.metrics" in daemon.log()  # that is how it would look
+    for module in ("prometheus_client", "vipd.daemon.metrics", "vipd.daemon.exposition"):
+        assert module not in daemon.log()
+    assert "vipd.daemon.exporter" in daemon.log()  # that is how it would look
     listening(files)
     served(daemon)
     assert "prometheus_client" in daemon.log()

@@ -8,16 +8,15 @@ import asyncio
 import importlib
 from collections.abc import Callable
 from contextlib import suppress
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vipd.config.model import Settings, Tcp, Unix
 from vipd.daemon.journal import Log
-from vipd.daemon.metrics import DaemonView
 
 if TYPE_CHECKING:
     from vipd.daemon.exposition import Exposition
+    from vipd.daemon.metrics import DaemonView
 
 #: Seconds between two turns of the loop while the text is made.
 SLICE = 0.002
@@ -37,7 +36,7 @@ RETRY = 10.0
 _BITS = (
     *("email.message", "email.parser", "html", "http.client", "http.server", "urllib.request"),
     *("wsgiref.simple_server", "gzip", "decimal", "timeit", "prometheus_client"),
-    "vipd.daemon.exposition",
+    *("vipd.daemon.metrics", "vipd.daemon.exposition"),
 )
 _ROOT = b"vipd: the metrics are at /metrics\n"
 
@@ -45,7 +44,7 @@ _ROOT = b"vipd: the metrics are at /metrics\n"
 class Exporter:
     """Serves what ``look`` shows."""
 
-    def __init__(self, look: Callable[[], DaemonView]) -> None:
+    def __init__(self, look: "Callable[[], DaemonView]") -> None:
         self._look = look
         self._log = Log()
         self._listen: Tcp | Unix | None = None
@@ -138,19 +137,19 @@ class Exporter:
         method, _, rest = request.partition(b" ")
         path = rest.partition(b" ")[0].partition(b"?")[0]
         if method not in (b"GET", b"HEAD"):
-            return _response(HTTPStatus.METHOD_NOT_ALLOWED, b"only GET\n")
+            return _response("405 Method Not Allowed", b"only GET\n")
         if path == b"/":
-            return _response(HTTPStatus.OK, _ROOT)
+            return _response("200 OK", _ROOT)
         if path != b"/metrics":
-            return _response(HTTPStatus.NOT_FOUND, _ROOT)
+            return _response("404 Not Found", _ROOT)
         try:
             text = await self._fresh()
         except Exception as error:  # a bug, and no reason for the daemon to suffer
             self._log.exception("metrics cannot be read", extra={"reason": type(error).__name__})
-            return _response(HTTPStatus.INTERNAL_SERVER_ERROR, b"see vipd's log\n")
+            return _response("500 Internal Server Error", b"see vipd's log\n")
         from vipd.daemon.exposition import CONTENT_TYPE
 
-        return _response(HTTPStatus.OK, text, CONTENT_TYPE, empty=method == b"HEAD")
+        return _response("200 OK", text, CONTENT_TYPE, empty=method == b"HEAD")
 
     async def _fresh(self) -> bytes:
         """The text, which several clients may wait for, and the next ones get as well."""
@@ -183,10 +182,10 @@ async def _load() -> "Exposition":
 
 
 def _response(
-    status: HTTPStatus, body: bytes, kind: str = "text/plain; charset=utf-8", *, empty: bool = False
+    status: str, body: bytes, kind: str = "text/plain; charset=utf-8", *, empty: bool = False
 ) -> bytes:
     head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\n"
+        f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + (b"" if empty else body)

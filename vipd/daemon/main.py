@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from vipd import __version__
 from vipd.daemon import journal
@@ -21,7 +21,6 @@ from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases
 from vipd.daemon.logformat import FORMS
 from vipd.daemon.maintenance import Maintenance
-from vipd.daemon.metrics import look
 from vipd.daemon.notify import Notify
 from vipd.daemon.outlet import Outlet
 from vipd.daemon.rivals import Rivals
@@ -34,6 +33,9 @@ from vipd.daemon.wills import Wills
 from vipd.linux import capabilities, realtime
 from vipd.linux.links import Links
 from vipd.linux.netlink import Netlink
+
+if TYPE_CHECKING:
+    from vipd.daemon.metrics import DaemonView
 
 
 class UnusableError(Exception):
@@ -224,7 +226,13 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     service = Service(supervisor, Notify(os.environ), loop)
     tally = Tally()
     hub.subscribe(tally.count)
-    exporter = Exporter(lambda: look(supervisor, maintenance, tally, services.timers, outlet))
+
+    def view() -> "DaemonView":
+        from vipd.daemon.metrics import look  # only when somebody asks
+
+        return look(supervisor, maintenance, tally, services.timers, outlet)
+
+    exporter = Exporter(view)
     if only is None:  # else each vipd of this host would want the same port
         supervisor.configured = exporter.configure
     end = asyncio.Event()

@@ -560,6 +560,24 @@ def test_no_password_is_printed_or_named_in_a_problem(tmp_path: Path) -> None:
     assert "ecret" not in shown.replace("SecretBytes", "")
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param("VIP_ADDRESS=198.51.100.\\\nPASSWORD='S3cret'", id="a backslash ends a line"),
+        pytest.param('VIP_ADDRESS="1.2.3\nPASSWORD=S3cret"', id="a quote is missing twice"),
+        pytest.param("OPTIONS='--advskew --pass=S3cret'", id="a value is missing"),
+        pytest.param("OPTIONS='-k -pS3cret'", id="a value is missing before a letter"),
+        pytest.param("OPTIONS='-b -zPpS3cret'", id="a value is missing before a cluster"),
+    ],
+)
+def test_no_password_that_ran_into_another_value_is_told(tmp_path: Path, lines: str) -> None:
+    """The first was found by fuzzing."""
+    (tmp_path / "vip-001.conf").write_text(f"{text(GOOD)}{lines}\n")
+    problems = read(tmp_path).problems
+    assert any(map(is_error, problems))
+    assert "S3cret" not in str(problems)
+
+
 def test_the_published_password_with_a_process_number_does_not_run(tmp_path: Path) -> None:
     (tmp_path / "vip-001.conf").write_text(text(GOOD | {"PASSWORD": ""}) + 'PASSWORD="pa$$w0rd"\n')
     snapshot = read(tmp_path)

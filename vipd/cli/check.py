@@ -17,7 +17,7 @@ from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option
 from vipd.cli.text import Colour, coloured, paint, table, write
 from vipd.config.load import Snapshot, load
 from vipd.config.model import Vip
-from vipd.config.problem import Place, Problem, Severity, shown, warning
+from vipd.config.problem import Place, Problem, Severity, cited, shown, warning
 from vipd.linux.suitable import why_not
 
 HEADINGS = ("VIP", "VHID", "IFACE", "SOURCE", "ADDRESSES", "TIMING", "OPTIONS", "ADDED BY")
@@ -151,7 +151,7 @@ def _row(vip: Vip) -> tuple[str, ...]:
     if str(vip.mcast) != "224.0.0.18":
         flags.append(f"mcast={vip.mcast}")
     if vip.xparam is not None:
-        flags.append(f"xparam={shown(vip.xparam)}")
+        flags.append(f"xparam={cited(vip.xparam)}")
     script = "UPSCRIPT" if vip.upscript else "nobody"
     return (
         vip.id,

@@ -11,7 +11,7 @@ from pydantic import SecretBytes, ValidationError
 from vipd.config import options, password, values
 from vipd.config.files import is_executable
 from vipd.config.model import MAX_DEADRATIO, Settings, Vip
-from vipd.config.problem import Place, Problem, error, is_error, shown, warning
+from vipd.config.problem import Place, Problem, cited, error, is_error, shown, warning
 from vipd.config.shell import Binding, Value, Variables
 
 KEYS = (
@@ -266,7 +266,7 @@ class _Builder:
         self.problems.append(
             warning(
                 value.place,
-                f"{key} {shown(path)} {why}{then}",
+                f"{key} {cited(path)} {why}{then}",
                 f"write the path of an executable file (chmod +x), or remove {key}",
             )
         )

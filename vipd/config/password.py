@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vipd.config.files import UnreadableError, read_regular
-from vipd.config.problem import Place, Problem, error, shown, warning
+from vipd.config.problem import Place, Problem, cited, error, warning
 from vipd.config.shell import Value
 
 UCARP_LIMIT = 19
@@ -42,7 +42,7 @@ def from_keys(
         report(
             warning(
                 passfile.place,
-                f"PASSFILE {shown(passfile.text)}: {why.message}; PASSWORD is used instead",
+                f"PASSFILE {cited(passfile.text)}: {why.message}; PASSWORD is used instead",
                 "create the password file, or remove PASSFILE",
             )
         )
@@ -80,16 +80,16 @@ def _read(name: Value, directory: Path, report: Report) -> bytes:
         report(
             warning(
                 name.place,
-                f"the first line of {shown(name.text)} ends in CR LF; as for ucarp, the CR is "
+                f"the first line of {cited(name.text)} ends in CR LF; as for ucarp, the CR is "
                 "part of the password",
-                f"if no host needs it: sed -i 's/\\r$//' {shown(name.text)}, on all of them",
+                f"if no host needs it: sed -i 's/\\r$//' {cited(name.text)}, on all of them",
             )
         )
     return line
 
 
 def _unreadable(name: Value, why: UnreadableError) -> Problem:
-    return error(name.place, f"PASSFILE {shown(name.text)}: {why.message}", why.hint)
+    return error(name.place, f"PASSFILE {cited(name.text)}: {why.message}", why.hint)
 
 
 def _bytes(text: str) -> bytes:

@@ -3,9 +3,13 @@
 Problems are data, never exceptions: one broken file must not stop the other virtual IPs.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+# A password behind the name of its key, or of its option: --pass=…, -p…, -zPp….
+_PASSWORD = re.compile(r"(pass\w*\s*\+?=|--?p\w*[=\s]|^-[a-z]*p).+", re.DOTALL | re.IGNORECASE)
 
 
 class Severity(StrEnum):
@@ -61,3 +65,10 @@ def shown(text: str, limit: int = 60) -> str:
     clipped = text if len(text) <= limit else text[: limit - 1] + "…"
     valid = clipped.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in valid)
+
+
+def cited(text: str, limit: int = 60) -> str:
+    """`shown` for the value of a key or option, without a password that has run into it: over a
+    missing quote, a backslash at the end of a line, or an option that took the next for its value.
+    """
+    return shown(_PASSWORD.sub(r"\1…", text[: 2 * limit]), limit)

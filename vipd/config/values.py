@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from vipd.config.model import MAX_SECONDS, MAX_SOCKET_PATH, Tcp, Unix
 from vipd.config.numbers import Reading, decimal, looks_decimal, strtoul
-from vipd.config.problem import Place, Problem, error, shown, warning
+from vipd.config.problem import Place, Problem, cited, error, shown, warning
 from vipd.config.shell import Value
 
 Report = Callable[[Problem], None]
@@ -29,8 +29,8 @@ def interface(value: Value, report: Report) -> str | None:
         return name
     hint = "write its name as in /sys/class/net"
     if re.fullmatch(r"[^\s/:]{1,15}:\S*", name):
-        hint = f"write {shown(name.split(':')[0])}; labels like {shown(name)} are not interfaces"
-    report(error(value.place, f"“{shown(name)}” cannot be the name of an interface", hint))
+        hint = f"write {cited(name.split(':')[0])}; labels like {cited(name)} are not interfaces"
+    report(error(value.place, f"“{cited(name)}” cannot be the name of an interface", hint))
     return None
 
 
@@ -42,7 +42,7 @@ def source(value: Value, report: Report) -> IPv4Address | None:
         report(
             error(
                 value.place,
-                f"SOURCE_ADDRESS “{shown(value.text)}” is not an IPv4 address",
+                f"SOURCE_ADDRESS “{cited(value.text)}” is not an IPv4 address",
                 "write an address that this host has on the interface, like 192.0.2.1, no /prefix",
             )
         )
@@ -69,7 +69,7 @@ def group(value: Value, report: Report) -> IPv4Address | None:
         report(
             error(
                 value.place,
-                f"--mcast: “{shown(value.text)}” is not an IPv4 multicast group",
+                f"--mcast: “{cited(value.text)}” is not an IPv4 multicast group",
                 "write one of 224.0.0.0 to 239.255.255.255, the same on every host",
             )
         )
@@ -119,7 +119,7 @@ def _floating(word: Value, report: Report) -> IPv4Interface | IPv6Interface | No
         report(
             error(
                 word.place,
-                f"VIP_ADDRESS “{shown(word.text)}” is not an IP address",
+                f"VIP_ADDRESS “{cited(word.text)}” is not an IP address",
                 "write it like 192.0.2.10 or 192.0.2.10/24; several are separated by blanks",
             )
         )
@@ -154,9 +154,9 @@ def number(
     reading = strtoul(text)
     taken = reading.value & ((1 << ucarp_keeps) - 1)
     if not reading.clean:
-        what = f"--{name}: “{shown(text)}” is not a number"
+        what = f"--{name}: “{cited(text)}” is not a number"
         if _is_broken_octal(text, reading):
-            what = f"--{name}: “{shown(text)}” is not a number: {_OCTAL_HINT}"
+            what = f"--{name}: “{cited(text)}” is not a number: {_OCTAL_HINT}"
         report(
             error(
                 value.place,
@@ -169,7 +169,7 @@ def number(
         report(
             error(
                 value.place,
-                f"--{name}: {shown(text)} is not from {low} to {high}; "
+                f"--{name}: {cited(text)} is not from {low} to {high}; "
                 f"ucarp would have used {taken}",
                 f"write a number from {low} to {high}",
             )
@@ -179,7 +179,7 @@ def number(
         report(
             warning(
                 value.place,
-                f"--{name}: {shown(text)} is {reading.value}, as for ucarp: {_OCTAL_HINT}",
+                f"--{name}: {cited(text)} is {reading.value}, as for ucarp: {_OCTAL_HINT}",
                 f"write {reading.value} to say the same, or {decimal(text)} if that was meant",
             )
         )
@@ -191,7 +191,7 @@ def word(key: str, value: Value, words: tuple[str, ...], hint: str, report: Repo
     given = value.text.strip().lower()
     if given in words:
         return given
-    wrong = f"{key} “{shown(value.text)}” is none of {', '.join(words)}"
+    wrong = f"{key} “{cited(value.text)}” is none of {', '.join(words)}"
     report(error(value.place, wrong, hint))
     return None
 
@@ -205,7 +205,7 @@ def seconds(
         return given
     if looks_decimal(given) and 1 <= decimal(given) <= MAX_SECONDS:
         return decimal(given)
-    wrong = f"{key} “{shown(value.text)}” is not a number of seconds from 1 to {MAX_SECONDS}"
+    wrong = f"{key} “{cited(value.text)}” is not a number of seconds from 1 to {MAX_SECONDS}"
     instead = "".join(f", or {key}={each}" for each in words)
     report(error(value.place, wrong, f"write whole seconds, like {key}=30{instead}"))
     return None
@@ -231,7 +231,7 @@ def listen(value: Value, report: Report) -> Tcp | Unix | None:
     report(
         error(
             value.place,
-            f"METRICS_LISTEN “{shown(text)}” is neither off, nor ADDRESS:PORT, nor unix:/PATH",
+            f"METRICS_LISTEN “{cited(text)}” is neither off, nor ADDRESS:PORT, nor unix:/PATH",
             "write METRICS_LISTEN=127.0.0.1:9112 (0.0.0.0:9112 for every address of this host), "
             "METRICS_LISTEN=unix:/run/vipd/metrics, or METRICS_LISTEN=off",
         )
@@ -247,7 +247,7 @@ def plain_vhid(value: Value, report: Report) -> int | None:
     report(
         error(
             value.place,
-            f"VHID “{shown(text)}” is not a number from 1 to 255",
+            f"VHID “{cited(text)}” is not a number from 1 to 255",
             "write a decimal number from 1 to 255",
         )
     )
@@ -267,7 +267,7 @@ def ucarp_vhid(text: str, place: Place, name: str, report: Report) -> int | None
         report(
             warning(
                 place,
-                f"{name} “{shown(text)}” is VHID {meant} here, but ucarp refuses it: {_OCTAL_HINT}",
+                f"{name} “{cited(text)}” is VHID {meant} here, but ucarp refuses it: {_OCTAL_HINT}",
                 f'write VHID="{meant}" in this file; a ucarp host beside this one needs '
                 f"--vhid={meant}",
             )
@@ -277,7 +277,7 @@ def ucarp_vhid(text: str, place: Place, name: str, report: Report) -> int | None
         report(
             error(
                 place,
-                f"{name} “{shown(text)}” is not a number from 1 to 255",
+                f"{name} “{cited(text)}” is not a number from 1 to 255",
                 'write one, like ID="1"',
             )
         )
@@ -286,7 +286,7 @@ def ucarp_vhid(text: str, place: Place, name: str, report: Report) -> int | None
         report(
             error(
                 place,
-                f"{name} “{shown(text)}” is not a number; ucarp would have used {reading.value}",
+                f"{name} “{cited(text)}” is not a number; ucarp would have used {reading.value}",
                 f'write ID="{reading.value}"',
             )
         )
@@ -296,7 +296,7 @@ def ucarp_vhid(text: str, place: Place, name: str, report: Report) -> int | None
         report(
             warning(
                 place,
-                f"{name} “{shown(text)}” is VHID {reading.value} on the wire, as with ucarp: "
+                f"{name} “{cited(text)}” is VHID {reading.value} on the wire, as with ucarp: "
                 f"{_OCTAL_HINT}",
                 f'write VHID="{reading.value}" to say so outright{also}',
             )

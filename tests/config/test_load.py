@@ -252,7 +252,9 @@ def test_a_lease_ends_when_a_backup_takes_over(
     assert message is None or message in problems[0].message
 
 
-@pytest.mark.parametrize(("lease", "options"), [("1", "-k0"), ("1", "-k1"), ("3", "-b3 -k0")])
+@pytest.mark.parametrize(
+    ("lease", "options"), [("1", "-k0"), ("1", "-k1"), ("3", "-b3 -k0"), ("2", "-k254")]
+)
 def test_a_lease_that_lapses_between_renewals_does_not_run(
     tmp_path: Path, lease: str, options: str
 ) -> None:

@@ -308,11 +308,11 @@ class _Builder:
             return
         place = self.places.get("LEASE", Place(self.file))
         longest = vip.longest_lease
-        if vip.lease <= vip.interval:
+        if vip.lease < vip.shortest_lease:
             self._error(
                 place,
                 f"LEASE={vip.lease} would lapse between two advertisements, which renew it every "
-                f"{vip.interval:.3g} s",
+                f"{vip.interval:.3g} s and may be a little late",
                 f"write LEASE=auto (here {longest} s)",
             )
         elif vip.lease > longest:

@@ -35,8 +35,8 @@ from asyncvarlink.serviceerrors import InvalidParameter
 from vipd.daemon.journal import log
 from vipd.daemon.varlink import Busy
 
-#: Connections at the same time, and of them those of one user.
-CONNECTIONS, OF_ONE_USER = 64, 32
+#: Connections at the same time: of root, and of all others together. So nobody locks root out.
+CONNECTIONS = 32
 #: Longest message from a client, bytes; 255 IDs are 2 kB.
 LONGEST = 65536
 #: Seconds for a client to complete a message, and to fetch an answer.
@@ -157,11 +157,11 @@ class Connections:
         task.add_done_callback(self._ended)
 
     def _full(self, peer: Peer) -> Busy | None:
-        if len(self._tasks) >= CONNECTIONS:
-            return Busy(text=f"{CONNECTIONS} connections are open; close some")
-        if sum(other.uid == peer.uid for other in self._tasks.values()) >= OF_ONE_USER:
-            return Busy(text=f"{OF_ONE_USER} connections of uid {peer.uid} are open; close some")
-        return None
+        of_root = peer.uid == 0
+        if sum((other.uid == 0) == of_root for other in self._tasks.values()) < CONNECTIONS:
+            return None
+        whose = "root" if of_root else "users other than root"
+        return Busy(text=f"{CONNECTIONS} connections of {whose} are open; close some")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]

@@ -1,0 +1,201 @@
+"""Clients that stall, flood, send garbage or half a message: advertisements leave all the same."""
+
+import itertools
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+from helpers.asking import Client, RefusedError, ask
+from helpers.captured import advertisements, capture
+from helpers.configured import write_vip
+from helpers.hosts import until
+
+from vipd.daemon.connections import CONNECTIONS, LONGEST
+from vipd.lab import Host, Process
+
+pytestmark = pytest.mark.lab
+
+#: How long each attack lasts, seconds.
+LASTS = 6.0
+#: An advertisement is due every second; a machine that other tests share has moments of its own.
+LATEST = 1.5
+#: What all that clients can make the daemon keep may be, kB.
+MEMORY = 40_000
+
+LIST = b'{"method":"io.vipd.List","more":true}\0'
+Attack = Callable[[Process, float], None]
+
+
+def resident(daemon: Process) -> int:
+    """Its memory, kB."""
+    for line in Path(f"/proc/{daemon.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise ProcessLookupError(daemon)
+
+
+def persistent(daemon: Process, until_then: float, data: Iterator[bytes]) -> None:
+    """Send all this, on a new connection whenever one ends, reading nothing."""
+    while time.monotonic() < until_then:
+        with suppress(OSError), Client(daemon, timeout=0.5) as client:
+            while time.monotonic() < until_then:
+                client.socket.sendall(next(data))
+
+
+def garbage(daemon: Process, until_then: float) -> None:
+    persistent(daemon, until_then, itertools.cycle([b"\xff\x00{]\x00null\x00", b"\0" * 65536]))
+
+
+def endless_message(daemon: Process, until_then: float) -> None:
+    persistent(daemon, until_then, itertools.repeat(b'{"method":"' + b"x" * 65536))
+
+
+def unread_answers(daemon: Process, until_then: float) -> None:
+    persistent(daemon, until_then, itertools.repeat(LIST * 100))
+
+
+def nested(daemon: Process, until_then: float) -> None:
+    persistent(daemon, until_then, itertools.repeat(b"[" * 60000 + b"\0"))
+
+
+def connecting(daemon: Process, until_then: float) -> None:
+    while time.monotonic() < until_then:
+        with suppress(OSError):  # when others do the same, the queue may be full
+            Client(daemon).socket.close()
+
+
+def half_a_message(daemon: Process, until_then: float) -> None:
+    with ExitStack() as stack:
+        for _ in range(CONNECTIONS // 2 - 1):
+            client = stack.enter_context(Client(daemon))
+            client.socket.sendall(b'{"method":')
+        time.sleep(until_then - time.monotonic())
+
+
+def asking_and_reading(daemon: Process, until_then: float) -> None:
+    """As fast as answers come."""
+    with suppress(OSError), Client(daemon) as client:
+        client.socket.settimeout(1)
+        sender = threading.Thread(target=sending, args=(client.socket, until_then))
+        sender.start()
+        while time.monotonic() < until_then:
+            client.socket.recv(1 << 20)
+        sender.join()
+
+
+def sending(connection: socket.socket, until_then: float) -> None:
+    with suppress(OSError):
+        while time.monotonic() < until_then:
+            connection.sendall(LIST)
+
+
+@pytest.fixture
+def master(web01: Host, files: Path) -> Process:
+    write_vip(files)
+    daemon = web01.vipd(files)
+    daemon.wait_for("state: MASTER")
+    ask(daemon, "Describe")
+    return daemon
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        garbage,
+        endless_message,
+        unread_answers,
+        nested,
+        connecting,
+        half_a_message,
+        asking_and_reading,
+    ],
+)
+def test_no_client_delays_an_advertisement_or_fills_the_memory(
+    web02: Host, master: Process, attack: Attack, record_property: Callable[[str, object], None]
+) -> None:
+    dump = capture(web02, "proto", "112")
+    before = resident(master)
+    then = time.monotonic() + LASTS
+    attackers = [threading.Thread(target=attack, args=(master, then)) for _ in range(2)]
+    for attacker in attackers:
+        attacker.start()
+    time.sleep(LASTS / 2)
+    begin = time.monotonic()
+    with Client(master) as friend:  # somebody who means well is served meanwhile
+        assert friend.vips()["001"]["state"] == "MASTER"
+    answered = time.monotonic() - begin
+    for attacker in attackers:
+        attacker.join()
+    grown = resident(master) - before
+    times = [carp.time for carp in advertisements(dump)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    record_property("latest", max(gaps))
+    print(f"\n{attack.__name__}: {max(gaps):.3f} s, answered in {answered:.3f} s, {grown} kB")
+    assert len(times) >= LASTS - 2
+    assert max(gaps) < LATEST
+    assert answered < 5
+    assert grown < MEMORY
+    assert master.log().count("Switching to state") == 2
+    assert "Traceback" not in master.log()
+
+
+def test_connections_are_limited_and_the_one_too_many_is_told_so(master: Process) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(master)) for _ in range(CONNECTIONS)]
+        for client in clients:
+            assert client.ask("Describe")["connections"] <= CONNECTIONS
+        with Client(master) as one_too_many, pytest.raises(RefusedError, match="Busy"):
+            one_too_many.answer()
+    until(lambda: ask_or_busy(master) == 1, master.tail, timeout=20)
+
+
+def ask_or_busy(daemon: Process) -> int:
+    with Client(daemon) as client:
+        try:
+            return int(client.ask("Describe")["connections"])
+        except (RefusedError, OSError, EOFError):
+            return -1
+
+
+def test_a_message_too_long_ends_the_connection_with_the_reason(master: Process) -> None:
+    with Client(master) as client:
+        client.socket.sendall(b"x" * (LONGEST + 10))
+        with pytest.raises(RefusedError, match="Busy") as caught:
+            client.answer()
+        assert str(LONGEST) in caught.value.parameters["text"]
+        with pytest.raises((EOFError, ConnectionResetError)):
+            client.answer()
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"\0",
+        b"hello\0",
+        b"[]\0",
+        b'{"method":"_x"}\0',
+        b'{"method":7}\0',
+        b'{"method":"io.vipd.List","parameters":[]}\0',
+        b"\xff\xfe\0",
+        b"1" * 60000 + b"\0",
+        json.dumps({"method": "io.vipd.List", "more": "yes"}).encode() + b"\0",
+    ],
+)
+def test_nonsense_ends_the_connection(master: Process, nonsense: bytes) -> None:
+    with Client(master) as client:
+        client.socket.sendall(nonsense)
+        with pytest.raises((EOFError, ConnectionResetError)):
+            client.answer()
+    assert ask(master, "Describe")
+
+
+def test_a_call_that_wants_no_answer_gets_none(master: Process) -> None:
+    with Client(master) as client:
+        client.socket.sendall(b'{"method":"io.vipd.Nothing","oneway":true}\0')
+        client.socket.sendall(b'{"method":"io.vipd.Describe","oneway":true}\0')
+        assert "vips" in next(client.stream("List"))

@@ -84,7 +84,9 @@ class Control:
         self.connections = Connections(self._interfaces, self._admit, self.turns)
 
     async def open(self) -> None:
-        """Listen. Without a socket the addresses are looked after all the same."""
+        """Listen, as soon as there is something to say about the VIPs. Without a socket the
+        addresses are looked after all the same."""
+        await self.supervisor.loaded.wait()
         path = self.place.runtime_dir / SOCKET
         try:  # in a thread: the group may be in a directory at the end of the world
             self.gid = (await asyncio.to_thread(grp.getgrnam, self.place.group)).gr_gid

@@ -75,6 +75,8 @@ class Supervisor:
         self.late_worst = 0.0
         self.late_at: float | None = None
         self.stopping = False
+        #: Set when the files have been read for the first time.
+        self.loaded = asyncio.Event()
         #: Called with True when a reload begins, and with False when it has ended.
         self.reloading: Callable[[bool], None] = lambda _begins: None
         #: Called with what the files say about the daemon as a whole.
@@ -208,6 +210,7 @@ class Supervisor:
             if not self._frozen:
                 # What is there now stays: the collector need not walk over it again and again.
                 self._frozen = True
+                self.loaded.set()
                 gc.collect()
                 gc.freeze()
             if not self._load_again:

@@ -30,6 +30,11 @@ def script(group: Group) -> float:
     return SCRIPT_TIMEOUT + _MERCY if group.scripted else 0.0
 
 
+def hand_over(group: Group) -> float:
+    """A host that leaves answers until it hears its successor, and not for ever."""
+    return LEAVE_AT_MOST + script(group)
+
+
 def none(group: Group) -> float:
     """Somebody could own the address, and nobody does: the last word of the last owner, and then
     the silence after which a backup takes over. Its UPSCRIPT may be one that hangs: then that host

@@ -21,6 +21,7 @@ class Kind(Enum):
     REMOVE = "file removed, restored later"
     MOVE = "SOURCE_ADDRESS set or not: the VIP starts anew"
     SCRIPTS = "scripts fail or hang"
+    MAINTENANCE = "in maintenance for a while"
     STEP_DOWN = "SIGUSR2"
     DELETE = "address deleted on its owner"
     FLUSH = "all addresses of a host deleted"
@@ -41,11 +42,13 @@ _NOISE = {
     Kind.LOOP: 1,
 }
 
+_ORDERS = {Kind.SCRIPTS: 1, Kind.MAINTENANCE: 2}
+
 #: The others are over as soon as they have begun.
-LASTING = {*_PROCESS, *_NETWORK, Kind.BREAK, Kind.REMOVE, Kind.SCRIPTS, Kind.LOOP}
+LASTING = {*_PROCESS, *_NETWORK, Kind.BREAK, Kind.REMOVE, Kind.LOOP, *_ORDERS}
 
 #: Mean time in seconds between two faults of one lane.
-_PAUSES = (4.0, 5.0, 3.0, 1.5, 12.0)
+_PAUSES = (4.0, 5.0, 3.0, 1.5, 6.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +63,30 @@ class Fault:
     end: float
     dice: int
 
+    def meets(self, other: "Fault") -> bool:
+        """Whether both befall the same host at the same time."""
+        return self.host == other.host and self.begin <= other.end and self.end >= other.begin
+
 
 def plan(seed: str, length: float, hosts: Sequence[str], vhids: Sequence[int]) -> list[Fault]:
     """The faults of one round of ``length`` seconds, by their begin; all end within it.
 
     Each host has three lanes: its process, its cable, its files. In each lane one fault follows the
-    other, and the lanes know nothing of each other, but that a host without power has no cable.
-    Noise and scripts are lanes of all hosts together.
+    other, and the lanes know nothing of each other, but that a host without power has no cable, and
+    forgets what it was told. Noise and orders (scripts, maintenance) are lanes of all together.
     """
     dice = random.Random(seed)
     faults: list[Fault] = []
     for host in hosts:
-        process = list(_lane(dice, _PROCESS, _PAUSES[0], length, [host], vhids))
-        dark = [fault for fault in process if fault.kind is Kind.CRASH]
-        network = _lane(dice, _NETWORK, _PAUSES[1], length, [host], vhids)
-        faults += process
-        faults += (
-            fault
-            for fault in network
-            if all(fault.end < other.begin or fault.begin > other.end for other in dark)
-        )
+        faults += _lane(dice, _PROCESS, _PAUSES[0], length, [host], vhids)
+    dark = [fault for fault in faults if fault.kind is Kind.CRASH]
+    others = list(_lane(dice, _ORDERS, _PAUSES[4], length, hosts, vhids))
+    for host in hosts:
+        others += _lane(dice, _NETWORK, _PAUSES[1], length, [host], vhids)
+    faults += (fault for fault in others if not any(map(fault.meets, dark)))
+    for host in hosts:
         faults += _lane(dice, _FILES, _PAUSES[2], length, [host], vhids)
     faults += _lane(dice, _NOISE, _PAUSES[3], length, hosts, vhids)
-    faults += _lane(dice, {Kind.SCRIPTS: 1}, _PAUSES[4], length, hosts, vhids)
     return sorted(faults, key=lambda fault: fault.begin)
 
 

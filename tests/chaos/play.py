@@ -6,14 +6,13 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import count
-from math import inf
 
 from chaos import bounds
 from chaos.figures import Figures, Witness
 from chaos.groups import GROUPS, HOSTS, Group
 from chaos.plan import Fault, plan
 from chaos.record import Condition, Record
-from chaos.stage import Act, BrokenError, Stage
+from chaos.stage import Act, BrokenError, Stage, Until
 from chaos.verdict import Measured, judge
 from vipd.lab import Ownership
 
@@ -56,7 +55,7 @@ class Play:
         self._judge(begin)
 
     def _perform(self, acts: Sequence[tuple[float, float, Act]]) -> None:
-        """Resume each act when its time has come, and again until it is over."""
+        """Resume each act when its time has come, and again when it says so, until it is over."""
         start = time.monotonic()
         number = count()  # orders acts of the same time
         agenda = [(begin, next(number), end, act) for begin, end, act in acts]
@@ -65,13 +64,14 @@ class Play:
             when, _, end, act = heapq.heappop(agenda)
             time.sleep(max(0.0, start + when - time.monotonic()))
             try:
-                next(act)
+                until = next(act)
             except StopIteration:
                 continue
             except BrokenError as broken:
                 raise self._complaint(str(broken), None, 0.0) from broken
-            later = time.monotonic() - start + _LOOK_AGAIN
-            heapq.heappush(agenda, (later if end == -inf else end, next(number), -inf, act))
+            soon = time.monotonic() - start + _LOOK_AGAIN
+            when = end if until is Until.END else soon
+            heapq.heappush(agenda, (when, next(number), end, act))
 
     # What has to hold
 

@@ -18,6 +18,7 @@ class Condition(Enum):
     IMPAIRED = "frozen or dead: what it owned ends with its lease"
     NO_CARRIER = "its cable is cut: has to let go at once"
     LEAVING = "may hand over"
+    BARRED = "in maintenance: must not own anything"
     SCRIPTLESS = "its scripts fail"
 
 

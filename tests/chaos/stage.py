@@ -2,9 +2,11 @@
 
 import random
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from signal import SIGHUP, SIGTERM, SIGUSR2
 
@@ -24,8 +26,16 @@ _PATIENCE = 30.0
 _LISTENING = r"Switching to state: BACKUP|waiting: "
 _FORGER = "198.51.100.66"
 
-#: A fault that goes on: it is resumed at its end, and then again and again until it is over.
-Act = Iterator[None]
+
+class Until(Enum):
+    """When an act is to be resumed."""
+
+    END = "at the end that its fault has in the plan"
+    SOON = "in a moment: it waits for something"
+
+
+#: A fault that goes on, and says when it wants to be resumed.
+Act = Iterator[Until]
 
 
 class BrokenError(AssertionError):
@@ -65,6 +75,7 @@ class Stage:
             Kind.REMOVE: self._remove,
             Kind.MOVE: self._move,
             Kind.SCRIPTS: self._scripts,
+            Kind.MAINTENANCE: self._maintenance,
             Kind.STEP_DOWN: self._step_down,
             Kind.DELETE: self._delete,
             Kind.FLUSH: self._flush,
@@ -84,7 +95,7 @@ class Stage:
         return [self._start(host) for host in self._hosts.values()]
 
     def act(self, fault: Fault) -> Act:
-        """What happens: resumed for the first time it begins, for the second time it ends."""
+        """What happens; nothing before it is first resumed."""
         return self._faults[fault.kind](fault, self._hosts[fault.host])
 
     def look_at_logs(self) -> None:
@@ -119,7 +130,7 @@ class Stage:
         ):
             self._frozen.add(host.name)
             vipd.freeze()
-            yield
+            yield Until.END
             vipd.thaw()
             self._frozen.discard(host.name)
         self._reads_again(host, frozen)
@@ -130,7 +141,7 @@ class Stage:
         with self._while(host, Condition.EXCUSED, Condition.IMPAIRED):
             with self._told(fault, f"{host.name} killed", "starts vipd"):
                 self._gone(host).kill()
-                yield
+                yield Until.END
             yield from self._start(host)
 
     def _stop(self, fault: Fault, host: Host) -> Act:
@@ -141,11 +152,11 @@ class Stage:
                 vipd = self._gone(host)
                 vipd.signal(SIGTERM)
                 asked = time.time()
-                yield
+                yield Until.END
                 while vipd.alive:
                     if time.time() > asked + bounds.STOPPED + _PATIENCE:
                         raise BrokenError(f"{vipd!r} does not end{vipd.tail()}")
-                    yield
+                    yield Until.SOON
             if status := vipd.wait():
                 raise BrokenError(f"{vipd!r} ended with status {status}{vipd.tail()}")
             yield from self._start(host)
@@ -161,7 +172,7 @@ class Stage:
                 self._gone(host)
                 host.crash()
                 self.samples.lost_everything(host)
-                yield
+                yield Until.END
                 host.boot()
                 self.samples.follow(host)
             yield from self._start(host)
@@ -180,7 +191,7 @@ class Stage:
                     return  # killed before it could
                 if not vipd.alive or time.time() > began + _PATIENCE:
                     raise BrokenError(f"{vipd!r} does not listen{vipd.tail()}")
-                yield
+                yield Until.SOON
         self._listening.add(host.name)
         self._reads_again(host, began)
         self.record.tell(time.time(), f"{host.name} listens")
@@ -198,13 +209,13 @@ class Stage:
             self._while(host, Condition.EXCUSED, Condition.APART, Condition.NO_CARRIER),
         ):
             host.cut()
-            yield
+            yield Until.END
             host.join()
 
     def _partition(self, fault: Fault, host: Host) -> Act:
         with self._told(fault, f"{host.name} apart", "back"), self._while(host, Condition.APART):
             host.isolate()
-            yield
+            yield Until.END
             host.rejoin()
 
     # The files
@@ -225,11 +236,13 @@ class Stage:
     def _break(self, fault: Fault, host: Host) -> Act:
         group = self._groups[fault.vhid]
         with self._told(fault, f"{host.name} {group.name} file broken", "mended", group):
-            excuses = self._broken[host.name, group.vhid] = []
+            starting = host.name not in self._listening
+            excuses = self._begin(host, Condition.EXCUSED, group=group) if starting else []
+            self._broken[host.name, group.vhid] = excuses
             file = group.file(self._directory, host.name)
             whole = file.read_text()
             file.write_text(whole[: fault.dice % len(whole)] + "\nOPTIONS=`date`\n")
-            yield
+            yield Until.END
             self._write(host, group)
             self._until_read(excuses)
             del self._broken[host.name, group.vhid]
@@ -239,7 +252,7 @@ class Stage:
         with self._told(fault, f"{host.name} {group.name} file removed", "restored", group):
             spans = self._begin(host, Condition.EXCUSED, Condition.LEAVING, group=group)
             group.file(self._directory, host.name).unlink()
-            yield
+            yield Until.END
             self._write(host, group)
             self._until_read(spans)
 
@@ -289,14 +302,52 @@ class Stage:
             ]
             with self._while(host, Condition.SCRIPTLESS):
                 self._sh(host, f"echo {mode} >{groups.SCRIPT_MODE}")
-                yield
+                yield Until.END
                 if host.alive:
                     self._sh(host, f"rm -f {groups.SCRIPT_MODE}")
             for span in excused:
                 span.end = time.time() + bounds.SCRIPTLESS_HOLD
 
+    def _maintenance(self, fault: Fault, host: Host) -> Act:
+        if not self._hears_orders(host):
+            return
+        group = self._groups[fault.vhid] if fault.dice % 2 else None
+        ids = (group.name,) if group else ()
+        with self._told(fault, f"{host.name} maintenance {' '.join(ids)}", "ended", group):
+            spans = self._begin(host, Condition.EXCUSED, Condition.LEAVING, group=group)
+            order = self._vipctl(host, "maintenance", "on", *ids)
+            while order.alive:
+                yield Until.SOON
+            barred = [] if order.wait() else self._begin(host, Condition.BARRED, group=group)
+            yield Until.END
+            for span in barred:
+                span.end = time.time()
+            yield from self._end_maintenance(host, ids)
+            for span in spans:
+                span.end = time.time()
+
+    def _end_maintenance(self, host: Host, ids: tuple[str, ...]) -> Act:
+        """Order it again and again: vipd may be dead, frozen, or without the file of this VIP."""
+        began = time.time()
+        while True:
+            if self._hears_orders(host):
+                order = self._vipctl(host, "maintenance", "off", *ids)
+                while order.alive:
+                    yield Until.SOON
+                if order.wait() == 0:
+                    return
+            if time.time() > began + 2 * _PATIENCE:
+                raise BrokenError(f"maintenance of {host.name} does not end")
+            yield Until.SOON
+
+    def _hears_orders(self, host: Host) -> bool:
+        return host.name in self._listening and host.name not in self._frozen
+
+    def _vipctl(self, host: Host, *words: str) -> Process:
+        return host.start([sys.executable, "-m", "vipd.cli.main", *words], name="vipctl")
+
     def _step_down(self, fault: Fault, host: Host) -> Act:
-        if host.name in self._listening and host.name not in self._frozen:
+        if self._hears_orders(host):
             self._tell(fault, f"{host.name} SIGUSR2")
             spans = self._begin(host, Condition.EXCUSED, Condition.LEAVING)
             self._vipd[host.name].signal(SIGUSR2)
@@ -365,7 +416,7 @@ class Stage:
     def _loop(self, fault: Fault, _host: Host) -> Act:
         with self._told(fault, "loop in the network", "loop gone"):
             mirror = forging.mirror(self._forger)
-            yield
+            yield Until.END
             mirror.kill()
 
     # The record

@@ -151,3 +151,12 @@ def test_scripts_that_fail_leave_an_address_to_its_lease() -> None:
     changes = [OWNS, gets(SECOND, 12), loses(FIRST, 17)]
     assert broken(changes, failing, group=7) == {}
     assert broken(changes, failing) == {Check.HAND_OVER: 5.0}
+
+
+def test_a_host_in_maintenance_owns_nothing_but_what_it_hands_over() -> None:
+    barred = [span(c, FIRST, 10, 20) for c in (Condition.BARRED, Condition.EXCUSED)]
+    assert broken([OWNS, gets(SECOND, 12), loses(FIRST, 12.1)], barred) == {}
+    late = broken([OWNS, loses(FIRST, 10.1), gets(SECOND, 10.1), gets(FIRST, 15)], barred)
+    assert late[Check.BARRED] == 5 - 2
+    frozen = span(Condition.IMPAIRED, FIRST, 14, 19.5)
+    assert Check.BARRED not in broken([OWNS, loses(FIRST, 20)], [*barred, frozen])

@@ -23,6 +23,7 @@ class Check(Enum):
     HAND_OVER = "two owners that hear each other, otherwise"
     ORPHAN = "still owner after being frozen or killed"
     CARRIER = "still owner after its cable was cut"
+    BARRED = "owner although in maintenance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class _Case:
         yield from self._doubles()
         yield from self._orphans()
         yield from self._carriers()
+        yield from self._barred()
 
     # What was when
 
@@ -196,6 +198,15 @@ class _Case:
             if not any(other.overlaps(span.begin, end) for other in others):
                 limit = bounds.script(self._group)
                 yield self._measured(Check.CARRIER, {span.host}, span.begin, end, limit)
+
+    def _barred(self) -> Iterator[Measured]:
+        for span in self._of(set(HOSTS), Condition.BARRED):
+            others = self._of({span.host}, Condition.IMPAIRED, Condition.SCRIPTLESS)
+            for run in self._runs(lambda piece, host=span.host: host in piece.owners):  # type: ignore[misc]
+                begin, end = max(run.begin, span.begin), min(run.end, span.end)
+                if begin < end and not any(other.overlaps(begin, end) for other in others):
+                    limit = bounds.hand_over(self._group)
+                    yield self._measured(Check.BARRED, {span.host}, begin, end, limit)
 
     def _owned_until(self, span: Span) -> float:
         """Until when, within a span, its host had the address that it had at its begin."""

@@ -202,11 +202,13 @@ class _Case:
     def _barred(self) -> Iterator[Measured]:
         for span in self._of(set(HOSTS), Condition.BARRED):
             others = self._of({span.host}, Condition.IMPAIRED, Condition.SCRIPTLESS)
+            worst = span.begin, span.begin
             for run in self._runs(lambda piece, host=span.host: host in piece.owners):  # type: ignore[misc]
                 begin, end = max(run.begin, span.begin), min(run.end, span.end)
-                if begin < end and not any(other.overlaps(begin, end) for other in others):
-                    limit = bounds.hand_over(self._group)
-                    yield self._measured(Check.BARRED, {span.host}, begin, end, limit)
+                if not any(other.overlaps(begin, end) for other in others):
+                    worst = max(worst, (begin, end), key=lambda times: times[1] - times[0])
+            limit = bounds.hand_over(self._group)
+            yield self._measured(Check.BARRED, {span.host}, *worst, limit)
 
     def _owned_until(self, span: Span) -> float:
         """Until when, within a span, its host had the address that it had at its begin."""

@@ -8,6 +8,7 @@ from signal import SIGUSR2
 import pytest
 from helpers.captured import advertisements, capture
 from helpers.configured import QUICK, VIP, write_script, write_vip
+from helpers.hosts import complaints
 
 from vipd.lab import Host, Lab, Process
 from vipd.lab.host import VIP_DOWN, VIP_UP
@@ -222,9 +223,21 @@ def test_epels_scripts_add_and_remove_the_address(
     write_vip(files, UPSCRIPT=VIP_UP, DOWNSCRIPT=VIP_DOWN, OPTIONS=f"{QUICK} --shutdown")
     daemon = web01.vipd(files)
     lab.wait_owner(VIP, "web01")
+    assert complaints(daemon, "downscript") == [], "nothing was there yet: as every backup starts"
     dump.wait_for(rf"who-has {re.escape(VIP)} .* tell {re.escape(VIP)}")
     daemon.signal(SIGUSR2)
     lab.wait_owner(VIP, None)
     lab.wait_owner(VIP, "web01")
     assert daemon.stop() == 0
     assert lab.owners(VIP) == []
+
+
+def test_a_downscript_that_fails_later_is_a_failure(
+    lab: Lab, web01: Host, files: Path, tmp_path: Path
+) -> None:
+    down = write_script(tmp_path / "down", "exit 2")
+    write_vip(files, UPSCRIPT=VIP_UP, DOWNSCRIPT=str(down), OPTIONS=QUICK)
+    daemon = web01.vipd(files)
+    lab.wait_owner(VIP, "web01")
+    daemon.signal(SIGUSR2)
+    daemon.wait_for("^<4>001: downscript failed: exit status 2$")

@@ -262,7 +262,8 @@ def _bind(listening: socket.socket, path: Path, group: int | None) -> None:
     os.fchmod(listening.fileno(), 0o600)  # bind(2) gives the file this mode
     listening.bind(str(path))
     if group is not None:
-        os.chown(path, -1, group)
+        if path.stat().st_gid != group:  # as user vipd we may not change it, and need not
+            os.chown(path, -1, group)
         path.chmod(0o660)
 
 

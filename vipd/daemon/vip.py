@@ -391,13 +391,17 @@ class Vip:
             self.last_event if up == (self.machine.state is State.MASTER) else 0,
             gained,
         )
+        # As ucarp, we begin with DOWNSCRIPT. There is nothing to take down then, and EPEL's script
+        # says so by its status: that is how every healthy backup starts.
+        nothing_there = self.last_script is None and not up and outcome.status is not None
+        failed = bool(outcome.trouble) and not nothing_there
         self.last_script = run
-        self.failed_script = run if outcome.status != 0 else None
+        self.failed_script = run if failed else None
         self.publish(
             Kind.SCRIPT,
             outcome.trouble or f"{outcome.wanted.value} ended after {outcome.seconds:.3f} s",
-            code="script_failed" if outcome.trouble else "script",
-            level="info" if not outcome.trouble else "warning" if outcome.status else "error",
+            code="script_failed" if failed else "script",
+            level="info" if not failed else "warning" if outcome.status else "error",
             script=run,
         )
         if not went_up:

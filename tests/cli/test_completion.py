@@ -79,3 +79,4 @@ def test_commands_options_and_words_are_completed(shell: str, directory: Path) -
     assert sorted(tab(shell, directory, "maintenance o")) == ["off", "on"]
     assert tab(shell, directory, "log-level d") == ["debug"]
     assert tab(shell, directory, "demote --ho") == ["--hold"]
+    assert tab(shell, directory, "nonsense 0") == []

@@ -1,7 +1,6 @@
 """Clients that stall, flood, send garbage or half a message: advertisements leave all the same."""
 
 import itertools
-import json
 import socket
 import threading
 import time
@@ -98,7 +97,7 @@ def sending(connection: socket.socket, until_then: float) -> None:
 def master(web01: Host, files: Path) -> Process:
     write_vip(files)
     daemon = web01.vipd(files)
-    daemon.wait_for("state: MASTER")
+    daemon.wait_for("state: MASTER", timeout=30)
     ask(daemon, "Describe")
     return daemon
 
@@ -172,25 +171,25 @@ def test_a_message_too_long_ends_the_connection_with_the_reason(master: Process)
             client.answer()
 
 
-@pytest.mark.parametrize(
-    "nonsense",
-    [
-        b"\0",
-        b"hello\0",
-        b"[]\0",
-        b'{"method":"_x"}\0',
-        b'{"method":7}\0',
-        b'{"method":"io.vipd.List","parameters":[]}\0',
-        b"\xff\xfe\0",
-        b"1" * 60000 + b"\0",
-        json.dumps({"method": "io.vipd.List", "more": "yes"}).encode() + b"\0",
-    ],
-)
-def test_nonsense_ends_the_connection(master: Process, nonsense: bytes) -> None:
-    with Client(master) as client:
-        client.socket.sendall(nonsense)
-        with pytest.raises((EOFError, ConnectionResetError)):
-            client.answer()
+NONSENSE = [
+    b"\0",
+    b"hello\0",
+    b"[]\0",
+    b'{"method":"_x"}\0',
+    b'{"method":7}\0',
+    b'{"method":"io.vipd.List","parameters":[]}\0',
+    b'{"method":"io.vipd.List","more":"yes"}\0',
+    b"\xff\xfe\0",
+    b"1" * 60000 + b"\0",
+]
+
+
+def test_nonsense_ends_the_connection(master: Process) -> None:
+    for nonsense in NONSENSE:
+        with Client(master) as client:
+            client.socket.sendall(nonsense)
+            with pytest.raises((EOFError, ConnectionResetError)):
+                client.answer()
     assert ask(master, "Describe")
 
 

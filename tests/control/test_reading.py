@@ -94,10 +94,10 @@ def test_history_has_the_reason_and_the_measured_times_of_a_transition(pair: Pai
 def test_history_survives_a_reload_and_what_becomes_of_the_vip(web01: Host, files: Path) -> None:
     vip = write_vip(files)
     daemon = web01.vipd(files)
-    daemon.wait_for("state: MASTER")
+    daemon.wait_for("state: MASTER", timeout=30)
     vip.unlink()
     daemon.signal(SIGHUP)
-    daemon.wait_for("files read: 1 stopped")
+    daemon.wait_for("files read: 1 stopped", timeout=30)
     with Client(daemon) as client:
         assert client.vips() == {}
         reasons = [e["transition"]["reason"] for e in client.history("001") if e.get("transition")]
@@ -114,7 +114,9 @@ def test_a_script_tells_how_long_it_took_and_when_the_address_was_there(
     slow = write_script(tmp_path / "up", f'sleep 0.3; {VIP_UP} "$@"; sleep 0.3')
     write_vip(files, UPSCRIPT=str(slow), DOWNSCRIPT=VIP_DOWN, OPTIONS="--deadratio=1 --neutral")
     daemon = web01.vipd(files)
-    daemon.wait_for(r"^<6>001: upscript ended after 0\.[6-9]|^<6>001: upscript ended after [1-9]")
+    daemon.wait_for(
+        r"^<6>001: upscript ended after 0\.[6-9]|^<6>001: upscript ended after [1-9]", timeout=30
+    )
     with Client(daemon) as client:
         transition, script = client.history("001")[-2:]
         vip = client.vips()["001"]
@@ -130,7 +132,7 @@ def test_a_script_that_fails_is_a_problem(web01: Host, files: Path, tmp_path: Pa
     broken = write_script(tmp_path / "up", "exit 3")
     write_vip(files, UPSCRIPT=str(broken), OPTIONS="--deadratio=1 --neutral")
     daemon = web01.vipd(files)
-    daemon.wait_for("upscript failed: exit status 3")
+    daemon.wait_for("upscript failed: exit status 3", timeout=30)
     vip = vip_of(daemon)
     assert vip["script_failed"]["status"] == 3
     assert [problem["code"] for problem in vip["problems"]] == ["script_failed"]
@@ -168,7 +170,7 @@ def test_problems_of_files_have_their_place_and_cure(web01: Host, files: Path) -
     write_vip(files, PASSWORD=None)
     write_vip(files, "002", VIP_ADDRESS="198.51.100.155")
     daemon = web01.vipd(files)
-    daemon.wait_for("files read")
+    daemon.wait_for("files read", timeout=30)
     with Client(daemon) as client:
         (problem,) = [p for p in client.problems() if p["code"] == "configuration"]
         assert list(client.vips()) == ["002"]
@@ -198,7 +200,7 @@ def test_problems_of_the_network_are_proved(pair: Pair, tmp_path: Path) -> None:
 def test_the_daemon_describes_itself(web01: Host, files: Path) -> None:
     write_vip(files)
     daemon: Process = web01.vipd(files, "--log-level=debug")
-    daemon.wait_for("files read")
+    daemon.wait_for("files read", timeout=30)
     about = ask(daemon, "Describe")
     assert about["version"] == __version__
     assert about["config_dir"] == str(files)

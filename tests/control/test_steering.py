@@ -16,7 +16,7 @@ from vipd.lab import Host, Lab, Process
 pytestmark = pytest.mark.lab
 
 
-def becomes(daemon: Process, state: str, identifier: str = "001", timeout: float = 20) -> None:
+def becomes(daemon: Process, state: str, identifier: str = "001", timeout: float = 30) -> None:
     until(lambda: vip_of(daemon, identifier)["state"] == state, daemon.tail, timeout=timeout)
 
 
@@ -63,7 +63,7 @@ def stop_and_start(host: Host, daemon: Process, files: Path) -> Process:
 def pull_the_cable(host: Host, daemon: Process, files: Path) -> Process:
     assert files.exists()
     host.cut()
-    daemon.wait_for("001: waiting: ")
+    daemon.wait_for("001: waiting: ", timeout=30)
     host.join()
     return daemon
 
@@ -71,7 +71,7 @@ def pull_the_cable(host: Host, daemon: Process, files: Path) -> Process:
 def change_in_place(host: Host, daemon: Process, files: Path) -> Process:
     assert host.alive
     write_vip(files, OPTIONS="--preempt --shutdown --deadratio=2")
-    daemon.wait_for("changed in place: deadratio")
+    daemon.wait_for("changed in place: deadratio", timeout=30)
     return daemon
 
 
@@ -79,7 +79,7 @@ def start_anew(host: Host, daemon: Process, files: Path) -> Process:
     """A reload that has to start the VIP anew."""
     ip(host, "addr add 198.51.100.7/24 dev eth1")
     write_vip(files, OPTIONS="--preempt --shutdown", SOURCE_ADDRESS="198.51.100.7")
-    daemon.wait_for("files read: 1 restarted")
+    daemon.wait_for("files read: 1 restarted", timeout=30)
     return daemon
 
 
@@ -93,7 +93,7 @@ def test_maintenance_lasts_until_it_is_switched_off(
     assert (handover["before"], handover["successor"]) == ("MASTER", WEB02)
     daemon = happens(web01, pair.first, files)
     mark = pair.second.mark()
-    until(lambda: vip_of(daemon)["state"] == "BACKUP", daemon.tail)
+    until(lambda: vip_of(daemon)["state"] == "BACKUP", daemon.tail, timeout=30)
     time.sleep(5)  # master-down is 3 s, and the host preempts
     vip = vip_of(daemon)
     assert (vip["state"], vip["mode"], vip["maintenance"]) == ("BACKUP", "HOLDING", True)
@@ -119,7 +119,9 @@ def test_maintenance_of_the_host_holds_for_vips_that_are_added_later(
     daemon = web01.vipd(files)
     assert len(ask(daemon, "Maintenance", on=True)["handovers"]) <= 1
     write_vip(files, "002", VIP_ADDRESS="198.51.100.155", OPTIONS="--deadratio=1")
-    daemon.wait_for("files read: .*1 started, 1 unchanged|files read: 1 unchanged, 1 started")
+    daemon.wait_for(
+        "files read: .*1 started, 1 unchanged|files read: 1 unchanged, 1 started", timeout=30
+    )
     ask(daemon, "Maintenance", on=False, ids=["001"])
     becomes(daemon, "MASTER", "001")
     assert (vip_of(daemon, "002")["state"], vip_of(daemon, "002")["maintenance"]) == (
@@ -135,7 +137,7 @@ def test_the_only_host_in_maintenance_says_that_nobody_owns_the_address(
 ) -> None:
     write_vip(files, OPTIONS="--deadratio=1")
     daemon = web01.vipd(files)
-    daemon.wait_for("state: MASTER")
+    daemon.wait_for("state: MASTER", timeout=30)
     (handover,) = ask(daemon, "Maintenance", on=True)["handovers"]
     assert (handover["before"], handover["after"]) == ("MASTER", "BACKUP")
     assert handover.get("successor") is None
@@ -155,7 +157,7 @@ def test_maintenance_that_cannot_be_read_is_that_of_the_whole_host(
     state.mkdir()
     (state / "maintenance.json").write_text('{"host": fal')
     daemon = web01.vipd(files, f"--state-dir={state}")
-    daemon.wait_for("^<3>cannot read .*maintenance.json.*whole host is in maintenance")
+    daemon.wait_for("^<3>cannot read .*maintenance.json.*whole host is in maintenance", timeout=30)
     until(lambda: vip_of(daemon)["mode"] == "HOLDING", daemon.tail)
     ask(daemon, "Maintenance", on=False)
     becomes(daemon, "MASTER")
@@ -167,7 +169,7 @@ def test_maintenance_that_cannot_be_kept_is_refused_and_changes_nothing(
 ) -> None:
     write_vip(files, OPTIONS="--deadratio=1")
     daemon = web01.vipd(files, "--state-dir=/proc/nowhere")
-    daemon.wait_for("state: MASTER")
+    daemon.wait_for("state: MASTER", timeout=30)
     with Client(daemon) as client:
         client.send("Maintenance", on=True)
         with pytest.raises(Exception, match="NotKept"):
@@ -183,7 +185,7 @@ def test_a_reload_tells_what_became_of_each_vip(web01: Host, files: Path) -> Non
     for number in (1, 2, 3, 4, 5):
         vip(number)
     daemon = web01.vipd(files)
-    daemon.wait_for("files read: 5 started")
+    daemon.wait_for("files read: 5 started", timeout=30)
     with Client(daemon) as client:
         daemon.freeze()  # so that it hears of the files from us first
         vip(1, OPTIONS="--advskew=7", PASSWORD="hate")
@@ -250,8 +252,8 @@ def test_a_signal_before_everything_is_imported_is_kept(web01: Host, files: Path
     daemon = web01.vipd(files)
     until(lambda: "SigBlk" in status(daemon) and blocked(daemon), lambda: status(daemon))
     daemon.signal(SIGHUP)
-    daemon.wait_for("files read: 1 started")
-    daemon.wait_for("files read: 1 unchanged")
+    daemon.wait_for("files read: 1 started", timeout=30)
+    daemon.wait_for("files read: 1 unchanged", timeout=30)
     assert daemon.alive
 
 

@@ -90,7 +90,9 @@ class Supervisor:
         self._holds: dict[str, float] = {}  # until when a VIP is not to be master
         self._loading: asyncio.Task[None] | None = None
         self._load_again = False
-        self._waiting: list[asyncio.Future[list[Outcome]]] = []  # for the next reload
+        #: Who wants to know the outcome of the next reload, and of this one.
+        self._waiting: list[asyncio.Future[list[Outcome]]] = []
+        self._asked: list[asyncio.Future[list[Outcome]]] = []
         self._frozen = False
         self._orphans = Orphans(self.vips, services.clock)
         services.timers.catch_up = self._catch_up
@@ -191,11 +193,13 @@ class Supervisor:
             await self._read_and_apply()
         finally:
             self.reloading(False)
+            for done in self._asked:  # it broke, or we are stopped
+                done.cancel()
 
     async def _read_and_apply(self) -> None:
         while True:
             self._load_again = False
-            asked, self._waiting = self._waiting, []
+            self._asked, self._waiting = self._waiting, []
             snapshot = await self._read()
             self._report(snapshot)
             if self._watch:
@@ -204,7 +208,7 @@ class Supervisor:
             if not snapshot.common_broken or not self._frozen:
                 await self.configured(snapshot.settings)
             self._tell(outcomes)
-            for done in asked:
+            for done in self._asked:
                 if not done.done():
                     done.set_result(outcomes)
             if not self._frozen:

@@ -132,6 +132,22 @@ def test_maintenance_of_the_host_holds_for_vips_that_are_added_later(
     becomes(daemon, "MASTER", "002")
 
 
+def test_maintenance_is_over_for_a_vip_whose_file_was_away_when_it_ended(
+    web01: Host, files: Path
+) -> None:
+    write_vip(files, "002", VIP_ADDRESS="198.51.100.155", OPTIONS="--deadratio=1")
+    file = write_vip(files, OPTIONS="--deadratio=1")
+    daemon = web01.vipd(files)
+    daemon.wait_for("001: Switching to state: MASTER")
+    ask(daemon, "Maintenance", on=True)
+    file.rename(file.with_suffix(".away"))
+    daemon.wait_for("files read: .*1 stopped")
+    ask(daemon, "Maintenance", on=False)
+    file.with_suffix(".away").rename(file)
+    daemon.wait_for("files read: .*1 started, 1 unchanged|files read: 1 unchanged, 1 started")
+    becomes(daemon, "MASTER")
+
+
 def test_the_only_host_in_maintenance_says_that_nobody_owns_the_address(
     web01: Host, files: Path, lab: Lab
 ) -> None:

@@ -256,9 +256,11 @@ class Desk:
         self._begin(f"maintenance {'on' if on else 'off'}", Kind.MAINTENANCE, ids)
         if on:
             return await self._hand_over(wanted, inf, Reason.MAINTENANCE)
-        for identifier in wanted:
+        # Those that came while it was written down began to live in maintenance, too.
+        for identifier in list(supervisor.runs) if ids is None else wanted:
             async with control.turns.turn():
-                supervisor.resume(identifier)
+                if identifier not in control.maintenance:  # it may be on again
+                    supervisor.resume(identifier)
         return [_same(run) for run in self._runs(wanted)]
 
     async def set_log_level(self, level: LogLevel) -> LogLevel:
@@ -318,7 +320,8 @@ class Desk:
         for run in runs:
             async with self._control.turns.turn():
                 begun.append((run, _state(run), loop.time()))
-                self._control.supervisor.step_down(run.config.id, hold, reason)
+                if hold < inf or run.config.id in self._control.maintenance:  # it may be over
+                    self._control.supervisor.step_down(run.config.id, hold, reason)
         handovers = []
         for run, before, at in begun:
             while run.vip and run.vip.machine.leaving and loop.time() < at + LEAVE_AT_MOST + 1:

@@ -138,18 +138,23 @@ class Supervisor:
             self.step_down(identifier, STEP_DOWN_HOLD, Reason.STEPPED_DOWN)
 
     def step_down(self, identifier: str, hold: float, reason: Reason) -> None:
-        """Hand over, and do not be master for ``hold`` seconds: in this life or the next."""
-        until = max(self._holds.get(identifier, -inf), self._loop.time() + hold)
-        self._holds[identifier] = until
-        if vip := self.runs[identifier].vip:
-            vip.step_down(hold, reason)
+        """Hand over, and do not be master for ``hold`` seconds: in this life or the next (where
+        ``inf``, maintenance, is not our business: it may be over by then). Does nothing to a VIP
+        that is gone."""
+        run = self.runs.get(identifier)
+        if run and hold < inf:
+            until = self._loop.time() + hold
+            self._holds[identifier] = max(self._holds.get(identifier, -inf), until)
+        if run and run.vip:
+            run.vip.step_down(hold, reason)
         self._orphans.watch()
 
     def resume(self, identifier: str) -> None:
         """Forget a hold."""
         self._holds.pop(identifier, None)
-        if vip := self.runs[identifier].vip:
-            vip.resume()
+        run = self.runs.get(identifier)
+        if run and run.vip:
+            run.vip.resume()
 
     def _hold_of(self, identifier: str) -> float:
         """Until when a VIP that begins to live is not to be master."""

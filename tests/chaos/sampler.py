@@ -84,7 +84,7 @@ class Waiting:
         now = {}
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it has ended meanwhile
-                if b"vipd.daemon.main" in (process / "cmdline").read_bytes():
+                if b"\0vipd.daemon\0" in (process / "cmdline").read_bytes():
                     waited = int((process / "schedstat").read_text().split()[1])
                     now[process.name] = waited / 1e9
         more = sum(seconds - self._before.get(pid, 0.0) for pid, seconds in now.items())

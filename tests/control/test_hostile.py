@@ -171,6 +171,26 @@ def test_a_message_too_long_ends_the_connection_with_the_reason(master: Process)
             client.answer()
 
 
+def test_who_reads_events_too_slowly_is_told_where_it_stopped(master: Process) -> None:
+    with Client(master) as watcher, Client(master) as busy:
+        stream = watcher.stream("Monitor", after=0)
+        assert next(stream) == {"events": []}
+        for _ in range(40):  # each makes an event; what waits for the watcher is bounded
+            for _ in range(100):
+                busy.send("Demote", ids=["001"], hold=0)
+            for _ in range(100):
+                busy.answer()
+        seen: list[int] = []
+        with pytest.raises(RefusedError, match="TooSlow") as caught:
+            seen.extend(event["number"] for answer in stream for event in answer["events"])
+        assert seen == list(range(1, len(seen) + 1))
+        assert caught.value.parameters == {"last": seen[-1]}
+        again = watcher.stream("Monitor", after=seen[-1])  # the connection goes on
+        assert next(again) == {"events": []}
+        newest = next(again)["events"]
+        assert newest[0]["number"] > seen[-1]
+
+
 NONSENSE = [
     b"\0",
     b"hello\0",

@@ -138,6 +138,20 @@ def test_a_script_that_fails_is_a_problem(web01: Host, files: Path, tmp_path: Pa
     assert [problem["code"] for problem in vip["problems"]] == ["script_failed"]
 
 
+def test_a_vip_that_broke_says_why_and_is_tried_again(web01: Host, files: Path) -> None:
+    off = "echo 1 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6"
+    assert web01.run(["sh", "-c", off]).returncode == 0
+    write_vip(files, VIP_ADDRESS=f"{VIP} 2001:db8::154", OPTIONS="--deadratio=1")
+    daemon = web01.vipd(files)
+    daemon.wait_for("001: failed: .*; starts again in 2 s", timeout=30)
+    vip = vip_of(daemon)
+    assert (vip["state"], vip["waiting_for"][:8]) == ("INIT", "failed: ")
+    assert [(p["code"], p["text"]) for p in vip["problems"]] == [("failed", vip["waiting_for"])]
+    with Client(daemon) as client:
+        assert "FAILURE" in {event["kind"] for event in client.history("001")}
+        assert {problem["code"] for problem in client.problems()} == {"failed"}
+
+
 def test_monitor_tells_what_happens_when_it_happens(pair: Pair) -> None:
     with Client(pair.second) as client:
         stream = client.stream("Monitor", ids=["001"])

@@ -151,7 +151,7 @@ class Desk:
     def _vip(self, run: Run) -> Vip:
         maintenance = run.config.id in self._control.maintenance
         if run.vip is None:
-            return report.of_broken(run.config, maintenance, run.trouble)
+            return report.of_broken(run.config, maintenance, run.trouble, run.broke_at)
         return report.of_vip(run.vip, run.interface, maintenance, asyncio.get_running_loop().time())
 
     async def monitor(self, ids: list[str] | None, after: int | None) -> AsyncIterator[list[Event]]:
@@ -208,7 +208,7 @@ class Desk:
 
     def _problems(self, run: Run) -> Iterable[Problem]:
         if run.vip is None:
-            return [report.failure(run.config, run.trouble)] if run.trouble else []
+            return [report.failure(run.config, run.trouble, run.broke_at)] if run.trouble else []
         return report.problems_of(run.vip, run.interface, asyncio.get_running_loop().time())
 
     async def describe(self) -> Daemon:

@@ -62,15 +62,15 @@ def of_vip(vip: Vip, interface: Interface, maintenance: bool, now: float) -> var
     )
 
 
-def of_broken(config: Config, maintenance: bool, why: str) -> varlink.Vip:
-    """A VIP that broke, or has not begun to live: ``why``."""
+def of_broken(config: Config, maintenance: bool, why: str, since: float) -> varlink.Vip:
+    """A VIP that broke (Unix time), or has not begun to live: ``why``."""
     every = interval(config.advbase, config.advskew)
     return varlink.Vip(
         **_settings(config),
         state=State.INIT,
         mode=Mode.INIT,
         reason=Reason.STOPPED,
-        since=time.time(),
+        since=since,
         event=0,
         source=str(config.source) if config.source else None,
         effective_advskew=config.advskew,
@@ -78,7 +78,7 @@ def of_broken(config: Config, maintenance: bool, why: str) -> varlink.Vip:
         master_down=every * config.deadratio,
         waiting_for=why,
         maintenance=maintenance,
-        problems=[],
+        problems=[failure(config, why, since)] if why else [],
         heard=None,
         takeover_in=None,
         takeover_reason=None,
@@ -96,9 +96,9 @@ def of_broken(config: Config, maintenance: bool, why: str) -> varlink.Vip:
     )
 
 
-def failure(config: Config, why: str) -> Problem:
-    """A VIP that broke."""
-    return _standing("failed", config, why, time.time())
+def failure(config: Config, why: str, since: float) -> Problem:
+    """A VIP that broke (Unix time)."""
+    return _standing("failed", config, why, since)
 
 
 def nobody_owns(vip: Vip, now: float) -> str:

@@ -40,7 +40,8 @@ class Run:
     interface: Interface
     task: asyncio.Task[None]
     vip: Vip | None = None
-    trouble: str = ""  # why it does not live
+    trouble: str = ""  # why it does not live,
+    broke_at: float = 0.0  # and since when (Unix time)
     ending: bool = False
 
     def change(self, config: Config) -> None:
@@ -375,7 +376,7 @@ class Supervisor:
                     code=type(error).__name__,
                 )
                 log.debug("%s: where it failed", config.id, exc_info=True)
-            running.vip = None
+            running.vip, running.broke_at = None, time.time()
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
 

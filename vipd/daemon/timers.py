@@ -69,12 +69,14 @@ class Timers:
     def _fire(self) -> None:
         heap = self._heap
         self._handle = None
+        # Asked before the catching up: if we are stopped again in the middle of that, what is due
+        # then waits for the next turn, which finds itself late and hears the rest first.
+        now = self._loop.time()
         if heap:
-            late = self._loop.time() - heap[0][0]
+            late = now - heap[0][0]
             self.lateness.observe(late)
             if late > self.LATE:
                 self.catch_up(late)
-        now = self._loop.time()
         due = []
         while heap and heap[0][0] <= now:
             when, _, alarm = heappop(heap)

@@ -366,7 +366,7 @@ class Vip:
 
     def _tick(self, now: float) -> None:
         try:  # see received()
-            if now >= self.lease_until:
+            if self._services.clock() >= self.lease_until:  # we may have been stopped since ``now``
                 self._lapse(now)
             else:
                 self._do(self.machine.tick(now))

@@ -1,0 +1,57 @@
+"""Alarms that are late: first what waits is heard, then they ring, and not for what came after."""
+
+import asyncio
+from time import sleep
+
+from vipd.daemon.timers import Timers
+
+
+async def until(event: asyncio.Event) -> None:
+    await asyncio.wait_for(event.wait(), timeout=10)
+
+
+def test_who_is_stopped_again_while_catching_up_catches_up_again() -> None:
+    """An alarm that was put off, and is due because of the second stop, is no decision on what was
+    heard before it."""
+    told: list[str] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        rung = asyncio.Event()
+        timers = Timers(loop)
+
+        def ring(_now: float) -> None:
+            told.append("rings")
+            rung.set()
+
+        alarm = timers.alarm(ring)
+
+        def catch_up(_late: float) -> None:
+            told.append("catches up")
+            if len(told) == 1:
+                alarm.set(loop.time() + 0.1)  # the master was heard
+                sleep(0.5)  # stopped again
+
+        timers.catch_up = catch_up
+        alarm.set(loop.time() + 0.01)
+        sleep(0.3)  # stopped
+        await until(rung)
+
+    asyncio.run(run())
+    assert told == ["catches up", "catches up", "rings"]
+
+
+def test_an_alarm_in_time_rings_without_catching_up() -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        rung = asyncio.Event()
+        timers = Timers(loop)
+        timers.LATE = 5.0  # however busy this machine is
+        timers.catch_up = lambda _late: told.append("catches up")
+        timers.alarm(lambda _now: rung.set()).set(loop.time() + 0.01)
+        await until(rung)
+
+    asyncio.run(run())
+    assert told == []

@@ -123,6 +123,71 @@ def test_the_old_names_work(pair: Pair) -> None:
     assert machine.property("ActiveState", "ucarp") == "active"
 
 
+def test_each_vip_can_be_a_service_of_its_own_under_its_old_name(pair: Pair) -> None:
+    machine = pair.web01
+    theirs = "/etc/systemd/system/ucarp@.service"
+    machine.run(f"mv {theirs} {theirs}.away; systemctl daemon-reload; systemctl stop vipd")
+    try:
+        machine.run("systemctl start ucarp@001 ucarp@vip-002")
+        pair.at_home()
+        assert machine.property("StatusText", "ucarp@001") == "1 VIP: 1 MASTER"
+        assert "001" in machine.run("vipctl --runtime-dir /run/vipd@001 status")
+        before = machine.property("MainPID", "ucarp@001")
+        machine.run(f"kill -9 {before}")
+        pair.at_home()
+        assert machine.property("MainPID", "ucarp@001") != before
+        # The service for all waits for each of them, and says so.
+        machine.run("systemctl start vipd")
+        assert machine.property("StatusText") == "2 VIPs: 2 waiting"
+        assert "ucarp@001.service) runs VHID 1 on eth1" in machine.run("journalctl -u vipd")
+        machine.run("systemctl stop ucarp@001")
+        pair.at_home()
+        machine.run("systemctl stop ucarp@vip-002")
+        pair.at_home()
+        machine.run("systemctl start ucarp@nothing", check=False)
+        assert machine.property("ActiveState", "ucarp@nothing") == "failed"
+        assert "there is no /etc/ucarp/vip-nothing.conf" in machine.run(
+            "journalctl -u ucarp@nothing"
+        )
+    finally:
+        machine.run(f"mv {theirs}.away {theirs}; systemctl daemon-reload; systemctl start vipd")
+        machine.run("systemctl reset-failed", check=False)
+
+
+def test_without_scripts_it_needs_no_root(pair: Pair, report: Figures) -> None:
+    machine = pair.web02
+    drop_in = "/etc/systemd/system/vipd.service.d"
+    source = "/usr/share/doc/vipd/examples/unprivileged.conf"
+    machine.run("chmod -x /usr/libexec/ucarp/vip-up /usr/libexec/ucarp/vip-down")
+    machine.run(f"install -D -m 644 {source} {drop_in}/unprivileged.conf")
+    machine.run("chgrp -R vipd /etc/ucarp && chmod -R g+rX /etc/ucarp")
+    try:
+        machine.run("systemctl daemon-reload && systemctl restart vipd")
+        pair.at_home()
+        before = main_pid(machine)
+        status = dict(
+            line.split(":\t", 1) for line in machine.run(f"cat /proc/{before}/status").splitlines()
+        )
+        user = machine.run("id -u vipd").strip()
+        assert status["Uid"].split() == [user] * 4
+        assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 1 << 12 | 1 << 13
+        said = machine.run(f"journalctl _PID={before}; cat /proc/{before}/limits")
+        assert int(status["VmLck"].split()[0]) > 0, said
+        assert "SCHED_RR" in machine.run(f"chrt -p {before}")
+        assert "MASTER" in machine.run("vipctl status")
+        machine.run("systemctl reload vipd")
+        with pair.seen() as seen:
+            machine.run(f"kill -9 {before}")
+            started_anew(pair, machine, before)
+        report(gap=worst(seen), noise=seen.noise)
+        assert worst(seen) < GAP + seen.noise
+    finally:
+        machine.run(f"rm -r {drop_in}; chgrp -R root /etc/ucarp; chmod -R g= /etc/ucarp")
+        machine.run("chmod +x /usr/libexec/ucarp/vip-up /usr/libexec/ucarp/vip-down")
+        machine.run("systemctl daemon-reload && systemctl restart vipd")
+        pair.at_home()
+
+
 def test_a_changed_file_is_noticed(pair: Pair) -> None:
     machine = pair.web01
     name = "/etc/ucarp/vip-001.conf"

@@ -5,10 +5,13 @@ and a 9P client among it: 7 MB and 0.1 s for a daemon that needs three classes. 
 imported a bare package stands in for it; afterwards ``import pyroute2`` works as ever.
 """
 
+import logging
 import sys
 from importlib.util import find_spec
 from types import ModuleType
 
+# It warns that traffic control is limited where /proc/net is hidden (ProcSubset=pid): we do none.
+logging.getLogger("pyroute2").setLevel(logging.ERROR)
 _bare = "pyroute2" not in sys.modules and find_spec("pyroute2")
 if _bare:
     _package = ModuleType("pyroute2")

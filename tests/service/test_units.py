@@ -1,17 +1,12 @@
 """The units, as systemd reads them."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from configparser import RawConfigParser
 from pathlib import Path
 
 import pytest
-from helpers.configured import write_vip
-
-from vipd.lab import Host
 
 UNITS = Path(__file__).parents[2] / "packaging/systemd"
 #: systemd-analyze's exposure of the service without scripts: 0 is none, 10 is all.
@@ -73,29 +68,6 @@ def exposure(root: Path) -> float:
     found = re.search(r"Overall exposure level for vipd.service: ([\d.]+)", done.stdout)
     assert found, done.stdout + done.stderr
     return float(found[1])
-
-
-@pytest.mark.lab
-def test_the_limits_of_the_unit_are_enough_for_real_time(web01: Host, files: Path) -> None:
-    """LimitRTPRIO and LimitMEMLOCK, where CAP_SYS_NICE and CAP_IPC_LOCK are not among the two."""
-    write_vip(files)
-    limits = service("vipd.service")
-    assert (limits["LimitRTPRIO"], limits["LimitMEMLOCK"]) == (["1"], ["infinity"])
-    two = "-all,+net_admin,+net_raw"
-    daemon = web01.start(
-        [
-            *("prlimit", "--rtprio=1", "--memlock=unlimited"),
-            *("setpriv", f"--bounding-set={two}", f"--inh-caps={two}"),
-            *(sys.executable, "-m", "vipd.daemon", "--realtime", "--config-dir", files),
-        ],
-        name="vipd",
-    )
-    daemon.wait_for("state: BACKUP", timeout=20)
-    status = Path(f"/proc/{daemon.pid}/status").read_text()
-    assert "may not" not in daemon.log()
-    assert os.sched_getscheduler(daemon.pid) == os.SCHED_RR | os.SCHED_RESET_ON_FORK
-    assert re.search(r"(?m)^VmLck:\s+[1-9]", status)
-    assert re.search(r"(?m)^CapEff:\s+0+3000$", status)
 
 
 def test_systemd_understands_every_line(root: Path) -> None:

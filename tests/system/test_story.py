@@ -154,7 +154,8 @@ def test_each_vip_can_be_a_service_of_its_own_under_its_old_name(pair: Pair) -> 
 
 
 def test_without_scripts_it_needs_no_root(pair: Pair, report: Figures) -> None:
-    """What LimitRTPRIO and LimitMEMLOCK are for, a container may not grant: tests/service has it."""
+    """Real time and locked memory are left out: the limits that allow them cannot be raised in a
+    machine that is a container."""
     machine = pair.web02
     drop_in = "/etc/systemd/system/vipd.service.d"
     source = "/usr/share/doc/vipd/examples/unprivileged.conf"

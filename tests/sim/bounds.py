@@ -31,6 +31,7 @@ class Bounds:
         weather = scenario.weather
         self.delay = weather.slowest
         self.in_a_row = weather.in_a_row if weather.loss else 0
+        self._in_order = weather.fastest == weather.slowest
         rates = [1.0, *(1 + plan.drift for plan in scenario.hosts)]
         self.stretch = max(rates) / min(rates) + 1e-9
         self._mixed = any(plan.kind == "ucarp" for plan in scenario.hosts)
@@ -107,8 +108,9 @@ class Bounds:
         return self.said(master) + self.heard(backup)
 
     def seamless(self, leaver: Seat, successors: list[Seat]) -> bool:
-        """Whether a successor takes over before the one that leaves lets go."""
-        if self._mixed or self.in_a_row:
+        """Whether a successor takes over before the one that leaves lets go. (One that hears an
+        older advertisement after the bow-out yields to it.)"""
+        if self._mixed or self.in_a_row or not self._in_order:
             return False
         way = 2 * self.delay + leaver.host.plan.lateness
         return any(

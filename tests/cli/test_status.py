@@ -63,20 +63,6 @@ def test_nothing_is_coloured_but_for_who_wants_it() -> None:
             replace(BACKUP, state=State.INIT, mode=Mode.INIT, waiting_for="eth1 has no carrier"),
             "waiting: eth1 has no carrier",
         ),
-        (
-            replace(BACKUP, mode=Mode.HOLDING, maintenance=True, heard=None),
-            "nobody owns it: no other host advertises, and this one holds back (vipctl "
-            "maintenance off 001)",
-        ),
-        (
-            replace(
-                BACKUP,
-                mode=Mode.HOLDING,
-                hold_left=9.0,
-                heard=replace(OTHER, missing=3, followed=False),
-            ),
-            "nobody owns it: no other host advertises, and this one holds back (end the hold)",
-        ),
     ],
 )
 def test_what_needs_attention_is_told_and_is_status_1(vip: Vip, why: str) -> None:

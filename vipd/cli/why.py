@@ -122,7 +122,7 @@ def _holding(vip: Vip) -> str:
         who = "No other host advertises, so that nobody owns the address."
     else:
         who = f"{safe(master)} is master."
-    return f"{_kept(vip)} {who}"
+    return f"{who} {_kept(vip)}"
 
 
 def _kept(vip: Vip) -> str:

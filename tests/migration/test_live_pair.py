@@ -28,7 +28,7 @@ SETTLED = 2.0
 #: capture buffer), and is an owner for so long; after one that was stopped the silence counts.
 UCARP_OVERLAP, UCARP_GAP = 1.0, 3.1
 #: For a machine that is shared, seconds.
-MARGIN = 1.0
+MARGIN = 1.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Interface
@@ -180,7 +181,8 @@ def _vhid(text: str) -> int:
 
 
 def _hidden(text: str) -> bytes:
-    arguments.hide(text)
+    with suppress(OSError):  # where /proc is not to be had, it is not to be read either
+        arguments.hide(text)
     return os.fsencode(text)
 
 

@@ -1,8 +1,7 @@
 """``python -m fuzz [TARGET …] [--seconds N]``: let atheris look for inputs that break a property.
 
 Several targets run side by side, one a core. What was tried is kept in .cache/fuzz, so that the
-next run goes on from there; status 1 and the input itself when a property did not hold. Then
-``--keep`` adds those inputs to the corpus that reach a branch which nothing in it reaches.
+next run goes on from there; status 1 and the input itself when a property did not hold.
 """
 
 import argparse
@@ -23,7 +22,7 @@ TARGETS = tuple(sorted(path.name for path in (HERE / "corpus").iterdir()))
 SLOW, STUCK = 20.0, 600
 
 
-def fuzz(target: str, seconds: int, keep: bool) -> None:
+def fuzz(target: str, seconds: int) -> None:
     """Never returns: libFuzzer ends the process."""
     import atheris
 
@@ -37,10 +36,14 @@ def fuzz(target: str, seconds: int, keep: bool) -> None:
 
     seen, corpus = str(CACHE / target), str(HERE / "corpus" / target)
     Path(seen).mkdir(parents=True, exist_ok=True)
-    look = [f"-max_total_time={seconds}", "-max_len=1000", "-print_final_stats=1", seen, corpus]
-    add = ["-merge=1", "-use_counters=0", corpus, seen]
-    always = (f"-timeout={STUCK}", f"-artifact_prefix={CACHE}/{target}-")
-    atheris.Setup([sys.argv[0], *always, *(add if keep else look)], check)
+    options = (
+        f"-max_total_time={seconds}",
+        f"-timeout={STUCK}",
+        "-max_len=1000",
+        "-print_final_stats=1",
+        f"-artifact_prefix={CACHE}/{target}-",
+    )
+    atheris.Setup([sys.argv[0], *options, seen, corpus], check)
     atheris.Fuzz()
 
 
@@ -67,14 +70,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
-    parser.add_argument("--keep", action="store_true", help="add to the corpus of one target")
     parser.add_argument("--here", action="store_true", help="in this process, with all its words")
     asked = parser.parse_args()
     targets = asked.targets or TARGETS
     if unknown := set(targets) - set(TARGETS):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(TARGETS)}")
-    if asked.here or asked.keep:
-        fuzz(targets[0], asked.seconds, asked.keep)
+    if asked.here:
+        fuzz(targets[0], asked.seconds)
     CACHE.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         held = list(workers.map(apart, targets, [asked.seconds] * len(targets)))

@@ -85,7 +85,13 @@ def test_either_ucarp_command_can_be_chosen(installed: Pair) -> None:
 def test_what_is_installed_depends_on_no_other_python_package(installed: Pair) -> None:
     machine = installed.web01
     assert "No module named" in machine.run("python3 -c 'import pydantic'", check=False)
-    machine.run("vipctl check && vipctl --help && vipd --version")
+    machine.run("vipctl --help && vipd --version")
+
+
+def test_it_is_told_to_stop_ucarp_first(installed: Pair) -> None:
+    told = installed.web01.run("vipctl check", check=False)
+    assert re.search(r"ucarp@001\.service\) runs VHID 1 on eth1", told)
+    assert "systemctl disable --now ucarp@001.service" in told
 
 
 # -- running

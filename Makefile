@@ -15,6 +15,8 @@
 # Each prepares what it needs: a .venv, and missing programs from the distribution where it may.
 
 .PHONY: demo test sim fuzz packages test-system manual pictures bench chaos soak lint format clean
+# Programs that are compiled anew at each start are not what anybody installs.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv/bin
 JOBS ?= 4
 SECONDS ?= 60

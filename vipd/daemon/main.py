@@ -3,9 +3,11 @@
 import argparse
 import asyncio
 import fcntl
+import gc
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -198,6 +200,11 @@ def _only_one(runtime_dir: Path) -> TextIO:
 
 async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     loop = asyncio.get_running_loop()
+    # Files that hang may hold one thread, not both.
+    loop.set_default_executor(ThreadPoolExecutor(2, "vipd"))
+    # The collector need not walk over modules and classes again and again. It does over VIPs: those
+    # that end while the daemon lives are garbage then.
+    gc.freeze()
     runtime_dir = place.runtime_dir
     for line in carry_out(str(runtime_dir)):
         log.warning("%s", line)

@@ -1,7 +1,6 @@
 """Wanted against running: the only one that starts and ends VIPs."""
 
 import asyncio
-import gc
 import re
 import time
 from collections import Counter
@@ -94,7 +93,6 @@ class Supervisor:
         #: Who wants to know the outcome of the next reload, and of this one.
         self._waiting: list[asyncio.Future[list[Outcome]]] = []
         self._asked: list[asyncio.Future[list[Outcome]]] = []
-        self._frozen = False
         self._orphans = Orphans(self.vips, services.clock)
         services.timers.catch_up = self._catch_up
         self._watch = Watch(loop, directory, self.reload) if directory else None
@@ -178,7 +176,7 @@ class Supervisor:
     @property
     def settled(self) -> bool:
         """Whether the files were read, and every VIP listens, waits for something, or broke."""
-        return self._frozen and all(
+        return self.loaded.is_set() and all(
             running.vip.settled if running.vip else bool(running.trouble)
             for running in self.runs.values()
         )
@@ -211,18 +209,13 @@ class Supervisor:
             if self._watch:
                 self._watch.follow(snapshot.files)
             outcomes = await self._apply(snapshot)
-            if not snapshot.common_broken or not self._frozen:
+            if not snapshot.common_broken or not self.loaded.is_set():
                 await self.configured(snapshot.settings)
             self._tell(outcomes)
             for done in self._asked:
                 if not done.done():
                     done.set_result(outcomes)
-            if not self._frozen:
-                # What is there now stays: the collector need not walk over it again and again.
-                self._frozen = True
-                self.loaded.set()
-                gc.collect()
-                gc.freeze()
+            self.loaded.set()
             if not self._load_again:
                 return
 

@@ -47,7 +47,7 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
                 lab.host(name, f"{address}/24"),
                 tree(),
                 tmp_path_factory.mktemp(name),
-                f"vipd-test-{os.getpid()}/{name}",
+                f"vipd-test-{os.getpid()}-{name}",
             )
             for name, address in OWN.items()
         )

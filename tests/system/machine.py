@@ -149,8 +149,15 @@ class Machine:
     def switch_off(self) -> None:
         """End it without ceremony, and take its groups of processes away."""
         if not self.host.alive:
-            return
-        if self._nspawn is not None:
-            self._nspawn.kill()
+            self.host.boot()
+            self._prepare()
         groups = f"/sys/fs/cgroup/{self._cgroup}"
-        self.host.run(["find", groups, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"])
+        self.host.run(["sh", "-c", f"echo 1 >{groups}/cgroup.kill"])
+
+        def gone() -> bool | None:
+            self.host.run(["find", groups, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"])
+            return True if self.host.run(["test", "-e", groups]).returncode else None
+
+        wait_until(
+            gone, timeout=BOOT_WITHIN, complaint=lambda: f"{self.name}: processes stay in {groups}"
+        )

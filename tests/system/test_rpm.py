@@ -96,7 +96,7 @@ def installed(
     with Lab() as lab:
         host = lab.host("web01", f"{OWN['web01']}/24")
         disk = tmp_path_factory.mktemp("web01")
-        machine = Machine(host, tree(), disk, f"vipd-test-{os.getpid()}/rpm")
+        machine = Machine(host, tree(), disk, f"vipd-test-{os.getpid()}-rpm")
         try:
             machine.boot()
             machine.run("dpkg --purge ucarp")

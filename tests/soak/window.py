@@ -2,8 +2,9 @@
 
     python -m soak.window FILE [--trace] [vipd's own arguments]
 
-FILE gets a line of JSON for each SIGRTMIN: the tasks of the loop by name, the threads, and the
-objects that the collector knows, by type; with --trace (which slows it down and makes it larger)
+FILE gets a line of JSON for each SIGRTMIN: the tasks of the loop by name, the threads, the blocks
+of memory that Python has handed out and not got back, and the objects that the collector knows, by
+type; with --trace (which slows it down and makes it larger)
 also which lines of the source hold how much memory.
 """
 
@@ -28,6 +29,7 @@ def _look(file: int) -> None:
     tasks = Counter(task.get_name().rstrip("0123456789") for task in asyncio.all_tasks())
     types = Counter(f"{type(o).__module__}.{type(o).__qualname__}" for o in gc.get_objects())
     report: dict[str, object] = {
+        "blocks": sys.getallocatedblocks(),
         "tasks": dict(tasks),
         "threads": sorted(thread.name for thread in threading.enumerate()),
         "types": dict(types.most_common(_MANY)),

@@ -32,7 +32,7 @@ from vipd.daemon.tally import Tally
 from vipd.daemon.timers import Timers
 from vipd.daemon.vip import Services
 from vipd.daemon.wills import Wills
-from vipd.linux import capabilities, realtime
+from vipd.linux import capabilities, heap, realtime
 from vipd.linux.links import Links
 from vipd.linux.netlink import Netlink
 
@@ -131,6 +131,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     options = parser().parse_args()
+    heap.share()
     outlet = journal.start(options.log_level, options.log_format)
     if options.realtime:
         _realtime()

@@ -1,6 +1,7 @@
 """The host that is soaked, and what it is soaked in."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -51,7 +52,8 @@ class Soak:
         self._web02 = lab.host("web02", f"{WEB02}/24")
         words = [sys.executable, "-m", "soak.window", str(self._window), *["--trace"] * trace]
         words += ["--config-dir", str(self._editor.files), "--runtime-dir", RUNTIME_DIR]
-        self.vipd = self._web01.start(words, name="vipd")
+        here = os.pathsep.join(str(Path(__file__).parents[up]) for up in (1, 2))  # tests, vipd
+        self.vipd = self._web01.start(words, name="vipd", env={"PYTHONPATH": here})
         self._read = 0
         self.transitions = 0
         wait_until(

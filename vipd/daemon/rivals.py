@@ -19,16 +19,16 @@ class Rivals:
         self._loop = loop
         self._ucarps: Mapping[Group, int] = {}
         self._looked_at = float("-inf")
-        self._lock = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None
 
     async def settle(self, group: Group) -> "Tenancy | Tenant | None":
         """Take the group for this process; or who has it. None: it is nobody's, and we cannot take
         it either (a user who has no business with it holds the name)."""
-        async with self._lock:
-            if self._loop.time() - self._looked_at > _FRESH:
-                # In a thread: a machine has thousands of processes.
-                self._ucarps = await asyncio.to_thread(running_ucarps)
-                self._looked_at = self._loop.time()
+        if self._loop.time() - self._looked_at > _FRESH:
+            # One look for all that wait, so that they go on together, not one in each turn.
+            if self._looking is None or self._looking.done():
+                self._looking = self._loop.create_task(self._look())
+            await asyncio.shield(self._looking)
         process = self._ucarps.get(group)
         if process and (rival := watched(process)):
             return rival
@@ -38,6 +38,11 @@ class Rivals:
             if error.errno != errno.EADDRINUSE:
                 raise
         return tenant(*group)
+
+    async def _look(self) -> None:
+        # In a thread: a machine has thousands of processes.
+        self._ucarps = await asyncio.to_thread(running_ucarps)
+        self._looked_at = self._loop.time()
 
     async def end_of(self, rival: Tenant, stop: asyncio.Future[None]) -> None:
         """Wait until it has ended, or ``stop`` is done."""

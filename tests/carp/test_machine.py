@@ -129,6 +129,30 @@ def test_a_lost_advertisement_of_its_master_is_no_reason_to_take_over_from_a_wor
     assert machine.state is State.BACKUP
 
 
+def test_of_two_masters_the_better_one_is_followed_whoever_spoke_last() -> None:
+    machine = backup()
+    for second in range(3):
+        machine.receive(FASTER, NOW + second)
+        machine.receive(SLOWER, NOW + second + 0.5)
+    assert machine.outlook(NOW + 2.5).follows == FASTER.source
+
+    machine.receive(advertisement(255, 255, LOWER), NOW + 2.75)  # the worse one leaves
+    machine.tick(NOW + 3.25)
+    assert not machine.receive(FASTER, NOW + 3.25)
+
+    machine.receive(A_BOW_OUT, NOW + 3.5)
+    machine.tick(NOW + 4)
+    assert machine.state is State.MASTER
+
+
+def test_a_better_master_is_followed_from_its_first_word_even_if_it_is_slower_than_we_are() -> None:
+    machine = backup()
+    machine.receive(advertisement(1, 250, LOWER), NOW)
+    machine.receive(SLOWER, NOW + 0.5)
+
+    assert machine.outlook(NOW + 0.5).follows == SLOWER.source
+
+
 def test_a_worse_master_as_slow_as_our_patience_is_waited_for_although_we_followed_another() -> (
     None
 ):

@@ -5,7 +5,7 @@ The kernel is here, too: it takes the address away when the lease on it ends.
 """
 
 from functools import cache
-from math import inf
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any
 
 from sim.host import Host
@@ -36,12 +36,12 @@ REGAIN_AFTER = 0.02
 
 
 @cache
-def longest_lease(setting: Setting) -> float:
-    """What LEASE=auto is with these settings."""
+def settings(setting: Setting) -> Configured:
+    """What the files would say, as far as leases are concerned."""
     options: dict[str, Any] = {
         name: getattr(setting, name) for name in ("advbase", "advskew", "deadratio")
     }
-    return Configured.model_construct(**options).longest_lease
+    return Configured.model_construct(**options)
 
 
 class Vipd(Seat):
@@ -49,6 +49,7 @@ class Vipd(Seat):
         super().__init__(world, host, group)
         self.machine = Machine(self._parameters())
         self._queued = inf  # for which of our alarms we are on the agenda
+        self._advertised = 0.0  # when
         self._lease_until = inf  # as the process counts
         self._kernel_until = inf  # as the kernel does
         self._kernel_looks = inf  # when it sees to that, as far as that is on the agenda
@@ -199,7 +200,8 @@ class Vipd(Seat):
                     self.enter(new, reason.value)
                 case Acquire():
                     assert self.state is State.MASTER
-                    self._hold(self.host.clock())
+                    self._advertised = self.host.clock()
+                    self._hold(self._advertised)
                 case Release():
                     self._lease_until = self._kernel_until = inf
                     self.own(False)
@@ -211,17 +213,23 @@ class Vipd(Seat):
             self.world.faults.ended(self.host)
 
     def _hold(self, now: float) -> None:
-        """Only an advertisement makes a lease longer; the kernel's begins anew, as it is asked."""
-        before = self._lease_until
-        self._start_lease(now)
-        if self._lease_until < inf:
-            self._lease_until = min(before, self._lease_until)
+        """`Vip._hold`: only an advertisement makes a lease longer."""
+        if self.host.plan.lease:
+            shortest = settings(self.setting).shortest_lease
+            until = min(self._lease_until, max(self._advertised + self.lease(), now + shortest))
+            left = round(until - now, 3)
+            whole = max(1, int(left), min(ceil(left), shortest))
+            self._lease_until = min(until, now + whole)
+            self._ask_kernel(now + whole)
         self.own(True)
 
     def _start_lease(self, now: float) -> None:
-        lease = self.lease()
-        self._lease_until = now + lease
-        self._kernel_until = now + lease
+        self._advertised = now
+        self._lease_until = now + self.lease()
+        self._ask_kernel(self._lease_until)
+
+    def _ask_kernel(self, until: float) -> None:
+        self._kernel_until = until
         if self._kernel_until < self._kernel_looks:
             self._kernel_will_look()
 
@@ -237,7 +245,7 @@ class Vipd(Seat):
             self._set_alarm()
 
     def lease(self) -> float:
-        return longest_lease(self.setting) if self.host.plan.lease else inf
+        return settings(self.setting).longest_lease if self.host.plan.lease else inf
 
     def _parameters(self) -> Parameters:
         s = self.setting

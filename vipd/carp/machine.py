@@ -249,8 +249,8 @@ class Machine:
         self._ending = False  # LEAVING: for good
         self._hold_until = -inf  # not to be master again before this
         self._modest_until = -inf  # not to preempt before this
-        # BACKUP: the master that we follow, and until when it has to be heard again
-        self._followed: IPv4Address | None = None
+        # BACKUP: what the master that we follow said, and until when it has to be heard again
+        self._followed: Advertisement | None = None
         self._followed_until = -inf
         self._patience = 0.0  # seconds from one advertisement of its to the time we give the next
         self._steady: tuple[object, ...] | None = None  # what it says, while we only wait
@@ -282,7 +282,7 @@ class Machine:
         elif self._mode is Mode.HOLDING and self._due < inf:
             takeover_at = self._due + self.parameters.master_down
             takeover_reason = Reason.MASTER_DOWN
-        follows = self._followed if now < self._followed_until else None
+        follows = self._followed.source if self._followed and now < self._followed_until else None
         return Outlook(
             self._mode,
             takeover_at,
@@ -401,9 +401,10 @@ class Machine:
 
     def _heard_master(self, now: float) -> Effects:
         """A master lives. It has at least until its next advertisement is due."""
+        if self._outdone(now):
+            return self._wait_for_both(now)
         if self.heard is not None:
-            ad = self.heard.ad
-            self._followed = ad.source
+            ad = self._followed = self.heard.ad
             self._patience = _until_next(ad)
             self._steady = ad[:6]
         return self._wait_on(now)
@@ -418,16 +419,28 @@ class Machine:
     def _follow_another(self, now: float) -> bool:
         """Whether the master that we follow lives, and this was somebody else: a loser's farewell,
         or one that has yet to learn who is master. With three hosts, no reason to take over."""
-        another = self.heard is not None and self.heard.ad.source != self._followed
-        return another and now < self._followed_until
+        if self.heard is None or self._followed is None:
+            return False
+        return self.heard.ad.source != self._followed.source and now < self._followed_until
+
+    def _outdone(self, now: float) -> bool:
+        """The same, and somebody worse: of two masters that do not hear each other we follow the
+        better one, to which the other will have to yield."""
+        if self.heard is None or self._followed is None:
+            return False
+        return self._follow_another(now) and _beats(self._followed, self.heard.ad)
+
+    def _wait_for_both(self, now: float) -> Effects:
+        """No reason to follow another, and none to take over; but one more to wait for."""
+        if self.heard is not None:
+            patience = max(self.parameters.master_down, _until_next(self.heard.ad))
+            self._due = max(self._due, now + patience)
+        return ()
 
     def _heard_slower(self, now: float) -> Effects:
         """A master lives that we beat: ours if we preempt."""
-        if self.heard is not None and self._follow_another(now):
-            # Not a reason to take over, but one more to wait for.
-            patience = max(self.parameters.master_down, _until_next(self.heard.ad))
-            self._due = max(self._due, now + patience)
-            return ()
+        if self._outdone(now):
+            return self._wait_for_both(now)
         if not self.parameters.preempt:
             return self._heard_master(now)
         if now < self._modest_until:
@@ -547,8 +560,15 @@ class Machine:
         transition = Transition(self.state, mode.state, reason)
         self._mode = mode
         self._steady = None
+        self._followed_until = -inf
         self._due = self._announce_at = self._until = inf
         return transition
+
+
+def _beats(a: Advertisement, b: Advertisement) -> bool:
+    """Whether a master that says ``b`` yields to one that says ``a``."""
+    ours, theirs = timing.interval(a.advbase, a.advskew), timing.interval(b.advbase, b.advskew)
+    return ours < theirs or (ours == theirs and precedes(a.source, b.source))
 
 
 def _until_next(ad: Advertisement) -> float:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from math import inf
+from math import ceil, inf
 
 from vipd.carp.digest import Digest
 from vipd.carp.machine import (
@@ -446,6 +446,7 @@ class Vip:
                 case Announce():
                     self._announce()
                 case Acquire():
+                    self._advertised = self._services.clock()  # in a moment
                     self._acquire()
                 case Release(at_start):
                     self._release(at_start)
@@ -486,35 +487,35 @@ class Vip:
 
     def _hold(self) -> None:
         """Add the addresses on a lease, or take a lease on those that an UPSCRIPT has added. What
-        makes a lease longer that runs already is an advertisement, and nothing else (`_renew`)."""
-        before, lease = self.lease_until, self.config.lease_seconds
+        makes a lease longer is an advertisement (`_renew`), and nothing else: not a script that
+        took its time, not an address that is put back, not another configuration."""
+        now, lease = self._services.clock(), self.config.lease_seconds
         first = self._held = self._addresses if self.config.manages_address else []
         if self.config.manage_address == "auto" and not self.config.manages_address:
             present = self._interface.present
             there = [present[a.ip] for a in self.config.addresses if a.ip in present]
-            self._held = [Address(self._index, a, lease) for a in there]
-            if lease is not None:
-                # The others have been counting since our advertisement, not since the script.
-                left = int(self._advertised + lease - self._services.clock())
-                lease = max(left, self.config.shortest_lease)
-            first = [Address(self._index, a, lease) for a in there]
-        self._start_lease(lease)
-        if self.lease_until != inf:
-            self.lease_until = min(before, self.lease_until)
+            first = self._held = [Address(self._index, a, lease) for a in there]
+        before, self.lease_until = self.lease_until, inf
+        if lease is not None and self._held:
+            # The others have been counting since our advertisement; the next renews the lease.
+            shortest = self.config.shortest_lease
+            until = min(before, max(self._advertised + lease, now + shortest))
+            left = round(until - now, 3)
+            whole = max(1, int(left), min(ceil(left), shortest))  # as the kernel counts
+            self.lease_until = min(until, now + whole)
+            if whole != lease:
+                first = [Address(self._index, each.interface, whole) for each in self._held]
         for address in first:
             address.add(self._services.netlink)
         self._leave_will()
 
-    def _start_lease(self, lease: int | None) -> None:
-        leased = bool(self._held) and lease is not None
-        self.lease_until = self._services.clock() + lease if leased and lease else inf
-
     def _renew(self) -> None:
         """An advertisement left: the others will not take over for as long as our lease is."""
         self._advertised = self._services.clock()
-        if self.lease_until != inf:
+        lease = self.config.lease_seconds
+        if self.lease_until != inf and lease is not None:
             self.counters.renewals += 1
-            self._start_lease(self.config.lease_seconds)
+            self.lease_until = self._advertised + lease
             for address in self._held:
                 self._services.leases.renew(address.renewal)
 

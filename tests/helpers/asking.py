@@ -36,7 +36,8 @@ class Client:
             try:
                 connection.settimeout(timeout)
                 connection.connect(path)
-            except (FileNotFoundError, ConnectionRefusedError):  # it does not listen yet
+            except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
+                # It does not listen yet, or too many others are connecting.
                 connection.close()
                 return None
             return connection

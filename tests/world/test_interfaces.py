@@ -1,6 +1,7 @@
 """Cables, interfaces and MAC addresses that change under a running master."""
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,7 +72,10 @@ def test_an_unusable_interface_is_released_at_once_and_listened_on_again(
 def _sockets(pid: int) -> list[str]:
     """The netlink sockets of a process."""
     rows = Path(f"/proc/{pid}/net/netlink").read_text().splitlines()[1:]
-    own = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+    own = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it has closed it meanwhile
+            own.append(str(fd.readlink()))
     return [row for row in rows if f"socket:[{row.split()[-1]}]" in own]
 
 

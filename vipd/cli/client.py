@@ -4,12 +4,13 @@ Each command makes one connection: ``run(settings, act)`` calls ``act(daemon)`` 
 """
 
 import asyncio
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 import click
-from asyncvarlink import VarlinkClientProtocol, VarlinkErrorReply, connect_unix_varlink
+from asyncvarlink import VarlinkClientProtocol, VarlinkErrorReply, VarlinkTransport
 from asyncvarlink.conversion import ConversionError
 
 from vipd.cli.paths import RUNTIME_DIR, Settings
@@ -37,6 +38,8 @@ PATIENCE = 5.0
 """Seconds in which a daemon that runs answers anything but a hand-over or a reload."""
 LONG_PATIENCE = 60.0
 """Seconds for a reload or a hand-over, which waits for scripts and successors."""
+_AGAIN = 0.02
+"""Seconds until the next try when too many others are connecting."""
 
 _Result = TypeVar("_Result")
 
@@ -147,7 +150,7 @@ async def connected(
     shown = safe(str(path))
     try:
         async with asyncio.timeout(patience):
-            transport, protocol = await connect_unix_varlink(VarlinkClientProtocol, path)
+            connection = await _connection(str(path))
     except (FileNotFoundError, ConnectionRefusedError):
         raise CommandError(
             f"vipd does not run: nobody listens on {shown}",
@@ -168,7 +171,10 @@ async def connected(
             "look at that file, or name another directory with --runtime-dir",
             UNREACHABLE,
         ) from None
+    protocol = VarlinkClientProtocol()
+    transport = VarlinkTransport(asyncio.get_running_loop(), connection, connection, protocol)
     try:
+        await asyncio.sleep(0)  # the transport tells the protocol that it is there
         return await act(Client(protocol, patience))
     except VarlinkErrorReply as error:
         raise _refused(error) from None
@@ -190,6 +196,23 @@ async def connected(
         transport.close()
         # Shielded, because the transport itself must be able to end it.
         await asyncio.shield(transport.closed_future)
+
+
+async def _connection(path: str) -> socket.socket:
+    """Raises OSError."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        connection.setblocking(False)
+        while True:
+            try:
+                connection.connect(path)
+            except BlockingIOError:  # too many are waiting; asyncio takes this for connected
+                await asyncio.sleep(_AGAIN)
+            else:
+                return connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _silent() -> CommandError:

@@ -48,7 +48,7 @@ def read_configuration(path: Path) -> bytes:
 def is_executable(path: str) -> bool:
     """Whether this is a regular file that may be executed."""
     try:
-        return stat.S_ISREG(Path(path).stat().st_mode) and os.access(path, os.X_OK)
+        return stat.S_ISREG(os.stat(path).st_mode) and os.access(path, os.X_OK)  # noqa: PTH116
     except (OSError, ValueError):
         return False
 

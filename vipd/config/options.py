@@ -71,7 +71,10 @@ class CommandLine:
 
     def last(self, name: str) -> Given | None:
         """The last option of this long name: the one that counts."""
-        return next((g for g in reversed(self.given) if g.option.name == name), None)
+        for given in reversed(self.given):
+            if given.option.name == name:
+                return given
+        return None
 
     def has(self, name: str) -> bool:
         """Whether this option stands there at all."""

@@ -62,6 +62,8 @@ def shown(text: str, limit: int = 60) -> str:
     Files hold any bytes; the ones that are not UTF-8 arrive here as lone surrogates, which no
     terminal, journal or JSON reader takes.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     clipped = text if len(text) <= limit else text[: limit - 1] + "…"
     valid = clipped.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in valid)

@@ -8,6 +8,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 from vipd.config.problem import Place, Problem, error, shown
 
@@ -48,6 +49,12 @@ _PLAIN = re.compile(r"[^\\'\"$`~:={ \t\n;&|<>()]+")
 _PLAIN_IN_DOUBLE_QUOTES = re.compile(r'[^"$`\\\n]+')
 _PLAIN_IN_SINGLE_QUOTES = re.compile(r"[^'\n]+")
 _PLAIN_IN_C_QUOTES = re.compile(r"[^'\\\n]+")
+# Nearly every assignment: nothing but plain characters, quoted or not, up to the end of the word.
+_USUAL = re.compile(
+    rf"(?P<name>{_NAME.pattern})="
+    r"""(?:"(?P<double>[^"$`\\\n]*)"|'(?P<single>[^'\n]*)'|(?P<bare>[^\\'"$`~:={ \t\n;&|<>()]*))"""
+    r"(?=[ \t\n;]|\Z)"
+)
 _ESCAPED_IN_QUOTES = re.compile(r'\\[$`"\\]')
 _ESCAPES = {
     "a": "\a",
@@ -279,6 +286,8 @@ class Parser:
     def _assignment(self, export: bool) -> Assignment | None:
         """`NAME=value` or `NAME+=value` from here; None, and nothing read, when it is not one."""
         begin = self._index
+        if (usual := _USUAL.match(self._text, begin)) is not None:
+            return self._usual(usual)
         name = self._name()
         append = self._peek() == "+"
         if name and append:
@@ -293,6 +302,19 @@ class Parser:
         start = self._place(min(self._index, len(self._text)))
         parts = self._value(export)
         return Assignment(name, parts, append, self._place(begin), start)
+
+    def _usual(self, match: re.Match[str]) -> Assignment:
+        """What the rest of this class would make of it, in a fifth of the time."""
+        self._index = match.end()
+        place = self._place(match.start())
+        file, line, column = place
+        quoting = match.lastgroup or ""
+        text = match[quoting]
+        start = place._replace(column=column + match.end("name") + 1 - match.start())
+        first = column + match.start(quoting) - match.start()
+        places = map(Place, repeat(file), repeat(line), range(first, first + len(text)))
+        parts = (Literal(text, tuple(places)),) if text else ()
+        return Assignment(match["name"], parts, False, place, start)
 
     def _name(self) -> str:
         name = ""

@@ -14,6 +14,7 @@ Report = Callable[[Problem], None]
 
 _INTERFACE = re.compile(r"[^\s/:]{1,15}")
 _TCP = re.compile(r"(\[(?P<v6>[^\]%]+)\]|(?P<v4>[^\s:]+)):(?P<port>[0-9]{1,5})")
+_BROADCAST = IPv4Address("255.255.255.255")
 _OCTAL_HINT = "a leading 0 means octal, as in C"
 
 
@@ -141,7 +142,7 @@ def _is_unicast(address: IPv4Address | IPv6Address) -> bool:
         address.is_multicast
         or address.is_unspecified
         or address.is_loopback
-        or address == IPv4Address("255.255.255.255")
+        or address == _BROADCAST
     )
 
 

@@ -145,6 +145,17 @@ def test_of_two_masters_the_better_one_is_followed_whoever_spoke_last() -> None:
     assert machine.state is State.MASTER
 
 
+def test_when_the_better_of_two_masters_leaves_the_worse_one_is_still_there() -> None:
+    machine = backup()
+    machine.receive(FASTER, NOW)
+    machine.receive(SLOWER, NOW + 0.5)
+    for repeated in range(3):
+        assert not machine.receive(A_BOW_OUT, NOW + 0.75 + repeated / 2)
+    assert not machine.receive(SLOWER, NOW + 2)
+    assert not machine.tick(NOW + 5)
+    assert machine.outlook(NOW + 2).follows == SLOWER.source
+
+
 def test_a_better_master_is_followed_from_its_first_word_even_if_it_is_slower_than_we_are() -> None:
     machine = backup()
     machine.receive(advertisement(1, 250, LOWER), NOW)

@@ -7,9 +7,8 @@ import pytest
 
 from cli.samples import BACKUP, MASTER, NOW, OTHER, problem
 from vipd.carp.machine import Mode, State
-from vipd.cli.jsons import name_of
 from vipd.cli.status import Report, as_object, lines, row
-from vipd.daemon.varlink import Problem, Vip
+from vipd.daemon.varlink import Problem, Vip, plain
 
 
 def report(*vips: Vip, problems: tuple[Problem, ...] = ()) -> Report:
@@ -114,7 +113,7 @@ def test_text_of_other_hosts_cannot_command_the_terminal() -> None:
 
 def test_json_is_what_the_daemon_said_and_what_needs_attention() -> None:
     vip = replace(BACKUP, problems=[problem("two masters")])
-    told = json.loads(json.dumps(as_object(report(vip)), default=name_of))
+    told = json.loads(json.dumps(as_object(report(vip)), default=plain))
     assert (told["status"], told["problems"]) == (1, [])
     (first,) = told["vips"]
     assert first["attention"] == ["two masters"]

@@ -61,7 +61,7 @@ class Bounds:
     def overlap(self, a: Seat, b: Seat) -> float:
         """Both own the address and hear each other: until the worse one has heard the better one,
         or until the one that leaves has waited for long enough."""
-        better, worse = (a, b) if beats(a, b) else (b, a)
+        better, worse = (a, b) if _beats(a, b) else (b, a)
         longest = self.said(better) + self.heard(worse) + self.scripts(worse)
         if a.leaving or b.leaving:
             return max(longest, LEAVE_AT_MOST * self.stretch + a.host.plan.lateness)
@@ -122,7 +122,7 @@ class Bounds:
         )
 
 
-def beats(a: Seat, b: Seat) -> bool:
+def _beats(a: Seat, b: Seat) -> bool:
     """Whether ``b`` yields to ``a`` when both are master."""
     if a.setting.interval == b.setting.interval:
         return precedes(a.host.source, b.host.source)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
-from sim.bounds import Bounds, beats
+from sim.bounds import Bounds
 from sim.host import Host
 from sim.seat import Seat
 from sim.vipd import Vipd
@@ -100,8 +100,7 @@ class Watch:
                     self._fail(seat.group, f"{seat} takes over for no reason while {other} lives")
 
     def _is_known(self, owner: Seat, seat: Vipd) -> bool:
-        """Whether ``seat`` must have heard this owner, and must not have missed it since. (Of two
-        that do not hear each other it follows the better one, and believes its bow-out.)"""
+        """Whether ``seat`` must have heard this owner, and must not have missed it since."""
         a, b = owner.host, seat.host
         since = max(owner.since, self._calm_since[a.number], self._calm_since[b.number])
         since = max(since, b.when(seat.held_until))  # it does not listen before
@@ -109,11 +108,6 @@ class Watch:
             owner.owner
             and not owner.leaving
             and self._reliable(a, b)
-            and all(
-                beats(owner, other) or self._reliable(a, other.host)
-                for other in self._world.seats[seat.group]
-                if other is not owner and b.hears(other.host)
-            )
             and self._bounds.follows(seat, owner)
             and self._world.agenda.now - since > self._bounds.known(owner, seat)
         )

@@ -226,6 +226,8 @@ class Machine:
         "_hold_until",
         "_mode",
         "_modest_until",
+        "_other",
+        "_other_until",
         "_patience",
         "_steady",
         "_until",
@@ -252,6 +254,8 @@ class Machine:
         # BACKUP: what the master that we follow said, and until when it has to be heard again
         self._followed: Advertisement | None = None
         self._followed_until = -inf
+        self._other: Advertisement | None = None  # the same of a worse one that does not hear it
+        self._other_until = -inf
         self._patience = 0.0  # seconds from one advertisement of its to the time we give the next
         self._steady: tuple[object, ...] | None = None  # what it says, while we only wait
 
@@ -433,8 +437,9 @@ class Machine:
     def _wait_for_both(self, now: float) -> Effects:
         """No reason to follow another, and none to take over; but one more to wait for."""
         if self.heard is not None:
-            patience = max(self.parameters.master_down, _until_next(self.heard.ad))
-            self._due = max(self._due, now + patience)
+            patience = _until_next(self.heard.ad)
+            self._due = max(self._due, now + max(self.parameters.master_down, patience))
+            self._other, self._other_until = self.heard.ad, now + 2 * patience
         return ()
 
     def _heard_slower(self, now: float) -> Effects:
@@ -453,9 +458,14 @@ class Machine:
     def _heard_leaving(self, now: float) -> Effects:
         """No reason to wait for a time-out that is certain; but the best backup goes first."""
         if self._follow_another(now):
+            if self._other and self.heard and self.heard.ad.source == self._other.source:
+                self._other_until = -inf
             return ()
-        self._followed_until = -inf
         self._steady = None
+        self._followed, self._followed_until = self._other, self._other_until
+        self._other_until = -inf
+        if now < self._followed_until:
+            return ()
         wait = timing.stagger(self.parameters.advbase, self.parameters.advskew)
         self._why = Reason.MASTER_LEAVING
         self._due = min(self._due, now + wait)
@@ -560,7 +570,7 @@ class Machine:
         transition = Transition(self.state, mode.state, reason)
         self._mode = mode
         self._steady = None
-        self._followed_until = -inf
+        self._followed_until = self._other_until = -inf
         self._due = self._announce_at = self._until = inf
         return transition
 

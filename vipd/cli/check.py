@@ -45,7 +45,7 @@ def command(compat: bool, as_json: bool, config_dir: Path | None, runtime_dir: P
         answer = {"vips": objects, "settings": about, "problems": _objects(problems)}
         if compat:
             answer["differences"] = [asdict(each) for each in differing]
-        write([json.dumps(answer, indent=2)])
+        write([json.dumps(answer)])
     else:
         _print_vips(vips, str(directory))
         if snapshot.settings.metrics_listen:

@@ -4,17 +4,15 @@ import gc
 import json
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from vipd.cli.client import Client, run
-from vipd.cli.jsons import name_of
 from vipd.cli.settings import ids_argument, runtime_dir_option, settings
 from vipd.cli.text import STATES, Colour, coloured, milliseconds, paint, safe, span, write
 from vipd.daemon.events import Event, ScriptRun, Transition
-from vipd.daemon.varlink import TooSlow
+from vipd.daemon.varlink import TooSlow, plain
 
 _SILENT = 0.05
 """Seconds without a word from the other host that are worth telling."""
@@ -68,7 +66,7 @@ def command(
 
 def as_json_line(event: Event) -> str:
     """All that is known of an event, on one line."""
-    return json.dumps(asdict(event), default=name_of)
+    return json.dumps(event, default=plain)
 
 
 def line(event: Event, colours: bool) -> str:

@@ -6,9 +6,11 @@ within the 0.3 s that a person takes for “at once”.
 
 import gc
 import io
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -94,7 +96,22 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a quotation mark must not turn a report into a traceback.
             stream.reconfigure(errors="backslashreplace")
-    vipctl(prog_name="vipctl")
+    try:
+        vipctl(prog_name="vipctl")
+    except SystemExit as end:
+        _leave(end)
+
+
+def _leave(end: SystemExit) -> NoReturn:
+    """As it would end anyway, without clearing away every object first: a tenth of the time."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # nobody reads it any more
+            raise end from None
+    if end.code is None or isinstance(end.code, int):
+        os._exit(end.code or 0)
+    raise end
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,10 @@ import click
 from vipd.carp.machine import Mode, State
 from vipd.cli.attention import attention, master_of
 from vipd.cli.client import ATTENTION, FINE, Client, run
-from vipd.cli.jsons import name_of
 from vipd.cli.problems import told
 from vipd.cli.settings import ids_argument, json_option, runtime_dir_option, settings
 from vipd.cli.text import STATES, Cell, Colour, coloured, counted, paint, safe, span, table, write
-from vipd.daemon.varlink import Problem, Vip
+from vipd.daemon.varlink import Problem, Vip, plain
 
 HEADINGS = (
     "ID",
@@ -71,7 +70,7 @@ def command(ids: tuple[str, ...], as_json: bool, runtime_dir: Path | None) -> No
     """
     report = run(settings(runtime_dir=runtime_dir), lambda client: fetch(client, list(ids)))
     if as_json:
-        write([json.dumps(as_object(report), indent=2, default=name_of)])
+        write([json.dumps(as_object(report), default=plain)])
     else:
         write(lines(report, coloured(sys.stdout)))
     sys.exit(report.status)
@@ -87,8 +86,14 @@ async def fetch(client: Client, ids: list[str]) -> Report:
 
 def as_object(report: Report) -> dict[str, Any]:
     """For programs: as the daemon says it, and whether it needs attention."""
-    vips = [{**asdict(vip), "attention": attention(vip)} for vip in report.vips]
-    return {"status": report.status, "vips": vips, "problems": list(map(asdict, report.problems))}
+    vips = [_with_attention(vip) for vip in report.vips]
+    return {"status": report.status, "vips": vips, "problems": report.problems}
+
+
+def _with_attention(vip: Vip) -> dict[str, Any]:
+    told = plain(vip)
+    assert isinstance(told, dict)
+    return {**told, "attention": attention(vip)}
 
 
 def lines(report: Report, colours: bool) -> list[str]:

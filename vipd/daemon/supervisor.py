@@ -29,6 +29,9 @@ _BACKOFF = (1.0, 60.0)
 _VIP_FILE = re.compile(r"vip-(?P<name>.+)\.conf")
 #: A delay that an administrator should know of, seconds.
 _WORTH_A_LINE = 0.5
+#: For how long files are read in a thread at a stretch, seconds: about as long as Python lets a
+#: thread compute anyway before another may (sys.setswitchinterval).
+_STRETCH = 0.004
 
 
 @dataclass(slots=True)
@@ -220,13 +223,13 @@ class Supervisor:
                 return
 
     async def _read(self) -> Snapshot:
-        """In a thread, because a disk may hang; and file by file, because whoever computes in a
-        thread keeps the loop from sending: hundreds of files take longer than an advertisement may
-        be late."""
+        """In a thread, because a disk may hang; and some files at a time, because whoever computes
+        in a thread keeps the loop from sending: hundreds of files take longer than an advertisement
+        may be late."""
         assert self._directory
         files = loading(self._directory, only=self._only)
         while True:
-            snapshot = await asyncio.to_thread(next, files)
+            snapshot = await asyncio.to_thread(_some, files)
             if snapshot is not None:
                 return snapshot
 
@@ -418,6 +421,15 @@ class Supervisor:
     def _update(self, interface: Interface) -> None:
         link = self._links.get(interface.name)
         interface.update(link, self._links.addresses(link) if link else ())
+
+
+def _some(files: Iterator[Snapshot | None]) -> Snapshot | None:
+    """Read files for `_STRETCH`; the snapshot, when that was all."""
+    until = time.monotonic() + _STRETCH
+    for snapshot in files:
+        if snapshot is not None or time.monotonic() >= until:
+            return snapshot
+    raise AssertionError("loading ends with a snapshot")
 
 
 async def _nobody_asks(_settings: Settings) -> None:

@@ -183,6 +183,16 @@ class Daemon(TypedDict):
     connections: int
 
 
+def plain(value: object) -> object:
+    """`default` of json.dumps for what is in our answers besides JSON's own types, as asyncvarlink
+    writes it; that converts and checks each value by itself, which takes 5 times as long, and mypy
+    has checked them."""
+    if isinstance(value, Enum):
+        return value.name
+    names: tuple[str, ...] = type(value).__slots__  # type: ignore[attr-defined]  # a dataclass
+    return {name: getattr(value, name) for name in names}
+
+
 class UnknownVip(TypedVarlinkErrorReply, interface=INTERFACE):
     """No VIP of this ID runs, and none is known of."""
 

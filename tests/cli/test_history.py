@@ -12,7 +12,16 @@ RISE = Transition(
     State.BACKUP, State.MASTER, Reason.MASTER_DOWN, "198.51.100.180", 3.04, 0.0004, 0.0006, 0.00071
 )
 EVENT = Event(
-    7, NOW + 0.125, "001", 1, "eth1", Kind.TRANSITION, "warning", "Switching", transition=RISE
+    7,
+    NOW + 0.125,
+    "001",
+    1,
+    "eth1",
+    State.MASTER,
+    Kind.TRANSITION,
+    "warning",
+    "Switching",
+    transition=RISE,
 )
 
 

@@ -12,7 +12,7 @@ from vipd.daemon.events import Event, Kind, Transition
 
 def event(at: float, old: State, new: State, peer: str | None = None) -> Event:
     change = Transition(old, new, Reason.MASTER_DOWN, peer)
-    return Event(1, at, "001", 1, "eth1", Kind.TRANSITION, "warning", "", transition=change)
+    return Event(1, at, "001", 1, "eth1", new, Kind.TRANSITION, "warning", "", transition=change)
 
 
 def text(strip: Strip, now: float = NOW, width: int = 6) -> str:

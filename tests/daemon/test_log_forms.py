@@ -10,7 +10,7 @@ import pytest
 from vipd.carp.machine import Reason, State
 from vipd.daemon import journal, logformat
 from vipd.daemon.events import Event, Hub, Kind, Subject, Transition
-from vipd.daemon.journal import Log, VipLog
+from vipd.daemon.journal import Log, VipLog, log
 
 
 class Kept(logging.Handler):
@@ -46,7 +46,7 @@ def entry(kept: Kept) -> list[tuple[str, str]]:
 def transition(kept: Kept) -> Event:
     assert not kept.records
     return Hub(logging.getLogger("vipd")).publish(
-        Subject("001", 1, "eth1"),
+        Subject("001", 1, "eth1", State.MASTER),
         Kind.TRANSITION,
         "Switching to state: MASTER (nothing heard from a master)",
         transition=Transition(State.BACKUP, State.MASTER, Reason.MASTER_DOWN),
@@ -66,8 +66,8 @@ def test_a_transition_as_key_value(kept: Kept) -> None:
     assert time.startswith("time=2")
     assert time.endswith("Z")
     assert rest == (
-        "level=warning id=001 vhid=1 interface=eth1 event=transition reason=MASTER_DOWN "
-        'state=MASTER message="Switching to state: MASTER (nothing heard from a master)"'
+        "level=warning id=001 vhid=1 interface=eth1 state=MASTER event=transition "
+        'reason=MASTER_DOWN message="Switching to state: MASTER (nothing heard from a master)"'
     )
 
 
@@ -175,3 +175,9 @@ def test_an_endless_message_still_fits_a_datagram(kept: Kept) -> None:
     Log().info("ä" * 1_000_000)
     data = logformat.entry(kept.records[-1], shown(kept, "text", priorities=False))
     assert len(data) < 100_000
+
+
+def test_every_line_has_a_reason(kept: Kept) -> None:
+    log.warning("hello")
+    assert json.loads(shown(kept, "json"))["reason"] == "test_log_forms"
+    assert ("VIPD_REASON", "test_log_forms") in entry(kept)

@@ -288,8 +288,10 @@ class Desk:
             log.info("%s", text, extra={"reason": "control"})
             return
         run = self._control.supervisor.runs.get(ids[0]) if ids and len(ids) == 1 else None
-        config = run.config if run else None
-        subject = Subject(config.id, config.vhid, config.interface) if config else DAEMON
+        subject = DAEMON
+        if run:
+            config = run.config
+            subject = Subject(config.id, config.vhid, config.interface, _state(run))
         self._control.hub.publish(subject, kind, text, code=kind.name.lower())
 
     def _ids(self, ids: Sequence[str] | None) -> list[str]:

@@ -67,15 +67,16 @@ class ScriptRun:
 class Event:
     """``number`` grows with each event of a daemon's life; ``at`` is Unix time. ``id`` is empty for
     what concerns the daemon as a whole, ``vhid`` then 0; ``interface`` is empty for what concerns
-    none. ``text`` is a line for people, ``code`` a word for machines: a transition's reason, a
-    problem's kind. ``transition``, ``script`` and ``reload`` (result → number of VIPs) come with
-    the kinds of these names."""
+    none; ``state`` is the VIP's, null where that does not matter. ``text`` is a line for people,
+    ``code`` a word for machines: a transition's reason, a problem's kind. ``transition``,
+    ``script`` and ``reload`` (result → number of VIPs) come with the kinds of these names."""
 
     number: int
     at: float
     id: str
     vhid: int
     interface: str
+    state: State | None
     kind: Kind
     level: Level
     text: str
@@ -86,11 +87,12 @@ class Event:
 
 
 class Subject(NamedTuple):
-    """Whom an event is about."""
+    """Whom an event is about, and its state after it."""
 
     id: str = ""
     vhid: int = 0
     interface: str = ""
+    state: State | None = None
 
 
 DAEMON = Subject()

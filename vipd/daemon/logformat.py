@@ -120,7 +120,9 @@ def _json(line: Mapping[str, object]) -> str:
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     event: Event | None = getattr(record, "event", None)
     fields: Mapping[str, object] = _about(event) if event else getattr(record, "fields", {})
-    return {name: value for name, value in fields.items() if value not in (None, "")}
+    told = {name: value for name, value in fields.items() if value not in (None, "")}
+    # Every line has one: else the part of vipd that speaks, like leases or scripts.
+    return {**told, "reason": told.get("reason", record.module)}
 
 
 def _about(event: Event) -> dict[str, object]:
@@ -128,13 +130,13 @@ def _about(event: Event) -> dict[str, object]:
         "id": event.id,
         "vhid": event.vhid or None,
         "interface": event.interface,
+        "state": event.state.value if event.state else None,
         "event": event.kind.name.lower(),
         "reason": event.code,
     }
     if event.kind is Kind.WAITING:
         fields["reason"] = event.text.partition(": ")[2] or event.code
     if event.transition:
-        fields["state"] = event.transition.new.value
         fields["reason"] = event.transition.reason.name
     if event.script:
         fields["script"] = event.script.which

@@ -168,6 +168,7 @@ def _realtime() -> None:
                 "may not %s: %s; goes on without (it needs CAP_SYS_NICE and CAP_IPC_LOCK)",
                 what,
                 error,
+                extra={"reason": "realtime"},
             )
 
 
@@ -208,7 +209,7 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     gc.freeze()
     runtime_dir = place.runtime_dir
     for line in carry_out(str(runtime_dir)):
-        log.warning("%s", line)
+        log.warning("%s", line, extra={"reason": "farewell"})
     try:
         counter = Counter(runtime_dir / "counter")
     except OSError as error:
@@ -253,7 +254,8 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     ):
         loop.add_signal_handler(number, act)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # see vipd.daemon.__main__
-    log.info("vipd %s, configuration in %s", __version__, place.config_dir)
+    about = {"reason": "start"}
+    log.info("vipd %s, configuration in %s", __version__, place.config_dir, extra=about)
     supervisor.reload()
     opening = loop.create_task(control.open())
     await end.wait()

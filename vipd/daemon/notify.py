@@ -61,7 +61,8 @@ class Notify:
         except BlockingIOError:
             return False
         except OSError as error:
-            log.warning("cannot tell systemd %s: %s", lines[0], error)
+            about = {"reason": "systemd"}
+            log.warning("cannot tell systemd %s: %s", lines[0], error, extra=about)
         return True
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from vipd.carp.machine import STEP_DOWN_HOLD, Reason
+from vipd.carp.machine import STEP_DOWN_HOLD, Reason, State
 from vipd.config.load import Snapshot, loading
 from vipd.config.model import Settings
 from vipd.config.model import Vip as Config
@@ -166,7 +166,8 @@ class Supervisor:
         """One line per VIP, as ucarp words it (SIGUSR1)."""
         for vip in self.vips():
             state = vip.machine.state.value
-            vip.log.info("%s on %s id %d", state, vip.config.interface, vip.config.vhid)
+            about = vip.config.interface, vip.config.vhid
+            vip.log.info("%s on %s id %d", state, *about, extra={"reason": "signal"})
 
     def vips(self) -> list[Vip]:
         """Those that live at the moment."""
@@ -363,7 +364,7 @@ class Supervisor:
                 running.trouble = (
                     f"failed: {type(error).__name__}: {error}; starts again in {pause:g} s"
                 )
-                subject = Subject(config.id, config.vhid, config.interface)
+                subject = Subject(config.id, config.vhid, config.interface, State.INIT)
                 self._services.hub.publish(
                     subject,
                     Kind.FAILURE,

@@ -202,7 +202,8 @@ class Vip:
         script: ScriptRun | None = None,
     ) -> int:
         """Tell everybody; returns the event's number."""
-        subject = Subject(self.config.id, self.config.vhid, self.config.interface)
+        state = transition.new if transition else self.machine.state
+        subject = Subject(self.config.id, self.config.vhid, self.config.interface, state)
         event = self._services.hub.publish(
             subject,
             kind,
@@ -327,7 +328,8 @@ class Vip:
         source = self._source()
         if source and source != self.machine.parameters.source:
             if self.machine.parameters.source != _NOWHERE:
-                self.log.warning("sends from %s now, the interface's primary address", source)
+                words = "sends from %s now, the interface's primary address"
+                self.log.warning(words, source, extra={"reason": "source"})
             self._do(self.machine.change(_parameters(self.config, source), now))
             self._leave_will()
         if source and source not in self._interface.present:

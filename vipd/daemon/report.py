@@ -197,7 +197,7 @@ def _heard(
         demotion=ad.demotion,
         ago=now - last.at,
         followed=lives and not leaving and outlook.mode.state is State.BACKUP,
-        missing=overdue(last, now),
+        missing=overdue(last, now) if outlook.mode.state is State.BACKUP else 0,
     )
 
 

@@ -28,7 +28,8 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 @dataclass(frozen=True, slots=True)
 class Heard:
     """The host that was heard last, ``ago`` seconds ago; ``followed``: it counts as the living
-    master. ``demotion`` is OpenBSD's counter. ``missing``: advertisements overdue now."""
+    master. ``demotion`` is OpenBSD's counter. ``missing``: advertisements overdue now, for a
+    backup."""
 
     address: str
     advbase: int

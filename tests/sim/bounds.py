@@ -63,9 +63,8 @@ class Bounds:
         or until the one that leaves has waited for long enough."""
         better, worse = (a, b) if _beats(a, b) else (b, a)
         longest = self.said(better) + self.heard(worse) + self.scripts(worse)
-        if a.leaving or b.leaving:
-            return max(longest, LEAVE_AT_MOST * self.stretch + a.host.plan.lateness)
-        return longest
+        late = [seat.host.plan.lateness for seat in (a, b) if seat.leaving]
+        return max(longest, LEAVE_AT_MOST * self.stretch + max(late)) if late else longest
 
     def none(self, seat: Seat) -> float:
         """Nobody that this one hears owns the address: its master-down time after the last word of

@@ -15,7 +15,7 @@ from system.pair import HOME, OWN, PATIENCE, Pair, Sight
 from vipd.lab.waiting import wait_until
 
 #: What a client may notice of a crash, a restart or an upgrade, in seconds.
-GAP = 0.15
+GAP = 0.5
 #: And of a machine that loses its power, or freezes: three advertisements that fail to come.
 FAILOVER = 4.5
 OVERLAP = 0.6

@@ -51,7 +51,8 @@ class Vipd(Seat):
         self._queued = inf  # for which of our alarms we are on the agenda
         self._advertised = 0.0  # when
         self._lease_until = inf  # as the process counts
-        self._kernel_until = inf  # as the kernel does
+        self._kernel_until = inf  # as the kernel does,
+        self.rounded = 0.0  # which is so much longer: it counts whole seconds
         self._kernel_looks = inf  # when it sees to that, as far as that is on the agenda
         self._stopping = False
         self._lives = 0
@@ -215,10 +216,13 @@ class Vipd(Seat):
     def _hold(self, now: float) -> None:
         """`Vip._hold`: only an advertisement makes a lease longer."""
         if self.host.plan.lease:
-            shortest = settings(self.setting).shortest_lease
-            until = min(self._lease_until, max(self._advertised + self.lease(), now + shortest))
+            config = settings(self.setting)
+            until = max(self._advertised + self.lease(), now + config.shortest_lease)
+            until = min(self._lease_until, until)
             left = round(until - now, 3)
-            whole = max(1, int(left), min(ceil(left), shortest))
+            whole = max(1, int(left))
+            if now + whole < self._advertised + config.renewed_within:
+                whole = max(1, ceil(left))
             self._lease_until = min(until, now + whole)
             self._ask_kernel(now + whole)
         self.own(True)
@@ -230,6 +234,7 @@ class Vipd(Seat):
 
     def _ask_kernel(self, until: float) -> None:
         self._kernel_until = until
+        self.rounded = until - self._lease_until
         if self._kernel_until < self._kernel_looks:
             self._kernel_will_look()
 

@@ -181,7 +181,11 @@ class Watch:
     def _lease_has_ended(self, seat: Vipd, silence: int) -> None:
         if seat.host.silences == silence:
             self.checked["lease"] += 1
-            if seat.owner:
+            if seat.owner and seat.rounded:  # it was put back meanwhile
+                later = self._world.agenda.now + seat.rounded * self._bounds.stretch
+                seat.rounded = 0.0
+                self._world.agenda.at(later, self._lease_has_ended, seat, silence)
+            elif seat.owner:
                 self._fail(seat.group, f"{seat} still has the address, after the end of its lease")
 
     # 4

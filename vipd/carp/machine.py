@@ -423,6 +423,9 @@ class Machine:
     def _follow_another(self, now: float) -> bool:
         """Whether the master that we follow lives, and this was somebody else: a loser's farewell,
         or one that has yet to learn who is master. With three hosts, no reason to take over."""
+        if self._followed_until <= now < self._other_until:  # it fell silent, or left
+            self._followed, self._followed_until = self._other, self._other_until
+            self._other_until, self._steady = -inf, None
         if self.heard is None or self._followed is None:
             return False
         return self.heard.ad.source != self._followed.source and now < self._followed_until
@@ -461,10 +464,8 @@ class Machine:
             if self._other and self.heard and self.heard.ad.source == self._other.source:
                 self._other_until = -inf
             return ()
-        self._steady = None
-        self._followed, self._followed_until = self._other, self._other_until
-        self._other_until = -inf
-        if now < self._followed_until:
+        self._followed_until, self._steady = -inf, None
+        if self._follow_another(now):
             return ()
         wait = timing.stagger(self.parameters.advbase, self.parameters.advskew)
         self._why = Reason.MASTER_LEAVING

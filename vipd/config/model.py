@@ -149,9 +149,14 @@ class Vip(BaseModel):
 
     @property
     def shortest_lease(self) -> int:
-        """The next whole second after an advertisement is due, which renews the lease, and which
-        may be a little late."""
-        return int(self.interval + _MAY_BE_LATE) + 1
+        """The next whole second after an advertisement has renewed the lease."""
+        return int(self.renewed_within) + 1
+
+    @property
+    def renewed_within(self) -> float:
+        """Seconds from one advertisement to the next, which renews the lease, and which may be a
+        little late."""
+        return self.interval + _MAY_BE_LATE
 
     @property
     def interval(self) -> float:

@@ -500,10 +500,12 @@ class Vip:
         before, self.lease_until = self.lease_until, inf
         if lease is not None and self._held:
             # The others have been counting since our advertisement; the next renews the lease.
-            shortest = self.config.shortest_lease
-            until = min(before, max(self._advertised + lease, now + shortest))
+            until = max(self._advertised + lease, now + self.config.shortest_lease)
+            until = min(before, until)
             left = round(until - now, 3)
-            whole = max(1, int(left), min(ceil(left), shortest))  # as the kernel counts
+            whole = max(1, int(left))  # as the kernel counts
+            if now + whole < self._advertised + self.config.renewed_within:
+                whole = max(1, ceil(left))
             self.lease_until = min(until, now + whole)
             if whole != lease:
                 first = [Address(self._index, each.interface, whole) for each in self._held]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from chaos.groups import GROUPS, HOSTS
 from chaos.record import Condition, Span
-from chaos.verdict import Check, Measured, judge
+from chaos.verdict import Check, Measured, judge, missed_an_owner
 from vipd.lab import Change, Ownership
 
 GROUP = GROUPS[0]  # preferred on web02; lease 3 s
@@ -160,3 +160,16 @@ def test_a_host_in_maintenance_owns_nothing_but_what_it_hands_over() -> None:
     assert late[Check.BARRED] == 5 - 2
     frozen = span(Condition.IMPAIRED, FIRST, 14, 19.5)
     assert Check.BARRED not in broken([OWNS, loses(FIRST, 20)], [*barred, frozen])
+
+
+def test_samples_do_not_see_an_owner_that_comes_and_goes_between_two_of_them() -> None:
+    dead = [span(c, FIRST, 10, 20) for c in (Condition.EXCUSED, Condition.IMPAIRED)]
+    seldom = [OWNS, loses(FIRST, 12), gets(SECOND, 18)]
+    sampled = measured(seldom, dead)[Check.NONE]
+    for absent, missed in ((0.009, True), (1.0, False)):
+        brief = [gets(SECOND, 15), loses(SECOND, 15 + absent)]
+        changes = [*seldom[:2], *brief, *seldom[2:]]
+        told = list(judge(GROUP, Ownership(GROUP.address, tuple(changes), END), dead, PATIENCE))
+        assert missed_an_owner(sampled, told, 0.05) is missed
+    told = list(judge(GROUP, Ownership(GROUP.address, tuple(seldom), END), dead, PATIENCE))
+    assert not missed_an_owner(sampled, told, 0.05)

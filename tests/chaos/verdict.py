@@ -1,6 +1,6 @@
 """Holds what was recorded of one address against what may be."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -50,6 +50,23 @@ def judge(
     """Everything about one address that has a limit. What the machine adds to each of several that
     follow each other is ``patience`` seconds at most."""
     return _Case(group, ownership, spans, patience).measure()
+
+
+def missed_an_owner(sampled: Measured, told: Iterable[Measured], between_samples: float) -> bool:
+    """Whether a time without an owner is two or more, as the kernel's events tell (they are in
+    ``told``, and judged for themselves): an owner came and went between two samples."""
+    if sampled.check not in (Check.NONE, Check.BLINK):
+        return False
+    parts = sorted(
+        (each.begin, each.begin + each.seconds)
+        for each in told
+        if each.check in (Check.NONE, Check.BLINK)
+        and each.hosts == sampled.hosts
+        and each.begin < sampled.begin + sampled.seconds
+        and each.begin + each.seconds > sampled.begin
+    )
+    gaps = [later - earlier for (_, earlier), (later, _) in pairwise(parts)]
+    return bool(gaps) and max(gaps) < between_samples
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from contextlib import suppress
 from pathlib import Path
 from signal import SIGUSR2
 
@@ -29,7 +30,10 @@ def children(daemon: Process) -> list[str]:
     """The state (R, S, Z…) of every child of a process."""
     tasks = Path(f"/proc/{daemon.pid}/task").glob("*/children")
     pids = [pid for task in tasks for pid in task.read_text().split()]
-    stats = [Path(f"/proc/{pid}/stat").read_text() for pid in pids]
+    stats = []
+    for pid in pids:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            stats.append(Path(f"/proc/{pid}/stat").read_text())
     return [stat.rpartition(")")[2].split()[0] for stat in stats]
 
 

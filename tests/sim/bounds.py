@@ -59,12 +59,18 @@ class Bounds:
     # What the watch asks
 
     def overlap(self, a: Seat, b: Seat) -> float:
-        """Both own the address and hear each other: until the worse one has heard the better one,
-        or until the one that leaves has waited for long enough."""
+        """Both own the address and hear each other: until the worse one has heard the better one;
+        or the one that leaves the one that stays, or has waited for long enough."""
         better, worse = (a, b) if _beats(a, b) else (b, a)
         longest = self.said(better) + self.heard(worse) + self.scripts(worse)
-        late = [seat.host.plan.lateness for seat in (a, b) if seat.leaving]
-        return max(longest, LEAVE_AT_MOST * self.stretch + max(late)) if late else longest
+        if not (a.leaving or b.leaving):
+            return longest
+        leaver, other = (a, b) if a.leaving else (b, a)
+        late = max(seat.host.plan.lateness for seat in (a, b) if seat.leaving)
+        waited = LEAVE_AT_MOST * self.stretch + late
+        if other.leaving:
+            return waited
+        return min(waited, self.said(other) + self.heard(leaver) + self.scripts(leaver))
 
     def none(self, seat: Seat) -> float:
         """Nobody that this one hears owns the address: its master-down time after the last word of

@@ -10,7 +10,7 @@ SECRET = "L0ve&Peace"
 
 
 def check(data: bytes) -> None:
-    text = data.decode("utf-8", "surrogateescape").replace("\0", "")
+    text = data.replace(b"\0", b"").decode("utf-8", "surrogateescape")
     for words in (text, f"{text} -p {SECRET}", f"{text} --pass={SECRET}"):
         as_glibc(words)
 

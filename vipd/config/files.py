@@ -7,6 +7,8 @@ from pathlib import Path
 MAX_BYTES = 1_000_000
 """Largest configuration file that is read; a real one has less than a thousand bytes."""
 
+_PART = 65536
+
 
 class UnreadableError(Exception):
     """The file cannot be read; `args` are what is wrong and what to do next."""
@@ -27,9 +29,15 @@ def read_regular(path: Path, limit: int = MAX_BYTES) -> bytes:
         _must_be_regular(path.stat().st_mode)
         # Between the check and here it may have become a FIFO: O_NONBLOCK, and look again.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:  # noqa: PTH123 (a descriptor, not a path)
+        try:
             _must_be_regular(os.fstat(descriptor).st_mode)
-            return file.read(limit)
+            content = b""
+            # In parts: room for the largest file there may be takes longer to get than to read one.
+            while part := os.read(descriptor, min(_PART, limit - len(content))):
+                content += part
+            return content
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError) as why:
         raise _explained(path, why) from why
 

@@ -78,7 +78,13 @@ def loading(
     vips: list[Vip] = []
     places: dict[str, Place] = {}
     claims = Claims()
-    for name, built in _each(directory, names, common, scripts):
+    # What EPEL's init script had set before it sourced the files.
+    defaults = {
+        "CONFDIR": _path(directory),
+        "UPSCRIPT": str(scripts / "vip-up"),
+        "DOWNSCRIPT": str(scripts / "vip-down"),
+    }
+    for name, built in _each(directory, names, common, defaults):
         problems.extend(built.problems)
         files.add(str(directory / f"vip-{name}.conf"))
         files.update(built.files)
@@ -104,7 +110,7 @@ def _settings(common: Script, directory: Path) -> tuple[Settings, tuple[Problem,
 
 
 def _each(
-    directory: Path, names: list[str], common: Script, scripts: Path
+    directory: Path, names: list[str], common: Script, defaults: Mapping[str, str]
 ) -> Iterator[tuple[str, Built]]:
     for file_name in names:
         match = _VIP_FILE.fullmatch(file_name)
@@ -117,12 +123,12 @@ def _each(
             hint = "rename it, like vip-001.conf"
             yield name, Built(None, {}, (error(place, what, hint),))
             continue
-        built = _one(directory, name, common, scripts)
+        built = _one(directory, name, common, defaults)
         if built is not None:
             yield name, built
 
 
-def _one(directory: Path, name: str, common: Script, scripts: Path) -> Built | None:
+def _one(directory: Path, name: str, common: Script, defaults: Mapping[str, str]) -> Built | None:
     """Read one virtual IP; None when its file went away meanwhile."""
     path = directory / f"vip-{name}.conf"
     file = _path(path)
@@ -131,13 +137,7 @@ def _one(directory: Path, name: str, common: Script, scripts: Path) -> Built | N
         return None
     if script.broken:
         return Built(None, {}, script.problems)
-    presets = {
-        # What EPEL's init script had set before it sourced the files.
-        "CONFDIR": _path(directory),
-        "FILE": path.name,
-        "UPSCRIPT": str(scripts / "vip-up"),
-        "DOWNSCRIPT": str(scripts / "vip-down"),
-    }
+    presets = {**defaults, "FILE": path.name}
     if name.isascii() and name.isdigit():
         presets["ID"] = name
     variables = Variables.of(presets, Place(file))

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-# A password behind the name of its key, or of its option: --pass=…, -p…, -zPp….
-_PASSWORD = re.compile(r"(pass\w*\s*\+?=|--?p\w*[=\s]|^-[a-z]*p).+", re.DOTALL | re.IGNORECASE)
+# What may be a password: behind any =, because the next line of the file may have run into this one
+# and lost its name (`$\`, then PASSWORD=…, is that variable and the rest); behind --pass, -zPp….
+_PASSWORD = re.compile(r"(=|--?p\w*\s|^-[a-z]*p).+", re.DOTALL | re.IGNORECASE)
 
 
 class Severity(StrEnum):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vipd.config.problem import Place, Problem, is_error
 from vipd.config.shell import MAX_VALUE, Variables, parse
-from vipd.config.shell_words import MAX_PROBLEMS
+from vipd.config.shell_words import MAX_PROBLEMS, MAX_STEPS, Parser
 
 FILE = "vip-001.conf"
 
@@ -207,6 +207,11 @@ def test_a_text_that_is_no_configuration_ends_after_some_errors() -> None:
 def test_a_megabyte_of_anything_is_read_or_refused_in_bounded_steps(piece: str) -> None:
     _, problems = read(piece * (1_000_000 // len(piece)))
     assert any("too long for a configuration" in problem.message for problem in problems)
+
+
+def test_plain_assignments_count_as_the_steps_they_save() -> None:
+    parser = Parser("A=1\n" * 250_000, "vip-001.conf")
+    assert MAX_STEPS / 20 < sum(1 for _ in parser.commands()) < MAX_STEPS / 5
 
 
 PIECES = st.sampled_from(

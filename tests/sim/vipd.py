@@ -5,7 +5,7 @@ The kernel is here, too: it takes the address away when the lease on it ends.
 """
 
 from functools import cache
-from math import ceil, inf
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from sim.host import Host
@@ -25,6 +25,7 @@ from vipd.carp.machine import (
 )
 from vipd.carp.packet import Advertisement
 from vipd.config.model import Vip as Configured
+from vipd.daemon.leases import first_lease
 
 if TYPE_CHECKING:
     from sim.world import World
@@ -217,13 +218,9 @@ class Vipd(Seat):
         """`Vip._hold`: only an advertisement makes a lease longer."""
         if self.host.plan.lease:
             config = settings(self.setting)
-            until = max(self._advertised + self.lease(), now + config.shortest_lease)
-            until = min(self._lease_until, until)
-            left = round(until - now, 3)
-            whole = max(1, int(left))
-            if now + whole < self._advertised + config.renewed_within:
-                whole = max(1, ceil(left))
-            self._lease_until = min(until, now + whole)
+            self._lease_until, whole = first_lease(
+                config, config.longest_lease, self._advertised, self._lease_until, now
+            )
             self._ask_kernel(now + whole)
         self.own(True)
 

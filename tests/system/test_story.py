@@ -14,9 +14,8 @@ from system.machine import Machine
 from system.pair import HOME, OWN, PATIENCE, Pair, Sight
 from vipd.lab.waiting import wait_until
 
-#: What a client may notice of a crash, a restart or an upgrade, in seconds, on a machine that does
-#: other things too. 0.15 is asked for; each test prints what it was.
-GAP = 0.5
+#: What a client may notice of a crash, a restart or an upgrade, in seconds.
+GAP = 0.15
 #: And of a machine that loses its power, or freezes: three advertisements that fail to come.
 FAILOVER = 4.5
 OVERLAP = 0.6

@@ -308,6 +308,7 @@ class Machine:
         self.heard = Heard(ad, now)
         if ad[:6] == self._steady:  # all as last time, but for the counter: nothing to decide
             return self._wait_on(now)
+        self._recall(now)
         return self._happen(meaning(ad, self.parameters), now)
 
     def tick(self, now: float) -> Effects:
@@ -423,9 +424,6 @@ class Machine:
     def _follow_another(self, now: float) -> bool:
         """Whether the master that we follow lives, and this was somebody else: a loser's farewell,
         or one that has yet to learn who is master. With three hosts, no reason to take over."""
-        if self._followed_until <= now < self._other_until:  # it fell silent, or left
-            self._followed, self._followed_until = self._other, self._other_until
-            self._other_until, self._steady = -inf, None
         if self.heard is None or self._followed is None:
             return False
         return self.heard.ad.source != self._followed.source and now < self._followed_until
@@ -433,9 +431,15 @@ class Machine:
     def _outdone(self, now: float) -> bool:
         """The same, and somebody worse: of two masters that do not hear each other we follow the
         better one, to which the other will have to yield."""
-        if self.heard is None or self._followed is None:
+        if self.heard is None or self._followed is None or not self._follow_another(now):
             return False
-        return self._follow_another(now) and _beats(self._followed, self.heard.ad)
+        return _beats(self._followed, self.heard.ad)
+
+    def _recall(self, now: float) -> None:
+        """The master that we followed fell silent, or left: perhaps there is the other one."""
+        if self._followed_until <= now < self._other_until:
+            self._followed, self._followed_until = self._other, self._other_until
+            self._other_until, self._steady = -inf, None
 
     def _wait_for_both(self, now: float) -> Effects:
         """No reason to follow another, and none to take over; but one more to wait for."""
@@ -465,7 +469,8 @@ class Machine:
                 self._other_until = -inf
             return ()
         self._followed_until, self._steady = -inf, None
-        if self._follow_another(now):
+        self._recall(now)
+        if now < self._followed_until:
             return ()
         wait = timing.stagger(self.parameters.advbase, self.parameters.advskew)
         self._why = Reason.MASTER_LEAVING

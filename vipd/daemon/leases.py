@@ -1,12 +1,31 @@
-"""Renewals of address leases: all of one turn of the loop go to the kernel at once."""
+"""Leases on addresses: how long the first one is, and renewals, all of one turn at once."""
 
 import asyncio
 import os
+from math import ceil
 
+from vipd.config.model import Vip as Config
 from vipd.daemon.journal import log
 from vipd.linux.netlink import Netlink
 
 _COMPLAIN_EVERY = 60.0
+
+
+def first_lease(
+    config: Config, lease: int, advertised: float, before: float, now: float
+) -> tuple[float, int]:
+    """A lease of ``lease`` seconds on an address that comes ``now``: until when it holds, and the
+    whole seconds that the kernel is asked for.
+
+    The other hosts have been counting since we ``advertised``, and only an advertisement makes a
+    lease longer that ran until ``before`` (inf: there was none).
+    """
+    until = min(before, max(advertised + lease, now + config.shortest_lease))
+    left = round(until - now, 3)
+    whole = max(1, int(left))
+    if now + whole < advertised + config.renewed_within:
+        whole = max(1, ceil(left))
+    return min(until, now + whole), whole
 
 
 class Leases:

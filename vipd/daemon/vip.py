@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from math import ceil, inf
+from math import inf
 
 from vipd.carp.digest import Digest
 from vipd.carp.machine import (
@@ -30,7 +30,7 @@ from vipd.daemon.counters import Counters
 from vipd.daemon.events import Hub, Kind, Level, ScriptRun, Subject
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import Fields, VipLog
-from vipd.daemon.leases import Leases
+from vipd.daemon.leases import Leases, first_lease
 from vipd.daemon.passage import Passage
 from vipd.daemon.rivals import Rivals
 from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
@@ -188,7 +188,8 @@ class Vip:
             self._find_interface()
             if self.machine.state is State.MASTER:
                 self._hold()
-        self._leave_will()
+        else:
+            self._leave_will()  # there is another password in it, perhaps
         self._look_at_link()
 
     def publish(
@@ -499,14 +500,7 @@ class Vip:
             first = self._held = [Address(self._index, a, lease) for a in there]
         before, self.lease_until = self.lease_until, inf
         if lease is not None and self._held:
-            # The others have been counting since our advertisement; the next renews the lease.
-            until = max(self._advertised + lease, now + self.config.shortest_lease)
-            until = min(before, until)
-            left = round(until - now, 3)
-            whole = max(1, int(left))  # as the kernel counts
-            if now + whole < self._advertised + self.config.renewed_within:
-                whole = max(1, ceil(left))
-            self.lease_until = min(until, now + whole)
+            self.lease_until, whole = first_lease(self.config, lease, self._advertised, before, now)
             if whole != lease:
                 first = [Address(self._index, each.interface, whole) for each in self._held]
         for address in first:

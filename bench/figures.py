@@ -10,10 +10,14 @@ Samples = dict[str, dict[str, list[float]]]
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What was asked of vipd: at most ``limit``, in the figure's unit; ``text`` is for people."""
+    """What was asked of vipd: at most ``limit``, in the figure's unit; ``text`` is for people.
+
+    ``why``: what stands in the way where it is missed, as far as that is known.
+    """
 
     limit: float
     text: str
+    why: str = "not explained yet"
 
     def verdict(self, values: Iterable[float]) -> str:
         """Held by every run, by the median only, or not."""
@@ -33,6 +37,11 @@ class Figure:
     unit: str
     values: Mapping[str, tuple[float, ...]]
     bound: Bound | None = None
+
+    @property
+    def missed(self) -> bool:
+        """Whether a run of vipd did not keep the bound."""
+        return self.bound is not None and max(self.values.get("vipd", (0.0,))) > self.bound.limit
 
     def median(self, contestant: str) -> float | None:
         """The median of all runs; None when there is no value."""

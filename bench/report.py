@@ -1,6 +1,6 @@
 """The figures as Markdown: for docs/benchmarks.md, and for the terminal, as it stands."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from bench.figures import Figure, Section
 
@@ -23,9 +23,19 @@ def markdown(
         parts += [f"## {section.title}", section.how, _table(section)]
         if section.picture:
             parts.append(f"![{section.title}]({PICTURES}/{section.picture}.svg)")
+    if reasons := list(_reasons(sections)):
+        parts += ["## What was missed, and why", "\n".join(reasons)]
     if failures:
         parts += ["## What went wrong", "\n".join(f"- {failure}" for failure in failures)]
     return "\n\n".join(parts) + "\n"
+
+
+def _reasons(sections: Sequence[Section]) -> Iterator[str]:
+    for section in sections:
+        for figure in section.figures:
+            if figure.bound and figure.missed:
+                worst = f"{_cell(figure, VIPD)}, asked: {figure.bound.text}"
+                yield f"- **{section.title}, {figure.title}** ({worst}): {figure.bound.why}."
 
 
 def _table(section: Section) -> str:

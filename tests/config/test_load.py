@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vipd.config.files import MAX_BYTES
-from vipd.config.load import Snapshot, load
+from vipd.config.load import Parsed, Snapshot, load, loading
 from vipd.config.model import Vip
 from vipd.config.problem import Problem, is_error
 
@@ -172,6 +172,33 @@ def test_the_common_file_comes_first_and_each_file_overrides_it(tmp_path: Path) 
     assert snapshot.problems == ()
     (vip,) = snapshot.vips
     assert (vip.interface, vip.preempt, vip.advskew, vip.source) == ("eth7", True, 9, None)
+
+
+def test_what_was_read_before_counts_for_as_long_as_it_stands_there(tmp_path: Path) -> None:
+    parsed = Parsed()
+
+    def again() -> list[tuple[str, str]]:
+        *_, snapshot = loading(tmp_path, scripts=tmp_path, parsed=parsed)
+        assert snapshot is not None
+        assert snapshot == read(tmp_path)  # by one that knows nothing
+        return [(vip.id, vip.interface) for vip in snapshot.vips]
+
+    first, common = tmp_path / "vip-001.conf", tmp_path / "vip-common.conf"
+    first.write_text(text(GOOD))
+    (tmp_path / "vip-002.conf").write_text(text(OTHER | {"BIND_INTERFACE": ""}))
+    common.write_text("BIND_INTERFACE=eth2\n")
+    assert again() == again() == [("001", "eth1")]
+    common.write_text("BIND_INTERFACE=eth3\n")
+    (tmp_path / "vip-002.conf").write_text(text({k: v for k, v in OTHER.items() if k[0] != "B"}))
+    assert again() == [("001", "eth1"), ("002", "eth3")]
+    first.write_text(text(GOOD).replace("eth1", "eth4"))  # as long as before
+    assert again() == [("001", "eth4"), ("002", "eth3")]
+    first.write_text("BIND_INTERFACE='eth4\n")
+    assert again() == [("002", "eth3")]
+    first.unlink()
+    assert again() == [("002", "eth3")]
+    first.write_text(text(GOOD))
+    assert again() == [("001", "eth1"), ("002", "eth3")]
 
 
 def test_the_older_name_of_the_common_file_counts_when_the_newer_is_absent(tmp_path: Path) -> None:

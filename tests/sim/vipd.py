@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sim.world import World
 
 #: How much later than the lease says the kernel takes an address away at most (measured), seconds.
-KERNEL_LATE = 0.25
+KERNEL_LATE = 0.85
 #: Time from the loss of an address to its being put back (`vipd.daemon.vip`), seconds.
 REGAIN_AFTER = 0.02
 

@@ -18,7 +18,7 @@ from vipd.lab.waiting import wait_until
 GAP = 0.15
 #: And of a machine that loses its power, or freezes: three advertisements that fail to come.
 FAILOVER = 4.5
-OVERLAP = 0.6
+OVERLAP = 1.0  # as in tests/owner
 
 Figures = Callable[..., None]
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +40,28 @@ class Snapshot:
     settings: Settings = field(default_factory=Settings)
 
 
+class Parsed:
+    """What files said when they were read before: it need not be found out again for the hundreds
+    that have not changed. For one directory, and one thread at a time."""
+
+    def __init__(self) -> None:
+        self._scripts: dict[str, tuple[bytes, Script]] = {}
+
+    def script(self, file: str, content: bytes) -> Script:
+        """What `parse` makes of it."""
+        before = self._scripts.get(file)
+        if before is not None and before[0] == content:
+            return before[1]
+        script = parse(content.decode("utf-8", "surrogateescape"), file)
+        self._scripts[file] = content, script
+        return script
+
+    def keep(self, files: Container[str]) -> None:
+        """Forget all others."""
+        for gone in [file for file in self._scripts if file not in files]:
+            del self._scripts[gone]
+
+
 def load(directory: Path, *, only: str | None = None, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
     """Read all files of `directory`, in C-locale order as the service did.
 
@@ -54,10 +76,15 @@ def load(directory: Path, *, only: str | None = None, scripts: Path = DEFAULT_SC
 
 
 def loading(
-    directory: Path, *, only: str | None = None, scripts: Path = DEFAULT_SCRIPTS
+    directory: Path,
+    *,
+    only: str | None = None,
+    scripts: Path = DEFAULT_SCRIPTS,
+    parsed: Parsed | None = None,
 ) -> Iterator[Snapshot | None]:
     """`load` a file at a time, for a caller with other things to do in between: None after each,
-    and the snapshot at the end."""
+    and the snapshot at the end. `parsed`: the same for each call of a caller that loads again."""
+    parsed = parsed or Parsed()
     commons = [directory / _COMMON, directory / _OLDER_COMMON]
     files = {str(path) for path in commons}
     try:
@@ -71,7 +98,7 @@ def loading(
     if only is not None:
         names = [name for name in names if name in (_COMMON, _OLDER_COMMON, f"vip-{only}.conf")]
     problems: list[Problem] = []
-    common = _common(directory, names)
+    common = _common(directory, names, parsed)
     problems.extend(common.problems)
     settings, wrong = _settings(common, directory)
     problems.extend(wrong)
@@ -84,7 +111,7 @@ def loading(
         "UPSCRIPT": str(scripts / "vip-up"),
         "DOWNSCRIPT": str(scripts / "vip-down"),
     }
-    for name, built in _each(directory, names, common, defaults):
+    for name, built in _each(directory, names, common, defaults, parsed):
         problems.extend(built.problems)
         files.add(str(directory / f"vip-{name}.conf"))
         files.update(built.files)
@@ -96,6 +123,7 @@ def loading(
             else:
                 problems.append(clash)
         yield None
+    parsed.keep({*map(_path, commons), *(vip.file for vip in vips)})
     # What is wrong in vip-common.conf is found once for each virtual IP, and reported once.
     unique = tuple(dict.fromkeys(problems))
     shared = {_path(path) for path in commons}
@@ -110,7 +138,11 @@ def _settings(common: Script, directory: Path) -> tuple[Settings, tuple[Problem,
 
 
 def _each(
-    directory: Path, names: list[str], common: Script, defaults: Mapping[str, str]
+    directory: Path,
+    names: list[str],
+    common: Script,
+    defaults: Mapping[str, str],
+    parsed: Parsed,
 ) -> Iterator[tuple[str, Built]]:
     for file_name in names:
         match = _VIP_FILE.fullmatch(file_name)
@@ -123,16 +155,18 @@ def _each(
             hint = "rename it, like vip-001.conf"
             yield name, Built(None, {}, (error(place, what, hint),))
             continue
-        built = _one(directory, name, common, defaults)
+        built = _one(directory, name, common, defaults, parsed)
         if built is not None:
             yield name, built
 
 
-def _one(directory: Path, name: str, common: Script, defaults: Mapping[str, str]) -> Built | None:
+def _one(
+    directory: Path, name: str, common: Script, defaults: Mapping[str, str], parsed: Parsed
+) -> Built | None:
     """Read one virtual IP; None when its file went away meanwhile."""
     path = directory / f"vip-{name}.conf"
     file = _path(path)
-    script = _read(path, empty_is_broken=True)
+    script = _read(path, parsed, empty_is_broken=True)
     if script is None:
         return None
     if script.broken:
@@ -153,14 +187,14 @@ def _one(directory: Path, name: str, common: Script, defaults: Mapping[str, str]
     return Built(built.vip, built.places, (*before, *built.problems), built.files)
 
 
-def _common(directory: Path, names: list[str]) -> Script:
+def _common(directory: Path, names: list[str], parsed: Parsed) -> Script:
     for name in (_COMMON, _OLDER_COMMON):
-        if name in names and (script := _read(directory / name)) is not None:
+        if name in names and (script := _read(directory / name, parsed)) is not None:
             return script
     return Script((), ())
 
 
-def _read(path: Path, *, empty_is_broken: bool = False) -> Script | None:
+def _read(path: Path, parsed: Parsed, *, empty_is_broken: bool = False) -> Script | None:
     """Parse a file; None when it went away between listing and reading."""
     file = _path(path)
     try:
@@ -172,7 +206,7 @@ def _read(path: Path, *, empty_is_broken: bool = False) -> Script | None:
     if empty_is_broken and not content.strip():
         hint = "write it anew (see vip-001.conf.example), or remove it"
         return Script((), (error(Place(file), "the file is empty", hint),))
-    return parse(content.decode("utf-8", "surrogateescape"), file)
+    return parsed.script(file, content)
 
 
 def _path(path: Path) -> str:

@@ -4,9 +4,10 @@ Problems are data, never exceptions: one broken file must not stop the other vir
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 # What may be a password: behind any =, because the next line of the file may have run into this one
 # and lost its name (`$\`, then PASSWORD=…, is that variable and the rest); behind --pass, -zPp….
@@ -28,6 +29,28 @@ class Place(NamedTuple):
     file: str
     line: int = 1
     column: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Sequence[Place]):
+    """The places of characters that stand side by side on one line. Each is made when it is asked
+    for, which is seldom: when something is wrong there."""
+
+    file: str
+    line: int
+    columns: range
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @overload
+    def __getitem__(self, index: int) -> Place: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Run": ...
+    def __getitem__(self, index: int | slice) -> "Place | Run":
+        if isinstance(index, slice):
+            return Run(self.file, self.line, self.columns[index])
+        return Place(self.file, self.line, self.columns[index])
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ program is refused where it stands. Every character of every value knows the pla
 that a wrong option inside OPTIONS is reported at its own column.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vipd.config.problem import Place, Problem, error, is_error, shown, warning
@@ -28,7 +28,7 @@ class Value:
     """A text, and the place of each of its characters; `start` is where an empty one stands."""
 
     text: str
-    places: tuple[Place, ...]
+    places: Sequence[Place]
     start: Place
 
     @property
@@ -122,13 +122,16 @@ class Variables:
         if assignment.append and (before := self.bindings.get(assignment.name)) is not None:
             self.used.add(assignment.name)
             old = before.value
-            value = Value(old.text + value.text, old.places + value.places, old.start)
+            value = Value(old.text + value.text, (*old.places, *value.places), old.start)
         if len(value.text) > MAX_VALUE:
             self._too_long(assignment)
             return
         self.bindings[assignment.name] = Binding(value, assignment.place)
 
     def _expand(self, assignment: Assignment) -> Value | None:
+        match assignment.parts:
+            case (Literal(text=text, places=run),):  # nearly always
+                return Value(text, run, assignment.start)
         texts: list[str] = []
         places: list[Place] = []
         for part in assignment.parts:

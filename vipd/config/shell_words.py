@@ -6,11 +6,10 @@ double quotes know five escapes, `$'…'` knows C's. What needs execution is rep
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
-from vipd.config.problem import Place, Problem, error, shown
+from vipd.config.problem import Place, Problem, Run, error, shown
 
 MAX_PROBLEMS = 20
 """A file with more errors than this is no configuration; reading on would only make noise."""
@@ -84,7 +83,7 @@ class Literal:
     """Text that stands for itself, with the place of each character."""
 
     text: str
-    places: tuple[Place, ...]
+    places: Sequence[Place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +233,7 @@ class Parser:
             return False
         file, line, column = self._place(self._index)
         self._characters.append(match[0])
-        self._places.extend(Place(file, line, column + step) for step in range(len(match[0])))
+        self._places.extend(Run(file, line, range(column, column + len(match[0]))))
         self._index = match.end()
         return True
 
@@ -313,10 +312,10 @@ class Parser:
         file, line, column = place
         quoting = match.lastgroup or ""
         text = match[quoting]
-        start = place._replace(column=column + match.end("name") + 1 - match.start())
+        start = Place(file, line, column + match.end("name") + 1 - match.start())
         first = column + match.start(quoting) - match.start()
-        places = map(Place, repeat(file), repeat(line), range(first, first + len(text)))
-        parts = (Literal(text, tuple(places)),) if text else ()
+        run = Run(file, line, range(first, first + len(text)))
+        parts = (Literal(text, run),) if text else ()
         return Assignment(match["name"], parts, False, place, start)
 
     def _name(self) -> str:

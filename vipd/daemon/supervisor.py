@@ -10,7 +10,7 @@ from math import inf
 from pathlib import Path
 
 from vipd.carp.machine import STEP_DOWN_HOLD, Reason, State
-from vipd.config.load import Snapshot, loading
+from vipd.config.load import Parsed, Snapshot, loading
 from vipd.config.model import Settings
 from vipd.config.model import Vip as Config
 from vipd.config.problem import Problem, Severity
@@ -29,9 +29,9 @@ _BACKOFF = (1.0, 60.0)
 _VIP_FILE = re.compile(r"vip-(?P<name>.+)\.conf")
 #: A delay that an administrator should know of, seconds.
 _WORTH_A_LINE = 0.5
-#: For how long files are read in a thread at a stretch, seconds: about as long as Python lets a
-#: thread compute anyway before another may (sys.setswitchinterval).
-_STRETCH = 0.004
+#: For how long files are read in a thread at a stretch, seconds: Python lets a thread compute for
+#: half of it anyway (sys.setswitchinterval), and an advertisement may be five times as late.
+_STRETCH = 0.01
 
 
 @dataclass(slots=True)
@@ -93,6 +93,7 @@ class Supervisor:
         self._holds: dict[str, float] = {}  # until when a VIP is not to be master
         self._loading: asyncio.Task[None] | None = None
         self._load_again = False
+        self._parsed = Parsed()
         #: Who wants to know the outcome of the next reload, and of this one.
         self._waiting: list[asyncio.Future[list[Outcome]]] = []
         self._asked: list[asyncio.Future[list[Outcome]]] = []
@@ -228,7 +229,7 @@ class Supervisor:
         in a thread keeps the loop from sending: hundreds of files take longer than an advertisement
         may be late."""
         assert self._directory
-        files = loading(self._directory, only=self._only)
+        files = loading(self._directory, only=self._only, parsed=self._parsed)
         while True:
             snapshot = await asyncio.to_thread(_some, files)
             if snapshot is not None:

@@ -86,7 +86,9 @@ class Watch:
         To be called after they were read: when one of them was not watched while it was, `changed`
         is called once more, because nobody can tell what happened in between.
         """
-        self._files = frozenset(files)
+        before, self._files = self._files, frozenset(files)
+        if self._files == before:
+            return  # all of them were watched: what happens to their paths is an event
         if self._place():
             self._tell()
 

@@ -21,7 +21,10 @@ class Address:
     hundreds of addresses costs no more than the kernel needs.
 
     ``lease``: whole seconds after which the kernel takes the address away by itself (valid_lft),
-    0.02 to 0.25 s late (measured), unless it was added or renewed since; None for ever.
+    unless it was added or renewed since; None for ever. The kernel is late: by 0.02 to 0.4 s while
+    the machine does other things, by up to 0.8 s (measured, HZ=250) when its processors sleep. It
+    rounds the time up, by 0.25 s at most, then to what its timer wheel can tell apart that far
+    ahead (0.26 s), and does not wake a processor for it (``DEFERRABLE`` in net/ipv4/devinet.c).
 
     Both operations may be repeated: adding what is there (which renews the lease) and deleting what
     is not there succeed. They raise NetlinkError when the kernel refuses: ENODEV interface gone,

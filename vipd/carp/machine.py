@@ -436,10 +436,18 @@ class Machine:
         return _beats(self._followed, self.heard.ad)
 
     def _recall(self, now: float) -> None:
-        """The master that we followed fell silent, or left: perhaps there is the other one."""
-        if self._followed_until <= now < self._other_until:
-            self._followed, self._followed_until = self._other, self._other_until
-            self._other_until, self._steady = -inf, None
+        """The master that we followed fell silent, or left, or has become the worse one of the two:
+        perhaps there is the other one."""
+        if self._other is None or now >= self._other_until:
+            return
+        if now < self._followed_until and (
+            self._follow_another(now)
+            or self.heard is None
+            or not _beats(self._other, self.heard.ad)
+        ):
+            return
+        self._followed, self._followed_until = self._other, self._other_until
+        self._other_until, self._steady = -inf, None
 
     def _wait_for_both(self, now: float) -> Effects:
         """No reason to follow another, and none to take over; but one more to wait for."""

@@ -1,6 +1,6 @@
 """What is measured: figures, each with a value per contestant and run, and the bound asked for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -19,14 +19,18 @@ class Bound:
     text: str
     why: str = "not explained yet"
 
-    def verdict(self, values: Iterable[float]) -> str:
+    def missed(self, values: Collection[float]) -> bool:
+        """Whether a run did not keep it."""
+        return any(value > self.limit for value in values)
+
+    def verdict(self, values: Collection[float]) -> str:
         """Held by every run, by the median only, or not."""
-        worst = sorted(values)
-        if not worst:
+        if not values:
             return "not measured"
-        if worst[-1] <= self.limit:
+        if not self.missed(values):
             return "met"
-        return "met by the median, missed by a run" if median(worst) <= self.limit else "**missed**"
+        by_median = median(values) <= self.limit
+        return "met by the median, missed by a run" if by_median else "**missed**"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,6 @@ class Figure:
     unit: str
     values: Mapping[str, tuple[float, ...]]
     bound: Bound | None = None
-
-    @property
-    def missed(self) -> bool:
-        """Whether a run of vipd did not keep the bound."""
-        return self.bound is not None and max(self.values.get("vipd", (0.0,))) > self.bound.limit
 
     def median(self, contestant: str) -> float | None:
         """The median of all runs; None when there is no value."""

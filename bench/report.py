@@ -33,7 +33,7 @@ def markdown(
 def _reasons(sections: Sequence[Section]) -> Iterator[str]:
     for section in sections:
         for figure in section.figures:
-            if figure.bound and figure.missed:
+            if figure.bound and figure.bound.missed(figure.values.get(VIPD, ())):
                 worst = f"{_cell(figure, VIPD)}, asked: {figure.bound.text}"
                 yield f"- **{section.title}, {figure.title}** ({worst}): {figure.bound.why}."
 

@@ -438,13 +438,10 @@ class Machine:
     def _recall(self, now: float) -> None:
         """The master that we followed fell silent, or left, or has become the worse one of the two:
         perhaps there is the other one."""
-        if self._other is None or now >= self._other_until:
+        if self.heard is None or self._other is None or now >= self._other_until:
             return
-        if now < self._followed_until and (
-            self._follow_another(now)
-            or self.heard is None
-            or not _beats(self._other, self.heard.ad)
-        ):
+        lives = now < self._followed_until
+        if lives and (self._follow_another(now) or not _beats(self._other, self.heard.ad)):
             return
         self._followed, self._followed_until = self._other, self._other_until
         self._other_until, self._steady = -inf, None

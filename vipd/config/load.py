@@ -58,8 +58,7 @@ class Parsed:
 
     def keep(self, files: Container[str]) -> None:
         """Forget all others."""
-        for gone in [file for file in self._scripts if file not in files]:
-            del self._scripts[gone]
+        self._scripts = {file: it for file, it in self._scripts.items() if file in files}
 
 
 def load(directory: Path, *, only: str | None = None, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:

@@ -32,7 +32,7 @@ from asyncvarlink import (
 from asyncvarlink.conversion import ConversionError
 from asyncvarlink.serviceerrors import InvalidParameter
 
-from vipd.daemon.journal import log
+from vipd.daemon import tasks
 from vipd.daemon.varlink import Busy, plain
 
 #: Connections at the same time: of root, and of all others together. So nobody locks root out.
@@ -150,9 +150,8 @@ class Connections:
                 connection.send(_encoded(refusal.toreply()))
             connection.close()
             return
-        task = self._loop.create_task(
-            _Connection(connection, self._turns).serve(self._interfaces(peer))
-        )
+        serving = _Connection(connection, self._turns).serve(self._interfaces(peer))
+        task = tasks.start(serving, "a control connection")
         self._tasks[task] = peer
         task.add_done_callback(self._ended)
 
@@ -165,8 +164,6 @@ class Connections:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
-        if not task.cancelled() and (error := task.exception()):
-            log.error("a control connection failed: %s: %s", type(error).__name__, error)
 
 
 class _Connection:

@@ -19,6 +19,7 @@ from asyncvarlink.serviceinterface import VarlinkServiceInterface
 from vipd import __version__
 from vipd.carp.machine import BOW_OUT, LEAVE_AT_MOST, Reason, State
 from vipd.daemon import report
+from vipd.daemon.background import Background
 from vipd.daemon.connections import Connections, Peer, Turns
 from vipd.daemon.events import DAEMON, Event, Hub, Kind, Subject
 from vipd.daemon.history import History
@@ -88,8 +89,9 @@ class Control:
         addresses are looked after all the same."""
         await self.supervisor.loaded.wait()
         path = self.place.runtime_dir / SOCKET
-        try:  # in a thread: the group may be in a directory at the end of the world
-            self.gid = (await asyncio.to_thread(grp.getgrnam, self.place.group)).gr_gid
+        try:  # not in the loop: it may be a directory service that knows the group
+            group = await Background().run(lambda: grp.getgrnam(self.place.group))
+            self.gid = group.gr_gid
         except KeyError:
             log.info("no group %s: only root may use %s", self.place.group, path)
         try:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vipd.config.model import Settings, Tcp, Unix
+from vipd.daemon import tasks
 from vipd.daemon.journal import Log
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Exporter:
         await self.close()
         self._listen = where
         if where:
-            self._opening = asyncio.get_running_loop().create_task(self._open(where))
+            self._opening = tasks.start(self._open(where), "opening METRICS_LISTEN")
 
     async def close(self) -> None:
         """Stop serving, at once."""
@@ -144,8 +145,7 @@ class Exporter:
             return _response("404 Not Found", _ROOT)
         try:
             text = await self._fresh()
-        except Exception as error:  # a bug, and no reason for the daemon to suffer
-            self._log.exception("metrics cannot be read", extra={"reason": type(error).__name__})
+        except Exception:  # a bug, which the log tells of, and no reason for the daemon to suffer
             return _response("500 Internal Server Error", b"see vipd's log\n")
         from vipd.daemon.exposition import CONTENT_TYPE
 
@@ -156,7 +156,7 @@ class Exporter:
         now = asyncio.get_running_loop().time()
         if self._text is None or (self._text.done() and now - self._made > FRESH):
             self._made = now
-            self._text = asyncio.create_task(self._write())
+            self._text = tasks.start(self._write(), "making the text of the metrics")
         return await asyncio.shield(self._text)
 
     async def _write(self) -> bytes:

@@ -16,6 +16,8 @@ Fields = Mapping[str, object]
 """What a line is about, by name: id, vhid, interface, state, reason. Never a password."""
 
 _ONLY_WORDS = "only_words"
+#: Who else logs in this process: libraries, and what they warn their callers of.
+_OTHERS = ("asyncio", "watchdog", "py.warnings")
 
 
 class Log(logging.LoggerAdapter[logging.Logger]):
@@ -66,11 +68,19 @@ def start(level: str, form: str = "text", stream: TextIO = sys.stderr) -> Outlet
     outlet = _outlet(form, stream)
     if form != "text":
         outlet.addFilter(lambda record: not getattr(record, _ONLY_WORDS, False))
-    log.logger.handlers[:] = [outlet]
+    send_to(outlet)
     log.setLevel(level.upper())
-    log.logger.propagate = False
-    logging.raiseExceptions = False  # nothing about logging must stop the daemon
     return outlet
+
+
+def send_to(*handlers: logging.Handler) -> None:
+    """Let all lines go there, those of the libraries as well, and nowhere else."""
+    for name in (log.logger.name, *_OTHERS):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = handlers
+        logger.propagate = False
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # nothing about logging must stop the daemon
 
 
 def _outlet(form: str, stream: TextIO) -> Outlet:

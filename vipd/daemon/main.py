@@ -7,12 +7,11 @@ import gc
 import os
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from vipd import __version__
-from vipd.daemon import journal
+from vipd.daemon import journal, tasks
 from vipd.daemon.control import Control, Place
 from vipd.daemon.counter import Counter
 from vipd.daemon.events import Hub
@@ -202,8 +201,7 @@ def _only_one(runtime_dir: Path) -> TextIO:
 
 async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     loop = asyncio.get_running_loop()
-    # Files that hang may hold one thread, not both.
-    loop.set_default_executor(ThreadPoolExecutor(2, "vipd"))
+    tasks.catch(loop)
     # The collector need not walk over modules and classes again and again. It does over VIPs: those
     # that end while the daemon lives are garbage then.
     gc.freeze()
@@ -257,7 +255,7 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     about = {"reason": "start"}
     log.info("vipd %s, configuration in %s", __version__, place.config_dir, extra=about)
     supervisor.reload()
-    opening = loop.create_task(control.open())
+    opening = tasks.start(control.open(), "opening the control socket")
     await end.wait()
     log.info("stopping", extra={"reason": "signal"})
     service.stopping()

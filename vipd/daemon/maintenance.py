@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from vipd.daemon.background import Background
 from vipd.daemon.journal import log
 
 #: Longest file that is read, bytes.
@@ -28,6 +29,7 @@ class Maintenance:
     def __init__(self, directory: Path) -> None:
         self._file = directory / "maintenance.json"
         self._lock = asyncio.Lock()
+        self._background = Background()
         self._kept = self._read()
 
     def __contains__(self, identifier: object) -> bool:
@@ -46,7 +48,7 @@ class Maintenance:
             else:
                 new = _Kept(False, (frozenset(known) if old.host else old.ids).difference(ids))
             if new != old:
-                await asyncio.to_thread(self._write, new)  # disks may be slow
+                await self._background.run(lambda: self._write(new))  # a disk may be slow
                 self._kept = new
 
     def _read(self) -> _Kept:

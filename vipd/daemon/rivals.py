@@ -5,6 +5,8 @@ import errno
 from collections.abc import Mapping
 from typing import Any
 
+from vipd.daemon import tasks
+from vipd.daemon.background import Background
 from vipd.daemon.ucarps import Group, running_ucarps
 from vipd.linux.tenancy import Tenancy, Tenant, tenant, watched
 
@@ -20,6 +22,7 @@ class Rivals:
         self._ucarps: Mapping[Group, int] = {}
         self._looked_at = float("-inf")
         self._looking: asyncio.Task[None] | None = None
+        self._background = Background()
 
     async def settle(self, group: Group) -> "Tenancy | Tenant | None":
         """Take the group for this process; or who has it. None: it is nobody's, and we cannot take
@@ -27,7 +30,7 @@ class Rivals:
         if self._loop.time() - self._looked_at > _FRESH:
             # One look for all that wait, so that they go on together, not one in each turn.
             if self._looking is None or self._looking.done():
-                self._looking = self._loop.create_task(self._look())
+                self._looking = tasks.start(self._look(), "looking for other ucarps")
             await asyncio.shield(self._looking)
         process = self._ucarps.get(group)
         if process and (rival := watched(process)):
@@ -40,15 +43,15 @@ class Rivals:
         return tenant(*group)
 
     async def _look(self) -> None:
-        # In a thread: a machine has thousands of processes.
-        self._ucarps = await asyncio.to_thread(running_ucarps)
+        # Not in the loop: a machine has thousands of processes.
+        self._ucarps = await self._background.run(running_ucarps)
         self._looked_at = self._loop.time()
 
     async def end_of(self, rival: Tenant, stop: asyncio.Future[None]) -> None:
         """Wait until it has ended, or ``stop`` is done."""
         ended = asyncio.Event()
         self._loop.add_reader(rival.end, ended.set)
-        waiting = self._loop.create_task(ended.wait())
+        waiting = tasks.start(ended.wait(), "waiting for another ucarp")
         try:
             either: list[asyncio.Future[Any]] = [waiting, stop]
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

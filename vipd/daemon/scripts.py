@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from vipd.daemon import tasks
 from vipd.daemon.journal import VipLog, printable
 
 #: Seconds between SIGTERM and SIGKILL for a script that is out of time.
@@ -68,7 +69,7 @@ class Scripts:
         self._wanted = wanted
         self._job = job
         if idle:
-            self._worker = asyncio.get_running_loop().create_task(self._work())
+            self._worker = tasks.start(self._work(), "running scripts")
 
     async def idle(self) -> None:
         """Return when nothing runs and nothing waits."""

@@ -14,6 +14,8 @@ from vipd.config.load import Parsed, Snapshot, loading
 from vipd.config.model import Settings
 from vipd.config.model import Vip as Config
 from vipd.config.problem import Problem, Severity
+from vipd.daemon import tasks
+from vipd.daemon.background import Background
 from vipd.daemon.events import DAEMON, Kind, Subject
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import VipLog, log
@@ -94,6 +96,7 @@ class Supervisor:
         self._loading: asyncio.Task[None] | None = None
         self._load_again = False
         self._parsed = Parsed()
+        self._background = Background()
         #: Who wants to know the outcome of the next reload, and of this one.
         self._waiting: list[asyncio.Future[list[Outcome]]] = []
         self._asked: list[asyncio.Future[list[Outcome]]] = []
@@ -110,7 +113,7 @@ class Supervisor:
         if self._loading and not self._loading.done():
             self._load_again = True
         else:
-            self._loading = self._loop.create_task(self._reload())
+            self._loading = tasks.start(self._reload(), "reading the files")
 
     async def run(self, vip: Config) -> None:
         """Run this VIP, for which there are no files."""
@@ -231,7 +234,7 @@ class Supervisor:
         assert self._directory
         files = loading(self._directory, only=self._only, parsed=self._parsed)
         while True:
-            snapshot = await asyncio.to_thread(_some, files)
+            snapshot = await self._background.run(lambda: _some(files))
             if snapshot is not None:
                 return snapshot
 
@@ -341,7 +344,7 @@ class Supervisor:
             interface = Interface(config.interface, self._loop, self._services.hub)
             self.interfaces[config.interface] = interface
             self._update(interface)
-        task = self._loop.create_task(self._keep(config, interface), name=f"vip-{config.id}")
+        task = tasks.start(self._keep(config, interface), f"VIP {config.id}")
         self.runs[config.id] = Run(config, interface, task)
 
     async def _keep(self, config: Config, interface: Interface) -> None:

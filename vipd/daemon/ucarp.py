@@ -27,7 +27,7 @@ from pydantic import SecretBytes
 from vipd import __version__
 from vipd.config.model import MAX_DEADRATIO, Vip
 from vipd.config.numbers import strtoul
-from vipd.daemon import getopt
+from vipd.daemon import getopt, journal, tasks
 from vipd.daemon.counter import Counter
 from vipd.daemon.events import Hub
 from vipd.daemon.journal import log
@@ -292,6 +292,7 @@ def _daemonize() -> None:
 
 async def _run(config: Vip) -> None:
     loop = asyncio.get_running_loop()
+    tasks.catch(loop)
     netlink = Netlink()
     links = Links(netlink)
     services = Services(
@@ -344,10 +345,8 @@ class _Say:
         syslog.addFilter(lambda _: self.facility is not None)
         quiet.addFilter(lambda record: self.terminal and record.levelno < logging.WARNING)
         loud.addFilter(lambda record: self.terminal and record.levelno >= logging.WARNING)
-        log.logger.handlers[:] = [syslog, quiet, loud]
+        journal.send_to(syslog, quiet, loud)
         log.setLevel(logging.INFO)
-        log.logger.propagate = False
-        logging.raiseExceptions = False
 
     def _entry(self, record: logging.LogRecord) -> bytes:
         """RFC 3164 as syslog(3) writes it to the local socket."""

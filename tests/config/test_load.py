@@ -443,7 +443,6 @@ WRONG = [
     ("a source with a length", {"SOURCE_ADDRESS": "192.0.2.1/24"}, (4, 17), "not an IPv4"),
     ("a source that is nothing", {"SOURCE_ADDRESS": "0.0.0.0"}, (4, 17), "cannot be"),
     ("source and address alike", {"SOURCE_ADDRESS": "198.51.100.154"}, (4, 17), "also in VIP_ADD"),
-    ("an alias", {"BIND_INTERFACE": "eth0:1"}, (3, 17), "cannot be the name"),
     ("a long interface", {"BIND_INTERFACE": "a" * 16}, (3, 17), "cannot be the name"),
     ("an invalid byte", {"BIND_INTERFACE": "e\udcff"}, (3, 17), "cannot be the name"),
     ("MANAGE_ADDRESS", {"MANAGE_ADDRESS": "true"}, (5, 17), "none of auto, yes, no"),

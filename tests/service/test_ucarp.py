@@ -68,6 +68,8 @@ WRONG = [
     f"{COMPLETE} -u /up -d /down",
     f"{COMPLETE} -p 01234567890123456789",
     f"{COMPLETE} -i lo0",
+    f"{COMPLETE} -i eth77:1",
+    f"{COMPLETE} -i a-name-that-is-too-long",
     f"{COMPLETE} -B",
 ]
 

@@ -18,6 +18,7 @@ from vipd.cli.text import Colour, coloured, paint, table, write
 from vipd.config.load import Snapshot, load
 from vipd.config.model import Vip
 from vipd.config.problem import Place, Problem, Severity, cited, shown, warning
+from vipd.linux.names import canonical
 from vipd.linux.suitable import why_not
 
 HEADINGS = ("VIP", "VHID", "IFACE", "SOURCE", "ADDRESSES", "TIMING", "OPTIONS", "ADDED BY")
@@ -88,7 +89,7 @@ def _with_sources(vips: tuple[Vip, ...]) -> tuple[Vip, ...]:
     floating = {address.ip for vip in vips for address in vip.addresses}
 
     def primary(interface: str) -> IPv4Address | None:
-        link = links.get(interface)
+        link = links.get(canonical(interface))
         there = [address.ip for address in links.addresses(link)] if link else []
         own = (ip for ip in there if isinstance(ip, IPv4Address) and ip not in floating)
         return next(own, None)
@@ -128,6 +129,7 @@ def interface_problems(snapshot: Snapshot) -> list[Problem]:
     others = f"write one of {', '.join(fit)}" if fit else "add an Ethernet interface"
 
     def look(name: str) -> tuple[str, str]:
+        name = canonical(name)
         if name not in present:
             what = f"no interface {shown(name)} on this machine; the VIP waits for it"
             return what, f"create it, or {others}"

@@ -10,6 +10,7 @@ from vipd.cli.text import safe, span
 from vipd.daemon.varlink import Daemon, Vip
 from vipd.linux import sysctls
 from vipd.linux.clock import synchronised
+from vipd.linux.names import canonical
 
 LATE = 0.25
 """Seconds of lateness that are worth a word: a quarter of the usual time between advertisements."""
@@ -37,7 +38,7 @@ def interfaces(vips: Iterable[Vip]) -> Iterator[Finding]:
     for vip in vips:
         here = (ip_interface(each).ip for each in vip.addresses)
         mine = {address for address in here if isinstance(address, IPv4Address)}
-        addresses.setdefault(vip.interface, set()).update(mine)
+        addresses.setdefault(canonical(vip.interface), set()).update(mine)
     for name, floating in sorted(addresses.items()):
         around = networks.get(name, set())
         yield from _arp(name, {a for a in floating if not any(a in net for net in around)})
@@ -118,8 +119,8 @@ def owners(vips: Iterable[Vip]) -> Iterator[Finding]:
                     safe(vip.id),
                     f"this host has {safe(address)} although it is {vip.state.value}: two hosts "
                     "own it as soon as another is master",
-                    f"ip addr del {safe(address)}/32 dev {safe(vip.interface)}, and find out who "
-                    "added it: a network configuration file, or an UPSCRIPT",
+                    f"ip addr del {safe(address)}/32 dev {safe(canonical(vip.interface))}, and "
+                    "find out who added it: a network configuration file, or an UPSCRIPT",
                     serious=True,
                 )
             elif vip.state is State.MASTER and address not in here:

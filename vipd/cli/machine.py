@@ -12,6 +12,7 @@ from pathlib import Path
 from vipd.config.load import DEFAULT_SCRIPTS, Snapshot
 from vipd.config.problem import Place, Problem, shown, warning
 from vipd.daemon.ucarps import running_ucarps
+from vipd.linux.names import canonical
 from vipd.linux.tenancy import watched
 
 _SYSTEM = Path("/etc/systemd/system")
@@ -41,7 +42,7 @@ def machine_problems(
 def _still_running(snapshot: Snapshot) -> Iterator[Problem]:
     ucarps = running_ucarps()
     for vip in snapshot.vips:
-        process = ucarps.get((vip.interface, vip.vhid))
+        process = ucarps.get((canonical(vip.interface), vip.vhid))
         tenant = watched(process) if process else None
         if tenant is None:
             continue

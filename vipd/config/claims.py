@@ -18,23 +18,23 @@ class Claims:
     def clash(self, vip: Vip, places: Mapping[str, Place]) -> Problem | None:
         """Why this one cannot run beside those before it; None when it can, and now has its own."""
         ours = Path(vip.file).name
-        if (theirs := self._vhids.get((vip.interface, vip.vhid))) is not None:
+        if (theirs := self._vhids.get((vip.device, vip.vhid))) is not None:
             place = places.get("VHID", Place(vip.file))
             return error(
                 place,
-                f"{ours} has VHID {vip.vhid} on {shown(vip.interface)} like {theirs}, so it does "
+                f"{ours} has VHID {vip.vhid} on {shown(vip.device)} like {theirs}, so it does "
                 "not run",
                 _slip(vip, theirs, place),
             )
         for address in vip.addresses:
-            if (theirs := self._addresses.get((vip.interface, address.ip))) is not None:
+            if (theirs := self._addresses.get((vip.device, address.ip))) is not None:
                 return error(
                     places.get("VIP_ADDRESS", Place(vip.file)),
                     f"{ours} has the address {address.ip} like {theirs}, so it does not run",
                     f"give each file its own address; was {ours} copied from {theirs}?",
                 )
-        self._vhids[vip.interface, vip.vhid] = ours
-        self._addresses.update({(vip.interface, each.ip): ours for each in vip.addresses})
+        self._vhids[vip.device, vip.vhid] = ours
+        self._addresses.update({(vip.device, each.ip): ours for each in vip.addresses})
         return None
 
 

@@ -40,7 +40,8 @@ class Vip(BaseModel):
         min_length=1,
         max_length=15,
         description="BIND_INTERFACE, --interface: the interface that gets the addresses, and on "
-        "which the hosts of the group hear each other.",
+        "which the hosts of the group hear each other. An altname of it, or a label on it "
+        "(eth1:100), will do, too: scripts get it as it is written.",
     )
     source: IPv4Address | None = Field(
         description="SOURCE_ADDRESS, --srcip: this host's own address in advertisements. "
@@ -164,6 +165,11 @@ class Vip(BaseModel):
     def interval(self) -> float:
         """Seconds between two advertisements (1/256 with 0 for both, as OpenBSD has it)."""
         return self.advbase + self.advskew / 256 or 1 / 256
+
+    @property
+    def device(self) -> str:
+        """`interface` without a label: eth1 of eth1:100, as the kernel reads it."""
+        return self.interface.partition(":")[0]
 
     @property
     def manages_address(self) -> bool:

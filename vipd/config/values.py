@@ -12,27 +12,37 @@ from vipd.config.shell import Value
 
 Report = Callable[[Problem], None]
 
-_INTERFACE = re.compile(r"[^\s/:]{1,15}")
+_INTERFACE = re.compile(r"(?P<device>[^\s/:]{1,15})(?P<label>:\S*)?")
 _TCP = re.compile(r"(\[(?P<v6>[^\]%]+)\]|(?P<v4>[^\s:]+)):(?P<port>[0-9]{1,5})")
 _BROADCAST = IPv4Address("255.255.255.255")
 _OCTAL_HINT = "a leading 0 means octal, as in C"
 
 
 def interface(value: Value, report: Report) -> str | None:
-    """A name that the kernel takes for a network interface: 1 to 15 bytes."""
+    """A name that the kernel takes for a network interface: 1 to 15 bytes, with or without a label
+    (eth1:100), which the kernel cuts off for ucarp, too."""
     name = value.text
+    match = _INTERFACE.fullmatch(name)
     if (
-        _INTERFACE.fullmatch(name)
-        and name not in (".", "..")
-        and name.isprintable()
-        and len(name.encode("utf-8", "surrogateescape")) <= 15
+        match is None
+        or match["device"] in (".", "..")
+        or not name.isprintable()
+        or len(name.encode("utf-8", "surrogateescape")) > 15
     ):
-        return name
-    hint = "write its name as in /sys/class/net"
-    if re.fullmatch(r"[^\s/:]{1,15}:\S*", name):
-        hint = f"write {cited(name.split(':')[0])}; labels like {cited(name)} are not interfaces"
-    report(error(value.place, f"“{cited(name)}” cannot be the name of an interface", hint))
-    return None
+        hint = "write its name as in /sys/class/net"
+        report(error(value.place, f"“{cited(name)}” cannot be the name of an interface", hint))
+        return None
+    if match["label"]:
+        device = cited(match["device"])
+        report(
+            warning(
+                value.place,
+                f"“{cited(name)}” is a label; the VIP runs on {device}, and scripts get "
+                f"“{cited(name)}”, as with ucarp",
+                f"write {device}, unless a script needs the label",
+            )
+        )
+    return name
 
 
 def source(value: Value, report: Report) -> IPv4Address | None:

@@ -38,8 +38,9 @@ class Member(Protocol):
 
 
 class Interface:
-    """``wire`` is there while the interface exists and is fit for CARP; else ``problem`` says why
-    it is not. ``present``: the addresses on it that others put there, primary ones first."""
+    """``name``: as it is configured; the kernel may know it as an altname. ``wire`` is there while
+    the interface exists and is fit for CARP; else ``problem`` says why it is not. ``present``: the
+    addresses on it that others put there, primary ones first."""
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop, hub: Hub) -> None:
         self.name = name
@@ -115,7 +116,7 @@ class Interface:
         elif self.wire is None:
             self._open(link)
         else:
-            self.wire.mac = link.mac
+            self.wire.mac, self.wire.interface = link.mac, link.name
         for member in list(self._members.values()):
             member.link_changed()
 
@@ -160,8 +161,8 @@ class Interface:
 
     def _open(self, link: Link) -> None:
         try:
-            self.wire = Wire(self.name, link.mac)
-            self._neighbours = Neighbours(self.name)
+            self.wire = Wire(link.name, link.mac)
+            self._neighbours = Neighbours(link.name)
         except OSError as error:
             self.close()
             self.problem = f"cannot be opened: {error}"

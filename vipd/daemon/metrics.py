@@ -151,7 +151,7 @@ def _failures(view: VipView) -> Values:
 
 
 def _drops(daemon: DaemonView) -> Values:
-    ids = {(view.config.interface, view.config.vhid): view.config.id for view in daemon.vips}
+    ids = {(view.config.device, view.config.vhid): view.config.id for view in daemon.vips}
     for interface, drops in daemon.drops.items():
         for (vhid, drop), count in drops.items():
             who = ids.get((interface, vhid), "")

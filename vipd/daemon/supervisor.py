@@ -339,10 +339,10 @@ class Supervisor:
         return keep
 
     def _start(self, config: Config) -> None:
-        interface = self.interfaces.get(config.interface)
+        interface = self.interfaces.get(config.device)
         if interface is None:
-            interface = Interface(config.interface, self._loop, self._services.hub)
-            self.interfaces[config.interface] = interface
+            interface = Interface(config.device, self._loop, self._services.hub)
+            self.interfaces[config.device] = interface
             self._update(interface)
         task = tasks.start(self._keep(config, interface), f"VIP {config.id}")
         self.runs[config.id] = Run(config, interface, task)
@@ -392,7 +392,7 @@ class Supervisor:
         del self.runs[identifier]
 
     def _forget_interfaces(self) -> None:
-        used = {running.config.interface for running in self.runs.values()}
+        used = {running.config.device for running in self.runs.values()}
         for name in self.interfaces.keys() - used:
             self.interfaces.pop(name).close()
 
@@ -461,7 +461,7 @@ def _moves(old: Config, new: Config) -> bool:
 
 def _clash(one: Config, other: Config) -> bool:
     """Whether two VIPs cannot run beside each other."""
-    return one.interface == other.interface and (
+    return one.device == other.device and (
         one.vhid == other.vhid
         or not {a.ip for a in one.addresses}.isdisjoint(a.ip for a in other.addresses)
     )

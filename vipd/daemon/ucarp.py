@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Interface
 from logging.handlers import SysLogHandler
-from pathlib import Path
 from typing import NoReturn
 
 from pydantic import SecretBytes
@@ -39,6 +38,7 @@ from vipd.daemon.timers import Timers
 from vipd.daemon.vip import Services
 from vipd.linux import arguments, capabilities
 from vipd.linux.links import Links
+from vipd.linux.names import canonical, real_name
 from vipd.linux.netlink import Netlink
 
 USAGE = """\
@@ -79,6 +79,7 @@ ucarp --interface=eth0 --srcip=10.1.1.1 --vhid=1 --pass=mypassword \\
 """
 
 _LONGEST_PASSWORD = 19
+_LONGEST_INTERFACE = 15
 _SYSLOG = "/dev/log"
 _FACILITIES = SysLogHandler.facility_names
 _TRANSITION = re.compile(r"(Switching to state: \w+) \(.*\)")
@@ -240,8 +241,12 @@ def _config(wanted: Wanted) -> Vip:
     """The same as a VIP of vipd's; ends the program where ucarp would."""
     if len(wanted.password) > _LONGEST_PASSWORD:
         _fail(_CANNOT, "Password too long")
-    if not Path("/sys/class/net", wanted.interface).exists():
-        log.error("Unable to get hardware info about an interface: No such device")
+    try:
+        real_name(wanted.interface)
+    except OSError:
+        too_long = len(os.fsencode(wanted.interface)) > _LONGEST_INTERFACE
+        unknown = "Unable to get hardware info about an interface: No such device"
+        log.error("%s", "Interface name too long" if too_long else unknown)
         _fail(_CANNOT, f"Unable to find MAC address of [{wanted.interface}]")
     if absent := capabilities.missing():
         _fail(_CANNOT, f"Unable to open interface [{wanted.interface}]: missing {absent[0]}")
@@ -310,7 +315,7 @@ async def _run(config: Vip) -> None:
         loop.add_signal_handler(number, end.set)
     loop.add_signal_handler(signal.SIGUSR1, supervisor.log_states)
     loop.add_signal_handler(signal.SIGUSR2, supervisor.step_down_all)
-    link = links.get(config.interface)
+    link = links.get(canonical(config.interface))
     mac = link.mac.hex(":") if link else ""
     log.info("Local advertised ethernet address is [%s]", mac)
     await supervisor.run(config)

@@ -2,10 +2,11 @@
 
 from vipd.config.numbers import strtoul
 from vipd.config.options import from_arguments
+from vipd.linux.names import canonical
 from vipd.linux.tenancy import ucarps
 
 Group = tuple[str, int]
-"""Interface and VHID."""
+"""Interface, by the name that the kernel has for it, and VHID."""
 
 
 def running_ucarps() -> dict[Group, int]:
@@ -15,5 +16,5 @@ def running_ucarps() -> dict[Group, int]:
         line = from_arguments(arguments)
         interface, vhid = line.last("interface"), line.last("vhid")
         if interface and interface.value and vhid and vhid.value:
-            found[interface.value.text, strtoul(vhid.value.text).value] = process
+            found[canonical(interface.value.text), strtoul(vhid.value.text).value] = process
     return found

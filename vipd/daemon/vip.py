@@ -39,6 +39,7 @@ from vipd.daemon.timers import Timers
 from vipd.daemon.wills import Wills
 from vipd.linux.addresses import Address
 from vipd.linux.announce import announcement
+from vipd.linux.names import canonical
 from vipd.linux.netlink import Netlink, NetlinkError
 from vipd.linux.tenancy import Tenancy, Tenant
 from vipd.linux.wire import BROADCAST, multicast_mac
@@ -89,6 +90,7 @@ class Vip:
         self._waiting_for = ""
         self._rival = "another look at the other processes"  # who may run our group on this host
         self._tenancy: Tenancy | None = None
+        self._group = config.interface, config.vhid  # what it is for
         self._stopping = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Addresses: for which interface the messages are, and which of them a lease is held on
@@ -134,7 +136,7 @@ class Vip:
 
     async def _alone(self) -> bool:
         """Wait until no other process on this host runs our group; False: stopped meanwhile."""
-        group = self.config.interface, self.config.vhid
+        group = canonical(self.config.interface), self.config.vhid
         while isinstance(rival := await self._services.rivals.settle(group), Tenant):
             self._rival = (
                 f"{rival.name} runs VHID {group[1]} on {group[0]}; stop one of the two for good, "
@@ -142,7 +144,7 @@ class Vip:
             )
             self._look_at_link()
             await self._services.rivals.end_of(rival, self._end)
-        self._tenancy, self._rival = rival, ""
+        self._tenancy, self._group, self._rival = rival, group, ""
         return not self._end.done()
 
     def stop(self) -> None:
@@ -283,6 +285,7 @@ class Vip:
         if reason:
             self._do(self.machine.link_down(now))
             return
+        self._follow_name()
         self._follow_source(now)
         if self.machine.state is State.INIT and not self._stopping:
             self._do(self.machine.link_up(now))
@@ -306,6 +309,18 @@ class Vip:
         if not self._source():
             return f"{name} has no IPv4 address to send from; set SOURCE_ADDRESS or give it one"
         return ""
+
+    def _follow_name(self) -> None:
+        """The kernel has another name for the interface than when we took the group for this
+        process: it came later than we did and BIND_INTERFACE is its altname, or was renamed.
+        Raises OSError if another process runs the group under that name; the next life waits."""
+        link = self._interface.link
+        if self._tenancy and link and link.name != self._group[0]:
+            group = link.name, self.config.vhid
+            taken = Tenancy(*group)
+            self._tenancy.close()
+            self._tenancy, self._group = taken, group
+            self._leave_will()
 
     def _find_interface(self) -> None:
         """Get the messages ready that put our addresses on the interface as it is numbered now."""

@@ -32,6 +32,13 @@ class Link:
     running: bool
     #: Why CARP cannot run here ("is a loopback interface"), or "".
     unsuitable: str
+    #: Other names that it also has (`ip link property add … altname`).
+    altnames: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, its own first."""
+        return (self.name, *self.altnames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,8 @@ class News:
     """What changed since the last look, except by our own hand.
 
     ``names``: interfaces that came, went, or changed, themselves or in their addresses. ``gained``
-    and ``lost``: addresses that were put on an interface (by name) and taken off it. ``gap``: the
+    and ``lost``: addresses that were put on an interface (by each of its names) and taken off it.
+    ``gap``: the
     kernel could not tell us all of it; everything was read anew, but what was lost in between is
     not known.
     """
@@ -65,7 +73,8 @@ class Links:
         return self._monitor.fileno()
 
     def get(self, name: str) -> Link | None:
-        return next((link for link in self._by_index.values() if link.name == name), None)
+        """The interface that has this name or altname."""
+        return next((link for link in self._by_index.values() if name in link.names), None)
 
     def addresses(self, link: Link) -> list[AnyInterface]:
         """Its addresses, the primary ones first; what we put there is not among them."""
@@ -78,7 +87,7 @@ class Links:
             before = self._by_index
             self._read_all()
             everything = (*before.values(), *self._by_index.values())
-            return News(frozenset(link.name for link in everything), gap=True)
+            return News(frozenset(name for link in everything for name in link.names), gap=True)
         names: set[str] = set()
         gained: list[tuple[str, AnyInterface]] = []
         lost: list[tuple[str, AnyInterface]] = []
@@ -87,12 +96,13 @@ class Links:
             kind = message["header"]["type"]
             if kind in (_RTM_NEWLINK, _RTM_DELLINK):
                 new = self._apply_link(message)
-                names.update(known.name for known in (link, new) if known)
+                names.update(name for known in (link, new) if known for name in known.names)
             elif kind in (_RTM_NEWADDR, _RTM_DELADDR) and link:
                 address = self._apply_address(message)
-                names.add(link.name)
+                names.update(link.names)
                 if address:
-                    (lost if kind == _RTM_DELADDR else gained).append((link.name, address))
+                    news = lost if kind == _RTM_DELADDR else gained
+                    news += ((name, address) for name in link.names)
         return News(frozenset(names), tuple(gained), tuple(lost))
 
     def close(self) -> None:
@@ -133,6 +143,7 @@ class Links:
 def _link(message: Any) -> Link:
     flags = message["flags"]
     mac = message.get_attr("IFLA_ADDRESS") or ""
+    properties = message.get_attr("IFLA_PROP_LIST")
     return Link(
         index=message["index"],
         name=message.get_attr("IFLA_IFNAME"),
@@ -140,4 +151,5 @@ def _link(message: Any) -> Link:
         up=bool(flags & _IFF_UP),
         running=bool(flags & _IFF_RUNNING),
         unsuitable=unsuitable(flags, message["ifi_type"]),
+        altnames=tuple(properties.get_attrs("IFLA_ALT_IFNAME")) if properties else (),
     )

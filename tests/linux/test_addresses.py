@@ -101,7 +101,7 @@ def test_a_lease_that_is_not_renewed_ends_by_itself(
     left.add(netlink)
     until = time.monotonic() + 2.5
     while time.monotonic() < until:
-        assert netlink.post(renewed.renewal) == set()
+        assert netlink.post([renewed.renewal]) == {}
         time.sleep(0.1)
     assert shown(web01, "198.51.100.154/32")
     assert not shown(web01, "198.51.100.155/32")
@@ -119,5 +119,5 @@ def test_errors_of_a_batch_are_told_and_the_rest_is_done(
 ) -> None:
     nowhere = Address(4711, ip_interface("198.51.100.154/32"), 3)
     here = Address(index, ip_interface("198.51.100.155/32"), 3)
-    assert netlink.post(nowhere.renewal + here.renewal) == {errno.ENODEV}
+    assert netlink.post([here.renewal, nowhere.renewal, here.renewal]) == {1: errno.ENODEV}
     assert shown(web01, "198.51.100.155/32")

@@ -9,7 +9,7 @@ from helpers.configured import WEB01
 
 from vipd.lab import Host
 from vipd.linux.addresses import Address
-from vipd.linux.links import Links, News
+from vipd.linux.links import Cause, Links, Loss, News
 from vipd.linux.netlink import Netlink
 
 pytestmark = pytest.mark.lab
@@ -156,5 +156,5 @@ def test_what_we_do_ourselves_is_no_news_and_what_others_do_is(
     ip(web01, "addr del 198.51.100.154/32 dev eth1")
     ip(web01, "addr add 198.51.100.154/24 dev eth1")
     news = links.changes()
-    assert news.lost == (("eth1", ours),)
-    assert news.gained == (("eth1", ip_interface("198.51.100.154/24")),)
+    assert news.lost == (Loss(eth1.index, "eth1", ours, Cause.OTHERS),)
+    assert news.gained == ((eth1.index, ip_interface("198.51.100.154/24")),)

@@ -17,7 +17,8 @@ import os
 import sys
 from collections.abc import Iterator
 
-INTERFACE, DELETE, SEND = "interface", "delete", "send"  # how the lines of a will begin
+#: How the lines of a will begin. PREPARE: a request that comes before those to delete.
+INTERFACE, PREPARE, DELETE, SEND = "interface", "prepare", "delete", "send"
 
 _NETLINK_ROUTE = 0
 _ETH_P_IP = 0x0800
@@ -78,9 +79,10 @@ def _carry_out(will: list[list[str]], netlink: _socket.socket, wire: _socket.soc
     interface = next(value for key, value in will if key == INTERFACE)
     there = False
     for key, value in will:
-        if key == DELETE:
+        if key in (PREPARE, DELETE):
             netlink.send(bytes.fromhex(value))
-            there |= not any(netlink.recv(_ANSWER)[_ERROR_AT])
+            done = not any(netlink.recv(_ANSWER)[_ERROR_AT])
+            there |= done and key == DELETE
     if not there:
         return "was killed; the lease on its addresses had ended already"
     if wire is None:

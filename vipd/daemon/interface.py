@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from typing import Protocol
 
@@ -13,12 +13,15 @@ from vipd.daemon.complaints import Complaint, Complaints
 from vipd.daemon.events import Hub, Kind, Subject
 from vipd.daemon.journal import Log
 from vipd.linux.addresses import AnyInterface
-from vipd.linux.links import Link
+from vipd.linux.links import Link, Loss
 from vipd.linux.neighbours import Neighbours
 from vipd.linux.wire import Wire
 
 #: Seconds for which a socket with more than one packet waiting is left alone after a read.
 _BURST_PAUSE = 0.002
+#: Seconds before sockets that could not be opened are tried again: doubled each time, up to the
+#: second value.
+_PAUSES = (0.5, 30.0)
 
 
 class Member(Protocol):
@@ -30,9 +33,11 @@ class Member(Protocol):
 
     def link_changed(self) -> None: ...
 
-    def address_gained(self, address: IPv4Address | IPv6Address) -> None: ...
+    def address_gained(self, index: int) -> None: ...
 
-    def address_lost(self, address: IPv4Address | IPv6Address) -> None: ...
+    def address_lost(self, loss: Loss) -> None: ...
+
+    def look_again(self) -> None: ...
 
     def claimed(self, address: IPv4Address, mac: bytes) -> None: ...
 
@@ -60,7 +65,11 @@ class Interface:
         self._hub = hub
         self.complaints = Complaints(self._complain, loop.time)
         self._stale = False
-        self._sources: tuple[IPv4Address, ...] | None = None  # for as long as nothing changes
+        self._pause = _PAUSES[0]
+        self._again: asyncio.TimerHandle | None = None
+        # For as long as nothing changes
+        self._sources: tuple[IPv4Address, ...] | None = None
+        self._owners: dict[IPv4Address | IPv6Address, Member] | None = None
 
     # The VIPs on it
 
@@ -77,7 +86,7 @@ class Interface:
     def members_changed(self) -> None:
         """VHIDs, groups or addresses of the members are not what they were; the sockets follow
         when all that happens at this moment has happened."""
-        self._sources = None
+        self._sources = self._owners = None
         if not self._stale:
             self._stale = True
             self._loop.call_soon(self._follow_members)
@@ -133,26 +142,38 @@ class Interface:
             )
         return self._sources
 
-    def addresses_gained(self, addresses: Iterable[IPv4Address | IPv6Address]) -> None:
-        """Somebody has put these on the interface, an UPSCRIPT most likely."""
-        for member, address in self._whose(addresses):
-            member.address_gained(address)
+    def addresses_gained(self, gained: Iterable[tuple[int, AnyInterface]]) -> None:
+        """Others have put these on an interface (by number), an UPSCRIPT most likely."""
+        for index, address in gained:
+            if member := self._owner(address.ip):
+                member.address_gained(index)
 
-    def addresses_lost(self, addresses: Iterable[IPv4Address | IPv6Address]) -> None:
-        """Somebody, or the end of a lease, has taken these off the interface."""
-        for member, address in self._whose(addresses):
-            member.address_lost(address)
+    def addresses_lost(self, lost: Iterable[Loss]) -> None:
+        """These are not on an interface any more."""
+        for loss in lost:
+            if member := self._owner(loss.address.ip):
+                member.address_lost(loss)
 
-    def _whose(
-        self, addresses: Iterable[IPv4Address | IPv6Address]
-    ) -> Iterator[tuple[Member, IPv4Address | IPv6Address]]:
-        owners = {
-            a.ip: member for member in self._members.values() for a in member.config.addresses
-        }
-        return ((owners[address], address) for address in addresses if address in owners)
+    def look_again(self) -> None:
+        """What happened to addresses lately is not known."""
+        for member in list(self._members.values()):
+            member.look_again()
+
+    def _owner(self, address: IPv4Address | IPv6Address) -> Member | None:
+        if self._owners is None:
+            self._owners = {a.ip: m for m in self._members.values() for a in m.config.addresses}
+        return self._owners.get(address)
+
+    @property
+    def index(self) -> int:
+        """The interface's number, 0 if it is not there."""
+        return self.link.index if self.link else 0
 
     def close(self) -> None:
         """Give the sockets back."""
+        if self._again:
+            self._again.cancel()
+            self._again = None
         for opened in (self.wire, self._neighbours):
             if opened:
                 self._loop.remove_reader(opened.fileno())
@@ -165,15 +186,22 @@ class Interface:
             self._neighbours = Neighbours(link.name)
         except OSError as error:
             self.close()
-            self.problem = f"cannot be opened: {error}"
-            self._log.error(
-                "%s %s; tried again when the interface changes", self.name, self.problem
-            )
+            self.problem = f"cannot be opened: {error}; tried again in {self._pause:g} s"
+            self._log.error("%s %s", self.name, self.problem)
+            self._again = self._loop.call_later(self._pause, self._open_again)
+            self._pause = min(2 * self._pause, _PAUSES[1])
             return
+        self._pause = _PAUSES[0]
         self.problem = ""
         self._loop.add_reader(self.wire.fileno(), self.readable)
         self._loop.add_reader(self._neighbours.fileno(), self._neighbours_readable)
         self.members_changed()
+
+    def _open_again(self) -> None:
+        """There was no memory, or no descriptor; perhaps there is now."""
+        self._again = None
+        if self.link and self.wire is None:
+            self.update(self.link, list(self.present.values()))
 
     # What comes in
 

@@ -1,14 +1,13 @@
 """Leases on addresses: how long the first one is, and renewals, all of one turn at once."""
 
 import asyncio
-import os
+from collections.abc import Callable, Sequence
 from math import ceil
 
 from vipd.config.model import Vip as Config
-from vipd.daemon.journal import log
 from vipd.linux.netlink import Netlink
 
-_COMPLAIN_EVERY = 60.0
+Done = Callable[[dict[int, int]], None]
 
 
 def first_lease(
@@ -31,30 +30,42 @@ def first_lease(
 class Leases:
     """Collects renewals; 255 of them cost one system call and half a millisecond."""
 
+    #: Most renewals in one turn of the loop: with thousands of addresses the kernel would take
+    #: longer than an advertisement may be late.
+    AT_ONCE = 400
+
     def __init__(self, netlink: Netlink, loop: asyncio.AbstractEventLoop) -> None:
         self._netlink = netlink
         self._loop = loop
-        self._waiting: list[bytes] = []
-        self._quiet_until = 0.0
+        self._waiting: list[tuple[Sequence[bytes], Done]] = []
 
-    def renew(self, message: bytes) -> None:
-        """Send ``message`` (`vipd.linux.addresses.Address.renewal`) before the loop sleeps."""
+    def renew(self, messages: Sequence[bytes], done: Done) -> None:
+        """Send ``messages`` (`vipd.linux.addresses.Address.renewal`) before the loop sleeps. Then
+        ``done`` is called with the errno of those that the kernel refused, by number; it must not
+        raise."""
         if not self._waiting:
-            self._loop.call_soon(self.flush)
-        self._waiting.append(message)
+            self._loop.call_soon(self._flush_some)
+        self._waiting.append((messages, done))
 
     def flush(self) -> None:
         """Send what waits now: an address that is about to be let go must not be renewed after."""
-        if not self._waiting:
-            return
-        messages = b"".join(self._waiting)
-        self._waiting.clear()
-        try:
-            failed = self._netlink.post(messages)
-        except OSError as error:
-            failed = {error.errno or 0}
-        now = self._loop.time()
-        if failed and now >= self._quiet_until:
-            self._quiet_until = now + _COMPLAIN_EVERY
-            reasons = ", ".join(sorted(map(os.strerror, failed)))
-            log.error("the kernel did not renew the lease of an address: %s", reasons)
+        waiting, self._waiting = self._waiting, []
+        self._post(waiting)
+
+    def _flush_some(self) -> None:
+        number = size = 0
+        while number < len(self._waiting) and (not number or size < self.AT_ONCE):
+            size += len(self._waiting[number][0])
+            number += 1
+        some, self._waiting = self._waiting[:number], self._waiting[number:]
+        if self._waiting:
+            self._loop.call_soon(self._flush_some)
+        self._post(some)
+
+    def _post(self, waiting: Sequence[tuple[Sequence[bytes], Done]]) -> None:
+        refused = self._netlink.post([each for messages, _ in waiting for each in messages])
+        begin = 0
+        for messages, done in waiting:
+            end = begin + len(messages)
+            done({n - begin: refused[n] for n in range(begin, end) if n in refused})
+            begin = end

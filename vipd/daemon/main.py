@@ -25,11 +25,12 @@ from vipd.daemon.maintenance import Maintenance
 from vipd.daemon.notify import Notify
 from vipd.daemon.outlet import Outlet
 from vipd.daemon.rivals import Rivals
+from vipd.daemon.secondaries import Secondaries
 from vipd.daemon.service import Service
+from vipd.daemon.services import Services
 from vipd.daemon.supervisor import Supervisor
 from vipd.daemon.tally import Tally
 from vipd.daemon.timers import Timers
-from vipd.daemon.vip import Services
 from vipd.daemon.wills import Wills
 from vipd.linux import capabilities, heap, realtime
 from vipd.linux.links import Links
@@ -220,6 +221,8 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     maintenance = Maintenance(place.state_dir)
     services = Services(
         netlink=netlink,
+        links=links,
+        secondaries=Secondaries(netlink),
         leases=Leases(netlink, loop),
         timers=Timers(loop),
         counter=counter,
@@ -228,7 +231,7 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
         rivals=Rivals(loop),
         wills=wills,
     )
-    supervisor = Supervisor(place.config_dir, links, services, loop, maintenance, only)
+    supervisor = Supervisor(place.config_dir, services, loop, maintenance, only)
     control = Control(supervisor, hub, history, maintenance, place)
     service = Service(supervisor, Notify(os.environ), loop)
     tally = Tally()

@@ -125,6 +125,8 @@ def problems_of(vip: Vip, interface: Interface, now: float) -> Iterator[Problem]
     config = vip.config
     if why := nobody_owns(vip, now):
         yield _standing("nobody", config, why, vip.since)
+    if missing := vip.missing_text():
+        yield _standing("no_address", config, missing, vip.since)
     if vip.waiting_for:
         yield _standing("waiting", config, vip.waiting_for, vip.since)
     if vip.failed_script:

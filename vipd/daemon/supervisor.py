@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -20,10 +20,10 @@ from vipd.daemon.events import DAEMON, Kind, Subject
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import VipLog, log
 from vipd.daemon.orphans import Orphans
+from vipd.daemon.services import Services
 from vipd.daemon.varlink import Outcome, Result
-from vipd.daemon.vip import Services, Vip
+from vipd.daemon.vip import Vip
 from vipd.daemon.watch import Watch
-from vipd.linux.links import Links
 
 #: Seconds before a VIP that broke is started again: doubled each time, up to the second value,
 #: and forgotten after it has run for that long.
@@ -61,7 +61,6 @@ class Supervisor:
     def __init__(
         self,
         directory: Path | None,
-        links: Links,
         services: Services,
         loop: asyncio.AbstractEventLoop,
         maintenance: Container[str] = (),
@@ -88,10 +87,12 @@ class Supervisor:
         self.configured: Callable[[Settings], Awaitable[None]] = _nobody_asks
         self._directory = directory
         self._only = only
-        self._links = links
+        self._links = services.links
         self._services = services
         self._loop = loop
         self._maintenance = maintenance
+        #: Those that begin to live when what is in their way has ended.
+        self._successors: dict[str, asyncio.Task[None]] = {}
         self._holds: dict[str, float] = {}  # until when a VIP is not to be master
         self._loading: asyncio.Task[None] | None = None
         self._load_again = False
@@ -103,7 +104,7 @@ class Supervisor:
         self._orphans = Orphans(self.vips, services.clock)
         services.timers.catch_up = self._catch_up
         self._watch = Watch(loop, directory, self.reload) if directory else None
-        loop.add_reader(links.fileno(), self._links_changed)
+        loop.add_reader(self._links.fileno(), self._links_changed)
 
     def reload(self) -> None:
         """Read the files and make what runs what they say. A second call while one is carried out
@@ -135,7 +136,11 @@ class Supervisor:
             await asyncio.wait([self._loading])
         if self._watch:
             self._watch.close()
-        await asyncio.gather(*(self._end(identifier) for identifier in list(self.runs)))
+        self._forget_successors()
+        for run in list(self.runs.values()):
+            self._end(run)
+        if self.runs:
+            await asyncio.wait([run.task for run in self.runs.values()])
         self._loop.remove_reader(self._links.fileno())
 
     def step_down_all(self) -> None:
@@ -187,6 +192,7 @@ class Supervisor:
         return self.loaded.is_set() and all(
             running.vip.settled if running.vip else bool(running.trouble)
             for running in self.runs.values()
+            if not running.ending
         )
 
     @property
@@ -271,13 +277,12 @@ class Supervisor:
         wanted = {config.id: config for config in snapshot.vips}
         keep = self._last_good(snapshot, wanted)
         results = dict.fromkeys(keep, (Result.KEPT, "its files have errors"))
-        ending = []
         for number, (identifier, run) in enumerate(list(self.runs.items())):
             config = wanted.get(identifier)
-            if identifier in keep:
+            if identifier in keep or run.ending:
                 continue
             if config is None:
-                ending.append(identifier)
+                self._end(run)
                 results[identifier] = (Result.STOPPED, "")
             elif config == run.config:
                 results[identifier] = (Result.UNCHANGED, "")
@@ -286,16 +291,18 @@ class Supervisor:
                 what = ", ".join(run.config.differences(config))
                 results[identifier] = (Result.RESTARTED if moves else Result.CHANGED, what)
                 if moves:
-                    ending.append(identifier)
+                    self._end(run)
                 else:
                     run.change(config)
             if number % 32 == 31:
                 await asyncio.sleep(0)  # advertisements are due in between
-        await asyncio.gather(*(self._end(identifier) for identifier in ending))
+        self._forget_successors()
+        in_the_way = _InTheWay(run for run in self.runs.values() if run.ending)
         for identifier, config in wanted.items():
-            if identifier not in self.runs:
+            before = self.runs.get(identifier)
+            if before is None or before.ending:
                 results.setdefault(identifier, (Result.STARTED, ""))
-                self._start(config)
+                self._start_after(in_the_way.of(config), config)
         self._forget_interfaces()
         for identifier, why in failures(snapshot.problems):
             results.setdefault(identifier, (Result.FAILED, why))
@@ -338,6 +345,24 @@ class Supervisor:
                 keep.add(identifier)
         return keep
 
+    def _start_after(self, others: Collection[asyncio.Task[None]], config: Config) -> None:
+        """Start a VIP as soon as these have ended: nobody else waits for them."""
+        if others:
+            task = tasks.start(self._succeed(others, config), f"VIP {config.id}, before its start")
+            self._successors[config.id] = task
+        else:
+            self._start(config)
+
+    async def _succeed(self, others: Collection[asyncio.Task[None]], config: Config) -> None:
+        await asyncio.wait(others)
+        del self._successors[config.id]
+        self._start(config)
+
+    def _forget_successors(self) -> None:
+        for task in self._successors.values():
+            task.cancel()
+        self._successors.clear()
+
     def _start(self, config: Config) -> None:
         interface = self.interfaces.get(config.device)
         if interface is None:
@@ -365,9 +390,8 @@ class Supervisor:
             except Exception as error:  # a failing VIP must not take the others with it
                 if self._loop.time() - born > longest:
                     pause, _ = _BACKOFF
-                running.trouble = (
-                    f"failed: {type(error).__name__}: {error}; starts again in {pause:g} s"
-                )
+                next_life = "as it ended" if running.ending else f"starts again in {pause:g} s"
+                running.trouble = f"failed: {type(error).__name__}: {error}; {next_life}"
                 subject = Subject(config.id, config.vhid, config.interface, State.INIT)
                 self._services.hub.publish(
                     subject,
@@ -378,18 +402,25 @@ class Supervisor:
                 )
                 log.debug("%s: where it failed", config.id, exc_info=True)
             running.vip, running.broke_at = None, time.time()
+            if running.ending:
+                return
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
 
-    async def _end(self, identifier: str) -> None:
-        running = self.runs[identifier]
-        running.ending = True
-        if running.vip:
-            running.vip.stop()
+    def _end(self, run: Run) -> None:
+        """Have a VIP hand over and end, by and by; it stays in ``runs`` until it has."""
+        if run.ending:
+            return
+        run.ending = True
+        run.task.add_done_callback(lambda _: self._ended(run))
+        if run.vip:
+            run.vip.stop()
         else:
-            running.task.cancel()
-        await asyncio.wait([running.task])
-        del self.runs[identifier]
+            run.task.cancel()
+
+    def _ended(self, run: Run) -> None:
+        del self.runs[run.config.id]
+        self._forget_interfaces()
 
     def _forget_interfaces(self) -> None:
         used = {running.config.device for running in self.runs.values()}
@@ -416,12 +447,11 @@ class Supervisor:
         news = self._links.changes()
         for name in news.names & self.interfaces.keys():
             self._update(self.interfaces[name])
-        for name, interface in self.interfaces.items():
-            interface.addresses_gained(a.ip for where, a in news.gained if where == name)
-            if news.gap:  # perhaps all of them: what is still there is only put there again
-                interface.addresses_lost(interface.addresses())
-            else:
-                interface.addresses_lost(a.ip for where, a in news.lost if where == name)
+        for interface in self.interfaces.values():
+            interface.addresses_gained(news.gained)
+            interface.addresses_lost(news.lost)
+            if news.gap:
+                interface.look_again()
 
     def _update(self, interface: Interface) -> None:
         link = self._links.get(interface.name)
@@ -457,6 +487,25 @@ def _moves(old: Config, new: Config) -> bool:
         new.source,
         set(new.addresses),
     )
+
+
+class _InTheWay:
+    """The VIPs that are ending, by what only one of those that run can have."""
+
+    def __init__(self, ending: Iterable[Run]) -> None:
+        self._tasks: dict[object, set[asyncio.Task[None]]] = {}
+        for run in ending:
+            for claim in self._claims(run.config):
+                self._tasks.setdefault(claim, set()).add(run.task)
+
+    def of(self, config: Config) -> set[asyncio.Task[None]]:
+        """The tasks of those that have to end first."""
+        return set().union(*(self._tasks.get(claim, ()) for claim in self._claims(config)))
+
+    def _claims(self, config: Config) -> Iterator[object]:
+        yield config.id
+        yield config.interface, config.vhid
+        yield from ((config.interface, address.ip) for address in config.addresses)
 
 
 def _clash(one: Config, other: Config) -> bool:

@@ -33,9 +33,10 @@ from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases
 from vipd.daemon.outlet import Outlet, Stream
 from vipd.daemon.rivals import Rivals
+from vipd.daemon.secondaries import Secondaries
+from vipd.daemon.services import Services
 from vipd.daemon.supervisor import Supervisor
 from vipd.daemon.timers import Timers
-from vipd.daemon.vip import Services
 from vipd.linux import arguments, capabilities
 from vipd.linux.links import Links
 from vipd.linux.names import canonical, real_name
@@ -302,6 +303,8 @@ async def _run(config: Vip) -> None:
     links = Links(netlink)
     services = Services(
         netlink=netlink,
+        links=links,
+        secondaries=Secondaries(netlink),
         leases=Leases(netlink, loop),
         timers=Timers(loop),
         counter=Counter(None),
@@ -309,7 +312,7 @@ async def _run(config: Vip) -> None:
         hub=Hub(log.logger),
         rivals=Rivals(loop),
     )
-    supervisor = Supervisor(None, links, services, loop)
+    supervisor = Supervisor(None, services, loop)
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         loop.add_signal_handler(number, end.set)

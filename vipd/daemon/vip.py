@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from math import inf
 
@@ -25,44 +25,28 @@ from vipd.carp.packet import Advertisement, Drop, encode
 from vipd.config.model import Vip as Config
 from vipd.daemon import events
 from vipd.daemon.complaints import Complaint, Complaints
-from vipd.daemon.counter import Counter
 from vipd.daemon.counters import Counters
-from vipd.daemon.events import Hub, Kind, Level, ScriptRun, Subject
+from vipd.daemon.events import Kind, Level, ScriptRun, Subject
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import Fields, VipLog
-from vipd.daemon.leases import Leases, first_lease
+from vipd.daemon.ownership import Ownership
 from vipd.daemon.passage import Passage
-from vipd.daemon.rivals import Rivals
 from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
+from vipd.daemon.services import Services
 from vipd.daemon.suspicions import Suspicions
-from vipd.daemon.timers import Timers
-from vipd.daemon.wills import Wills
-from vipd.linux.addresses import Address
 from vipd.linux.announce import announcement
+from vipd.linux.links import Cause, Loss
 from vipd.linux.names import canonical
-from vipd.linux.netlink import Netlink, NetlinkError
 from vipd.linux.tenancy import Tenancy, Tenant
 from vipd.linux.wire import BROADCAST, multicast_mac
 
 _NOWHERE = IPv4Address(0)
 #: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
 _FAILED_HOLD = 60.0
-#: Time from the loss of an address to our putting it back, seconds.
+#: Time from the loss of an address that another program took off to our putting it back, seconds.
 _REGAIN_AFTER = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What all VIPs share. ``clock`` is the event loop's; ``counter`` never repeats a number."""
-
-    netlink: Netlink
-    leases: Leases
-    timers: Timers
-    counter: Counter
-    clock: Callable[[], float]
-    hub: Hub
-    rivals: Rivals
-    wills: Wills | None = None
+#: Time that an UPSCRIPT, or whatever it started, has after its end to add the address, seconds.
+_GRACE = 1.0
 
 
 class Vip:
@@ -93,14 +77,20 @@ class Vip:
         self._group = config.interface, config.vhid  # what it is for
         self._stopping = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Addresses: for which interface the messages are, and which of them a lease is held on
-        self._index = 0
         self._mac = b""
-        self._addresses: list[Address] = []
-        self._held: list[Address] = []
-        self.lease_until = inf
-        self._advertised = 0.0  # when
-        self._regaining = False
+        self._owned = Ownership(
+            config,
+            interface,
+            services,
+            self.counters,
+            self.log,
+            self.complaints,
+            self._last_frame,
+        )
+        self._regaining: set[IPv4Address | IPv6Address] = set()
+        self._elsewhere: dict[IPv4Address | IPv6Address, str] = {}  # as told last
+        self._look_for: asyncio.TimerHandle | None = None
+        self._missing_told = False
         # For people
         self.last = Transition(State.INIT, State.INIT, Reason.LINK_UP)
         self.last_event = 0  # its number
@@ -120,19 +110,35 @@ class Vip:
             if not await self._alone():
                 return
             self._interface.attach(self)
-            self._find_interface()
+            self._owned.find(self._interface.link)
             self._do(self.machine.start())
             self.link_changed()
             await self._end
             await self.scripts.idle()
         finally:
-            self._alarm.set(inf)
-            self._suspicions.close()
-            self._let_go()
-            self._revoke_will()
-            self._interface.detach(self)
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """End a life, in order or not: the addresses first, and if one step fails, the others are
+        taken all the same. Our group is free only when all the rest is."""
+        self._step(self._let_go)
+        self._step(partial(self._alarm.set, inf))
+        self._step(self._suspicions.close)
+        self._step(self._stop_looking)
+        self._step(partial(self._interface.detach, self))
+        try:
+            await self._owned.gone()
+        finally:
             if self._tenancy:
                 self._tenancy.close()
+
+    def _step(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:
+            words = "could not clean up as it ended: %s: %s; goes on with the rest"
+            about = {"reason": type(error).__name__}
+            self.log.error(words, type(error).__name__, error, extra=about)
 
     async def _alone(self) -> bool:
         """Wait until no other process on this host runs our group; False: stopped meanwhile."""
@@ -186,12 +192,13 @@ class Vip:
         if config.lease_seconds != old.lease_seconds or (
             config.manages_address != old.manages_address
         ):
-            self._index = 0
-            self._find_interface()
+            self._owned.change(config, self._interface.link)
             if self.machine.state is State.MASTER:
-                self._hold()
+                self._owned.hold()
+                self._look_later()
         else:
-            self._leave_will()  # there is another password in it, perhaps
+            self._owned.config = config
+            self._owned.leave_will()  # there is another password in it, perhaps
         self._look_at_link()
 
     def publish(
@@ -231,9 +238,14 @@ class Vip:
 
     def _let_go(self) -> None:
         """The last resort, for a life that ends in an exception: nothing of ours stays behind."""
+        self._owned.abandon()
         if self.machine.state is State.MASTER:
             self._send(*BOW_OUT)
-            self._remove_addresses()
+
+    @property
+    def lease_until(self) -> float:
+        """Until when the lease on the addresses holds (the loop's clock); ``inf``: no lease."""
+        return self._owned.lease_until
 
     # What the world does to it
 
@@ -245,7 +257,7 @@ class Vip:
         patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
         self.counters.heard(self.machine.heard, ad, now, patience)
         try:  # as _guard does, without its cost for every packet
-            if now >= self.lease_until:
+            if now >= self._owned.lease_until:
                 self._lapse(now)
             effects = self.machine.receive(ad, now)
             if effects:
@@ -261,15 +273,32 @@ class Vip:
         """The state of the interface, or an address on it, may be another now."""
         self._guard(self._look_at_link)
 
-    def address_gained(self, _address: IPv4Address | IPv6Address) -> None:
-        """Somebody has put our address there: hold it on a lease if that was our UPSCRIPT."""
-        if self.machine.state is State.MASTER:
-            self._gained = min(self._gained, self._services.clock())
-            self._guard(self._hold)
+    def address_gained(self, index: int) -> None:
+        """Somebody has put an address of ours on an interface: hold it on a lease if that was our
+        UPSCRIPT, wherever."""
+        if self.machine.state is not State.MASTER:
+            return
+        if self.config.manages_address and index != self._interface.index:
+            return
+        self._gained = min(self._gained, self._services.clock())
+        self._guard(self._follow_addresses)
 
-    def address_lost(self, address: IPv4Address | IPv6Address) -> None:
-        """Our address is not on the interface any more, and it was not us."""
-        self._guard(lambda: self._regain(address))
+    def _follow_addresses(self) -> None:
+        self._owned.hold()
+        self._tell_places()
+        if not self.scripts.running:  # else its end is announced
+            self._announce()
+
+    def address_lost(self, loss: Loss) -> None:
+        """Our address is not on an interface any more, whoever caused it. That may be old news: we
+        may have let it go ourselves, and have taken it again."""
+        if self.machine.state is State.MASTER:
+            self._guard(partial(self._regain, loss))
+
+    def look_again(self) -> None:
+        """Nobody knows what happened to the addresses: put back what is gone."""
+        if self.machine.state is State.MASTER:
+            self._guard(self._restore_all)
 
     def claimed(self, address: IPv4Address, mac: bytes) -> None:
         """Another host speaks ARP for an address of ours."""
@@ -293,7 +322,7 @@ class Vip:
         if link and link.mac != self._mac:
             if self._mac and self.machine.state is State.MASTER:
                 self._announce()  # the address is at another MAC address now
-                self._leave_will()
+                self._owned.leave_will()
             self._mac = link.mac
 
     def _unusable(self) -> str:
@@ -305,7 +334,7 @@ class Vip:
             return f"interface {name} {self._interface.problem}"
         if not link.running and not self.config.ignoreifstate:
             return f"interface {name} is down" if not link.up else f"{name} has no carrier"
-        self._find_interface()
+        self._owned.find(link)
         if not self._source():
             return f"{name} has no IPv4 address to send from; set SOURCE_ADDRESS or give it one"
         return ""
@@ -320,15 +349,7 @@ class Vip:
             taken = Tenancy(*group)
             self._tenancy.close()
             self._tenancy, self._group = taken, group
-            self._leave_will()
-
-    def _find_interface(self) -> None:
-        """Get the messages ready that put our addresses on the interface as it is numbered now."""
-        link = self._interface.link
-        if link and link.index != self._index:
-            self._index = link.index
-            lease = self.config.lease_seconds
-            self._addresses = [Address(link.index, a, lease) for a in self.config.addresses]
+            self._owned.leave_will()
 
     def _source(self) -> IPv4Address | None:
         """Where our advertisements come from: what is configured, else the primary address, else
@@ -347,7 +368,7 @@ class Vip:
                 words = "sends from %s now, the interface's primary address"
                 self.log.warning(words, source, extra={"reason": "source"})
             self._do(self.machine.change(_parameters(self.config, source), now))
-            self._leave_will()
+            self._owned.leave_will()
         if source and source not in self._interface.present:
             self.complaints.say(
                 "source",
@@ -357,34 +378,56 @@ class Vip:
                 ),
             )
 
-    def _regain(self, address: IPv4Address | IPv6Address) -> None:
-        """See that we have lost it, or put back what somebody took away; a moment later, or
-        `ip addr flush`, which looks again until nothing is left, would give up on us."""
+    def _regain(self, loss: Loss) -> None:
+        """See that we have lost it, or put it back: at once, or where another program took it off,
+        a moment later. `ip addr flush` looks again until nothing is left, and would give up."""
         now = self._services.clock()
-        if self.machine.state is not State.MASTER:
+        address = loss.address.ip
+        ours = self._owned.holds(loss.index, address)
+        if not ours and loss.index != self._interface.index:
             return
         if now >= self.lease_until:
             self._lapse(now)
-            return
-        self.complaints.say(
-            ("lost", address),
-            lambda: f"{address} was taken off {self.config.interface} by somebody; put back",
-        )
-        if not self._regaining:
-            self._regaining = True
-            asyncio.get_running_loop().call_later(
-                _REGAIN_AFTER, lambda: self._guard(self._put_back)
-            )
+        elif loss.cause is not Cause.OTHERS:
+            if self._owned.restore(address):
+                self._regained(address, _how(loss, self._interface.name))
+        elif self.config.manage_address == "no" and not self.config.upscript:
+            self._look_later()
+        elif self.config.manages_address or not self.scripts.running:
+            if not self._regaining:
+                asyncio.get_running_loop().call_later(
+                    _REGAIN_AFTER, lambda: self._guard(self._put_back)
+                )
+            self._regaining.add(address)
+            self._complain_of(address, f"was taken off {loss.name} by somebody")
 
     def _put_back(self) -> None:
-        self._regaining = False
-        if self.machine.state is State.MASTER:
+        lost, self._regaining = self._regaining, set()
+        if self.machine.state is not State.MASTER:
+            return
+        if self.config.manages_address or not all(map(self._owned.is_somewhere, lost)):
             self._acquire()
-            self._announce()
+        self._announce()
+
+    def _restore_all(self) -> None:
+        now = self._services.clock()
+        if now >= self.lease_until:
+            self._lapse(now)
+            return
+        for address in self._owned.restore():
+            self._regained(address.ip, f"was not on {self._interface.name} any more")
+
+    def _regained(self, address: IPv4Address | IPv6Address, how: str) -> None:
+        self._complain_of(address, how)
+        self._announce()
+
+    def _complain_of(self, address: IPv4Address | IPv6Address, how: str) -> None:
+        self.complaints.say(("lost", address), lambda: f"{address} {how}; put back")
 
     def _tick(self, now: float) -> None:
         try:  # see received()
-            if self._services.clock() >= self.lease_until:  # we may have been stopped since ``now``
+            # Not ``now``: we may have been stopped since.
+            if self._services.clock() >= self._owned.lease_until:
                 self._lapse(now)
             else:
                 self._do(self.machine.tick(now))
@@ -430,6 +473,65 @@ class Vip:
             return
         # The address may be there only now: who asked for it before got no answer.
         self._announce()
+        self._look_later()
+
+    # Addresses that somebody else adds
+
+    def missing(self) -> list[IPv4Address | IPv6Address]:
+        """The addresses of this master that this host does not have, although UPSCRIPT, or whatever
+        else is to add them, has had the time to."""
+        if self.machine.state is not State.MASTER or self._look_for or self.scripts.running:
+            return []
+        return self._owned.missing()
+
+    def missing_text(self) -> str:
+        """The same in words, with the cure; or ""."""
+        if not (addresses := self.missing()):
+            return ""
+        some = ", ".join(map(str, addresses[:5])) + (" …" if len(addresses) > 5 else "")
+        verb = "is" if len(addresses) == 1 else "are"
+        if self.config.upscript:
+            why = f"UPSCRIPT {self.config.upscript} did not add it; correct the script"
+        else:
+            why = "nothing added it, and MANAGE_ADDRESS=no keeps vipd from it; add it"
+        return (
+            f"MASTER, but {some} {verb} on no interface of this host: {why}, or write "
+            "MANAGE_ADDRESS=yes, and vipd adds it"
+        )
+
+    def _look_later(self) -> None:
+        """Somebody else adds the addresses: see in a while whether they are there."""
+        self._stop_looking()
+        if not self.config.manages_address and self.machine.state is State.MASTER:
+            loop = asyncio.get_running_loop()
+            self._look_for = loop.call_later(_GRACE, partial(self._guard, self._look_for_addresses))
+
+    def _stop_looking(self) -> None:
+        if self._look_for:
+            self._look_for.cancel()
+            self._look_for = None
+
+    def _look_for_addresses(self) -> None:
+        self._look_for = None
+        text = self.missing_text()
+        if text and not self._missing_told:
+            self.publish(Kind.PROBLEM, text, code="no_address", level="error")
+        self._missing_told = bool(text)
+
+    def _tell_places(self) -> None:
+        """Say on which other interface our addresses are, if that is new."""
+        places = {} if self.config.manages_address else self._owned.places()
+        for address, name in places.items():
+            if self._elsewhere.get(address) != name:
+                self.log.info(
+                    "%s is on %s, not on BIND_INTERFACE %s: announced there%s",
+                    address,
+                    name,
+                    self.config.interface,
+                    "" if self.config.manage_address == "no" else ", and held there on a lease",
+                    extra={"reason": "elsewhere"},
+                )
+        self._elsewhere = places
 
     def _guard(self, act: Callable[[], None]) -> None:
         """Errors belong to this VIP alone: they end its task, not the event loop's callback."""
@@ -456,7 +558,7 @@ class Vip:
                     left = self._send(advbase, advskew)
                     if left:
                         self.counters.sent += 1
-                        self._renew()
+                        self._owned.renew()
                     else:
                         self.counters.unsent += 1
                     if not left or self.machine.mute:
@@ -464,7 +566,7 @@ class Vip:
                 case Announce():
                     self._announce()
                 case Acquire():
-                    self._advertised = self._services.clock()  # in a moment
+                    self._owned.advertised = self._services.clock()  # in a moment
                     self._acquire()
                 case Release(at_start):
                     self._release(at_start)
@@ -479,7 +581,7 @@ class Vip:
             self._end.set_result(None)
 
     def _set_alarm(self) -> None:
-        self._alarm.set(min(self.machine.deadline, self.lease_until))
+        self._alarm.set(min(self.machine.deadline, self._owned.lease_until))
 
     def _enter(self, transition: Transition) -> Passage:
         self.last, self.since = transition, time.time()
@@ -500,82 +602,28 @@ class Vip:
         self._suspicions.changed(transition)
 
     def _acquire(self) -> None:
-        self._hold()
+        self._owned.hold()
         self._run_script(Wanted.UP)
-
-    def _hold(self) -> None:
-        """Add the addresses on a lease, or take a lease on those that an UPSCRIPT has added. What
-        makes a lease longer is an advertisement (`_renew`), and nothing else: not a script that
-        took its time, not an address that is put back, not another configuration."""
-        now, lease = self._services.clock(), self.config.lease_seconds
-        first = self._held = self._addresses if self.config.manages_address else []
-        if self.config.manage_address == "auto" and not self.config.manages_address:
-            present = self._interface.present
-            there = [present[a.ip] for a in self.config.addresses if a.ip in present]
-            first = self._held = [Address(self._index, a, lease) for a in there]
-        before, self.lease_until = self.lease_until, inf
-        if lease is not None and self._held:
-            self.lease_until, whole = first_lease(self.config, lease, self._advertised, before, now)
-            if whole != lease:
-                first = [Address(self._index, each.interface, whole) for each in self._held]
-        for address in first:
-            address.add(self._services.netlink)
-        self._leave_will()
-
-    def _renew(self) -> None:
-        """An advertisement left: the others will not take over for as long as our lease is."""
-        self._advertised = self._services.clock()
-        lease = self.config.lease_seconds
-        if self.lease_until != inf and lease is not None:
-            self.counters.renewals += 1
-            self.lease_until = self._advertised + lease
-            for address in self._held:
-                self._services.leases.renew(address.renewal)
+        self._look_later()
 
     def _release(self, at_start: bool) -> None:
-        self.counters.lapses += self._services.clock() >= self.lease_until
-        self.lease_until = inf
-        self._services.leases.flush()  # nothing may bring it back
-        self._revoke_will()
         leaving_unscripted = self._stopping and not self.config.shutdown
-        if self.config.manages_address or (
+        self._stop_looking()
+        self._elsewhere, self._missing_told = {}, False
+        self._owned.release(
+            self.config.manages_address
             # ucarp would end without DOWNSCRIPT and leave the address behind, on two hosts
-            leaving_unscripted and self.config.manage_address != "no"
-        ):
-            self._remove_addresses()
-        self._held = []
+            or (leaving_unscripted and self.config.manage_address != "no")
+        )
         if not leaving_unscripted and not (at_start and self.config.neutral):
             self._run_script(Wanted.DOWN)
 
-    def _leave_will(self) -> None:
-        """Write down what is to be done if we are killed; soon, because clients do not wait for it.
-        Addresses that we do not take off, another program does: then there is nothing to do."""
-        if self._services.wills and self._held:
-            asyncio.get_running_loop().call_soon(self._write_will, self._services.wills)
-
-    def _write_will(self, wills: Wills) -> None:
-        wire = self._interface.wire
-        if self._held and wire:
-            deletions = [address.deletion for address in self._held]
-            packet = self._packet(*BOW_OUT, wills.counter)
-            frame = wire.frame_ipv4(self._destination(), packet)
-            wills.leave(self.config.id, wire.interface, deletions, frame)
-
-    def _revoke_will(self) -> None:
-        if self._services.wills:
-            self._services.wills.revoke(self.config.id)
-
-    def _remove_addresses(self) -> None:
-        for address in self._held or self._addresses:
-            try:
-                address.delete(self._services.netlink)
-            except NetlinkError as error:
-                self.log.error(
-                    "cannot remove %s: %s",
-                    self.config.addresses[0],
-                    error,
-                    extra={"reason": str(error)},
-                )
+    def _last_frame(self, counter: int) -> tuple[str, bytes] | None:
+        """Interface and frame of the bow-out that is sent for us when we are killed."""
+        if (wire := self._interface.wire) is None:
+            return None
+        packet = self._packet(*BOW_OUT, counter)
+        return wire.interface, wire.frame_ipv4(self._destination(), packet)
 
     def _run_script(self, wanted: Wanted) -> None:
         config, heard = self.config, self.machine.heard
@@ -604,8 +652,12 @@ class Vip:
         if wire is None:
             return
         for address in self.config.addresses:
+            link = self._owned.place(address.ip)
             try:
-                wire.send_frame(announcement(address.ip, wire.mac))
+                if link is None or link.index == self._interface.index:
+                    wire.send_frame(announcement(address.ip, wire.mac))
+                else:
+                    wire.send_frame(announcement(address.ip, link.mac), link.name)
             except OSError as error:
                 self._cannot_send(error)
 
@@ -644,6 +696,17 @@ class Vip:
         self.complaints.say(
             ("send", error.errno), lambda: f"cannot send on {self._interface.name}: {error}"
         )
+
+
+def _how(loss: Loss, interface: str) -> str:
+    """How the kernel came to delete an address."""
+    if loss.primary:
+        who = {Cause.OURSELVES: "vipd took it off", Cause.KERNEL: "its lease ended"}
+        return (
+            f"went from {loss.name} together with {loss.primary}, the primary address of its "
+            f"subnet ({who.get(loss.cause, 'nobody knows why')}), because promote_secondaries is 0"
+        )
+    return f"was not on {interface} any more"
 
 
 def _digest(config: Config) -> Digest:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from vipd.daemon.farewell import DELETE, INTERFACE, SEND, wills_in
+from vipd.daemon.farewell import DELETE, INTERFACE, PREPARE, SEND, wills_in
 from vipd.daemon.journal import log
 
 
@@ -27,12 +27,15 @@ class Wills:
         self._directory = Path(wills_in(str(runtime_dir)))
         self._silent = False
 
-    def leave(self, vip: str, interface: str, deletions: Iterable[bytes], frame: bytes) -> None:
-        """``deletions``: netlink requests, to be acknowledged, that take the addresses off;
-        ``frame``: what to send on ``interface`` then. Replaces this VIP's earlier will."""
+    def leave(
+        self, vip: str, interface: str, requests: Iterable[tuple[bytes, bool]], frame: bytes
+    ) -> None:
+        """``requests``: netlink requests, to be acknowledged, that take the addresses off (True),
+        or come before (False); ``frame``: what to send on ``interface`` then. Replaces this VIP's
+        earlier will."""
         lines = [
             f"{INTERFACE} {interface}",
-            *(f"{DELETE} {request.hex()}" for request in deletions),
+            *(f"{DELETE if deletes else PREPARE} {each.hex()}" for each, deletes in requests),
             f"{SEND} {frame.hex()}\n",
         ]
         try:
@@ -53,8 +56,12 @@ class Wills:
             self._silent = True
 
     def revoke(self, vip: str) -> None:
-        """This VIP is not master any more."""
-        self._file(vip).unlink(missing_ok=True)
+        """This VIP is not master any more. A will that stays does no harm: it bows out only if it
+        finds an address to take off."""
+        try:
+            self._file(vip).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("cannot remove %s: %s; remove it", self._file(vip), error)
 
     def _file(self, vip: str) -> Path:
         # An ID is part of a file's name, so it has no slash; and with this it is not "..".

@@ -1,18 +1,21 @@
 """Interfaces and their addresses as the kernel has them now, and news of their changes."""
 
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from vipd.linux.addresses import AnyInterface, address_in
-from vipd.linux.messages import IFA_F_SECONDARY, ifaddrmsg, ifinfmsg
-from vipd.linux.netlink import NLM_F_DUMP, Monitor, Netlink, encode
+from vipd.linux.addresses import RTM_DELADDR, AnyInterface, Notice, notice
+from vipd.linux.messages import ifaddrmsg, ifinfmsg
+from vipd.linux.netlink import NLM_F_DUMP, RTM_NEWADDR, Monitor, Netlink, encode
+from vipd.linux.secondaries import has_others
 from vipd.linux.suitable import unsuitable
 
-_RTM_NEWLINK = 16
+_KIND = struct.Struct("=H")
 _RTM_DELLINK = 17
 _RTM_GETLINK = 18
-_RTM_NEWADDR = 20
-_RTM_DELADDR = 21
 _RTM_GETADDR = 22
 _RTMGRP_LINK = 0x1
 _RTMGRP_IPV4_IFADDR = 0x10
@@ -41,20 +44,40 @@ class Link:
         return (self.name, *self.altnames)
 
 
+class Cause(Enum):
+    """Who took an address off an interface."""
+
+    OURSELVES = "this program, deleting it or its primary address"
+    KERNEL = "the kernel, by itself: a lease ended, or the interface went down"
+    OTHERS = "another program"
+    UNKNOWN = "nobody knows: the notice was lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An address that is not on an interface any more. ``primary``: the primary address of its
+    subnet, if the kernel deleted this one together with that (`vipd.linux.secondaries`)."""
+
+    index: int
+    name: str
+    address: AnyInterface
+    cause: Cause
+    primary: AnyInterface | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class News:
-    """What changed since the last look, except by our own hand.
+    """What changed since the last look, except what we added.
 
-    ``names``: interfaces that came, went, or changed, themselves or in their addresses. ``gained``
-    and ``lost``: addresses that were put on an interface (by each of its names) and taken off it.
-    ``gap``: the
-    kernel could not tell us all of it; everything was read anew, but what was lost in between is
-    not known.
+    ``names``: interfaces that came, went, or changed, themselves or in the addresses that others
+    put there. ``gained``: addresses that others put on an interface (its number). ``lost``:
+    addresses that went, whoever caused it. ``gap``: the kernel could not tell us all of it;
+    everything was read again and compared, and what we added ourselves has to be looked at.
     """
 
     names: frozenset[str]
-    gained: tuple[tuple[str, AnyInterface], ...] = ()
-    lost: tuple[tuple[str, AnyInterface], ...] = ()
+    gained: tuple[tuple[int, AnyInterface], ...] = ()
+    lost: tuple[Loss, ...] = ()
     gap: bool = False
 
 
@@ -63,6 +86,8 @@ class Links:
 
     def __init__(self, netlink: Netlink) -> None:
         self._netlink = netlink
+        self._port = netlink.port
+        self._places: dict[IPv4Address | IPv6Address, list[tuple[Link, AnyInterface]]] | None = None
         # Listen before looking: what changes in between is then told twice, not never.
         self._monitor = Monitor(_RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR, netlink)
         self._by_index: dict[int, Link] = {}
@@ -76,34 +101,81 @@ class Links:
         """The interface that has this name or altname."""
         return next((link for link in self._by_index.values() if name in link.names), None)
 
+    def numbered(self, index: int) -> Link | None:
+        return self._by_index.get(index)
+
+    def put(self, index: int, address: AnyInterface) -> None:
+        """Count an address that we added as one of others'."""
+        self._addresses.setdefault(index, {})[address] = False
+        self._places = None
+
     def addresses(self, link: Link) -> list[AnyInterface]:
-        """Its addresses, the primary ones first; what we put there is not among them."""
+        """Its addresses, the primary ones first; what we put there need not be among them."""
         found = self._addresses.get(link.index, {})
         return sorted(found, key=lambda address: not found[address])  # stable
 
+    def places(self, address: IPv4Address | IPv6Address) -> Sequence[tuple[Link, AnyInterface]]:
+        """The interfaces on which others have put this address, with its prefix length there."""
+        if self._places is None:
+            self._places = {}
+            for index, addresses in self._addresses.items():
+                for each in addresses if index in self._by_index else ():
+                    spot = self._by_index[index], each
+                    self._places.setdefault(each.ip, []).append(spot)
+        return self._places.get(address, ())
+
     def changes(self) -> News:
         messages = self._monitor.read()
+        self._places = None
         if messages is None:
-            before = self._by_index
-            self._read_all()
-            everything = (*before.values(), *self._by_index.values())
-            return News(frozenset(name for link in everything for name in link.names), gap=True)
+            return self._compare()
         names: set[str] = set()
-        gained: list[tuple[str, AnyInterface]] = []
-        lost: list[tuple[str, AnyInterface]] = []
-        for message in messages:
-            link = self._by_index.get(message["index"])
-            kind = message["header"]["type"]
-            if kind in (_RTM_NEWLINK, _RTM_DELLINK):
-                new = self._apply_link(message)
-                names.update(name for known in (link, new) if known for name in known.names)
-            elif kind in (_RTM_NEWADDR, _RTM_DELADDR) and link:
-                address = self._apply_address(message)
+        gained: list[tuple[int, AnyInterface]] = []
+        lost: list[Loss] = []
+        notices = [_notice(message) for message in messages]
+        primaries = _primaries(notices)
+        for number, (message, each) in enumerate(zip(messages, notices, strict=True)):
+            if each is None:
+                names |= self._apply_link(message)
+                continue
+            link = self._by_index.get(each.index)
+            if link is None:
+                continue
+            if each.kind == RTM_NEWADDR:
+                self._apply_address(each)
                 names.update(link.names)
-                if address:
-                    news = lost if kind == _RTM_DELADDR else gained
-                    news += ((name, address) for name in link.names)
+                gained.append((link.index, each.address))
+            else:
+                if self._apply_address(each):
+                    names.update(link.names)
+                cause, primary = self._cause(each), primaries.get(number)
+                lost.append(Loss(link.index, link.name, each.address, cause, primary))
         return News(frozenset(names), tuple(gained), tuple(lost))
+
+    def _compare(self) -> News:
+        """Notices were lost: read everything, and tell what is not as it was."""
+        links, addresses = self._by_index, self._addresses
+        self._read_all()
+        gained = [
+            (index, address)
+            for index in self._by_index
+            for address in self._addresses.get(index, {})
+            if address not in addresses.get(index, {})
+        ]
+        lost = [
+            Loss(index, link.name, address, Cause.UNKNOWN)
+            for index, link in links.items()
+            for address in addresses.get(index, {})
+            if address not in self._addresses.get(index, {})
+        ]
+        everything = (*links.values(), *self._by_index.values())
+        names = {name for link in everything for name in link.names}
+        return News(frozenset(names), tuple(gained), tuple(lost), gap=True)
+
+    def _cause(self, each: Notice) -> Cause:
+        if each.port == self._port:
+            return Cause.OURSELVES
+        return Cause.OTHERS if each.port else Cause.KERNEL
 
     def close(self) -> None:
         self._monitor.close()
@@ -114,30 +186,55 @@ class Links:
         for message in self._netlink.dump(encode(ifinfmsg(), _RTM_GETLINK, NLM_F_DUMP)):
             self._apply_link(message)
         for message in self._netlink.dump(encode(ifaddrmsg(), _RTM_GETADDR, NLM_F_DUMP)):
-            self._apply_address(message)
+            if each := notice(message):
+                self._apply_address(each)
 
-    def _apply_link(self, message: Any) -> Link | None:
-        """The link as it is now, or None when it is gone or this was not about it."""
+    def _apply_link(self, data: bytes) -> set[str]:
+        """Take in a message about a link; its names, and those that it had before."""
+        message = ifinfmsg(data)
+        message.decode()
         index = message["index"]
         if message["family"] != 0:  # a bridge speaking of its port, not of the interface itself
-            return None
+            known = self._by_index.get(index)
+            return set(known.names) if known else set()
+        before = self._by_index.pop(index, None)
+        names = set(before.names) if before else set()
         if message["header"]["type"] == _RTM_DELLINK:
-            self._by_index.pop(index, None)
             self._addresses.pop(index, None)
-            return None
+            return names
         link = self._by_index[index] = _link(message)
-        return link
+        return names | set(link.names)
 
-    def _apply_address(self, message: Any) -> AnyInterface | None:
-        address = address_in(message)
-        if address is None:
-            return None
-        known = self._addresses.setdefault(message["index"], {})
-        if message["header"]["type"] == _RTM_NEWADDR:
-            known[address] = not message["flags"] & IFA_F_SECONDARY
-        else:
-            known.pop(address, None)
-        return address
+    def _apply_address(self, each: Notice) -> bool:
+        """Take in a message about an address; whether that was news to us."""
+        known = self._addresses.setdefault(each.index, {})
+        if each.kind == RTM_NEWADDR:
+            known[each.address] = not each.secondary
+            return True
+        return known.pop(each.address, None) is not None
+
+
+def _notice(message: bytes) -> Notice | None:
+    """A message about an address; None: one about a link."""
+    (kind,) = _KIND.unpack_from(message, 4)
+    return notice(message) if kind in (RTM_NEWADDR, RTM_DELADDR) else None
+
+
+def _primaries(notices: Sequence[Notice | None]) -> dict[int, AnyInterface]:
+    """The primary address with which a secondary one went, by the notice's place: the kernel tells
+    of the secondary ones, and then of the primary one, with one sender and sequence number."""
+    found: dict[int, AnyInterface] = {}
+    last: dict[tuple[int, int, int], AnyInterface] = {}
+    for number in range(len(notices) - 1, -1, -1):
+        each = notices[number]
+        if each is None or each.kind != RTM_DELADDR or not has_others(each.address):
+            continue
+        cause = each.index, each.port, each.sequence
+        if not each.secondary:
+            last[cause] = each.address
+        elif (primary := last.get(cause)) and primary.network == each.address.network:
+            found[number] = primary
+    return found
 
 
 def _link(message: Any) -> Link:

@@ -1,7 +1,7 @@
 """pyroute2's netlink messages, without the rest of pyroute2.
 
 Importing any part of pyroute2 runs its ``__init__``, which imports everything it has, a database
-and a 9P client among it: 7 MB and 0.1 s for a daemon that needs three classes. While these are
+and a 9P client among it: 7 MB and 0.1 s for a daemon that needs two classes. While these are
 imported a bare package stands in for it; afterwards ``import pyroute2`` works as ever.
 """
 
@@ -18,11 +18,10 @@ if _bare:
     _package.__path__ = list(_bare.submodule_search_locations or ())
     sys.modules["pyroute2"] = _package
 try:
-    from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD, IFA_F_SECONDARY, ifaddrmsg
+    from pyroute2.netlink.rtnl.ifaddrmsg import IFA_F_NODAD, ifaddrmsg
     from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-    from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 finally:
     if _bare:
         del sys.modules["pyroute2"]
 
-__all__ = ["IFA_F_NODAD", "IFA_F_SECONDARY", "MarshalRtnl", "ifaddrmsg", "ifinfmsg"]
+__all__ = ["IFA_F_NODAD", "ifaddrmsg", "ifinfmsg"]

@@ -1,6 +1,6 @@
 """One rtnetlink socket: requests answered while we wait, dumps, and the kernel's notices.
 
-Messages are built and read with pyroute2's classes. The socket is a plain one because every request
+Messages are built with pyroute2's classes. The socket is a plain one because every request
 of a daemon that moves addresses should take microseconds and need no event loop: the kernel
 carries a request out inside ``send`` and its answer is there when ``send`` returns.
 """
@@ -9,25 +9,36 @@ import errno
 import os
 import socket
 import struct
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vipd.linux import bpf
 from vipd.linux.buffers import make_room
-from vipd.linux.messages import MarshalRtnl
 
+RTM_NEWADDR = 20
 NLM_F_REQUEST = 0x1
 NLM_F_ACK = 0x4
 NLM_F_DUMP = 0x300
+_NLM_F_DUMP_INTR = 0x10
 _NLMSG_ERROR = 2
 _NLMSG_DONE = 3
 _SOL_NETLINK = 270
 _NETLINK_EXT_ACK = 11
 _NETLINK_GET_STRICT_CHK = 12
 _HEADER = struct.Struct("=IHHII")
+_SEQUENCE = struct.Struct("=I")
+_SEQUENCE_AT = 8
+_LAST_SEQUENCE = 0xFFFFFFFF
 _ERROR = struct.Struct("=i")
-_BUFFER = 1 << 18
+#: More than the kernel puts into one answer (32 KiB). It is kept: to get so much memory for each
+#: answer takes longer than the rest of a request.
+_BUFFER = 1 << 16
+#: Most bytes in one send(2) of many messages, as far as SO_SNDBUF (208 KiB unless somebody changed
+#: net.core.wmem_default) leaves room: 450 renewals. A longer one would be refused (EMSGSIZE).
+_SLICE = 1 << 15
+#: How often a dump is asked for again because something changed while the kernel wrote it. On a
+#: machine where addresses change without end, the last answer has to do.
+_DUMPS = 8
 
 
 class NetlinkError(OSError):
@@ -52,7 +63,7 @@ class Netlink:
         # Dumps can then ask for one interface instead of all.
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
         self._sequence = 0
-        self._marshal = MarshalRtnl()
+        self._buffer = bytearray(_BUFFER)
 
     def request(self, message: bytearray) -> None:
         """Have ``message`` (made by `encode` with NLM_F_ACK) carried out. Raises NetlinkError."""
@@ -60,20 +71,52 @@ class Netlink:
         for _ in self._replies():
             pass
 
-    def post(self, messages: bytes) -> set[int]:
-        """Have many messages (without NLM_F_ACK) carried out at once; what failed, as errno."""
-        self._socket.send(messages)
-        failed: set[int] = set()
+    def post(self, messages: Sequence[bytes]) -> dict[int, int]:
+        """Have many messages (without NLM_F_ACK) carried out at once; those that were not, by their
+        place in ``messages``, with the errno. Never raises OSError: what could not be sent was not
+        carried out."""
+        failed: dict[int, int] = {}
+        room = min(_SLICE, self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) // 2)
+        begin = 0
+        while begin < len(messages):
+            end, size = begin + 1, len(messages[begin])
+            while end < len(messages) and size + len(messages[end]) <= room:
+                size += len(messages[end])
+                end += 1
+            failed |= self._post(messages[begin:end], begin)
+            begin = end
+        return failed
+
+    def _post(self, messages: Sequence[bytes], number: int) -> dict[int, int]:
+        """As `post`, in one system call; the first message has this ``number``."""
+        first, offset = self._sequence + 1, 0
+        batch = bytearray().join(messages)
+        for message in messages:
+            self._sequence = self._sequence % _LAST_SEQUENCE + 1
+            _SEQUENCE.pack_into(batch, offset + _SEQUENCE_AT, self._sequence)
+            offset += len(message)
+        try:
+            self._socket.send(batch)
+            refused = dict(self._refused())
+        except OSError as error:
+            return dict.fromkeys(range(number, number + len(messages)), error.errno or errno.EIO)
+        return {
+            number + (sequence - first) % _LAST_SEQUENCE: code for sequence, code in refused.items()
+        }
+
+    def _refused(self) -> Iterator[tuple[int, int]]:
+        """Sequence number and errno of what was refused of the batch that was just sent. Raises
+        OSError when the kernel had no memory to say it (ENOBUFS)."""
         while True:
             try:
-                data = self._socket.recv(_BUFFER, socket.MSG_DONTWAIT)
+                size = self._socket.recv_into(self._buffer, 0, socket.MSG_DONTWAIT)
             except BlockingIOError:
-                return failed
+                return
             offset = 0
-            while offset + _HEADER.size + _ERROR.size <= len(data):
-                length, kind, *_ = _HEADER.unpack_from(data, offset)
+            while offset + _HEADER.size + _ERROR.size <= size:
+                length, kind, _, sequence, _ = _HEADER.unpack_from(self._buffer, offset)
                 if kind == _NLMSG_ERROR:
-                    failed.add(-_ERROR.unpack_from(data, offset + _HEADER.size)[0])
+                    yield sequence, -_ERROR.unpack_from(self._buffer, offset + _HEADER.size)[0]
                 offset += (length + 3) & ~3
 
     @property
@@ -82,70 +125,93 @@ class Netlink:
         port: int = self._socket.getsockname()[0]
         return port
 
-    def dump(self, message: bytearray) -> Iterator[Any]:
-        """The messages that answer a dump request. Raises NetlinkError."""
+    def ask(self, message: bytearray) -> bytes:
+        """The message that answers a request (made by `encode` with NLM_F_ACK) for one thing, as it
+        came. Raises NetlinkError."""
         self._send(message)
-        for data, offset, length in self._replies():
-            yield from self._marshal.parse(data[offset : offset + length])
+        return b"".join(answer for answer, _ in self._replies())
+
+    def dump(self, message: bytearray) -> list[bytes]:
+        """The messages that answer a dump request, of one moment: what changed while the kernel
+        wrote them (NLM_F_DUMP_INTR) is asked for again. Raises NetlinkError."""
+        for _ in range(_DUMPS):
+            self._send(message)
+            found: list[bytes] = []
+            interrupted = 0
+            for answer, flags in self._replies():
+                if answer:
+                    found.append(answer)
+                interrupted |= flags & _NLM_F_DUMP_INTR
+            if not interrupted:
+                break
+        return found
 
     def close(self) -> None:
         self._socket.close()
 
     def _send(self, message: bytearray) -> None:
-        self._sequence = self._sequence % 0xFFFFFFFF + 1
-        message[8:12] = self._sequence.to_bytes(4, sys.byteorder)
+        self._sequence = self._sequence % _LAST_SEQUENCE + 1
+        _SEQUENCE.pack_into(message, _SEQUENCE_AT, self._sequence)
         self._socket.send(message)
 
-    def _replies(self) -> Iterator[tuple[bytes, int, int]]:
-        """Data messages of our last request, as (buffer, offset, length), until it is done."""
+    def _replies(self) -> Iterator[tuple[bytes, int]]:
+        """The messages that answer our last request, and their flags; the last one is empty."""
         while True:
-            data = self._socket.recv(_BUFFER)
+            size = self._socket.recv_into(self._buffer)
+            data = self._buffer[:size]  # the next request overwrites it
             offset = 0
-            while offset + _HEADER.size <= len(data):
-                length, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
+            while offset + _HEADER.size <= size:
+                length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
                 if sequence == self._sequence:
                     if kind in (_NLMSG_ERROR, _NLMSG_DONE):
                         (code,) = _ERROR.unpack_from(data, offset + _HEADER.size)
                         if code:
                             raise NetlinkError(-code, os.strerror(-code))
+                        yield b"", flags
                         return
-                    yield data, offset, length
+                    yield bytes(data[offset : offset + length]), flags
                 offset += (length + 3) & ~3
 
 
 class Monitor:
     """What the kernel tells everybody who listens; ``groups`` is a mask of RTMGRP bits.
 
-    Notices of what ``silent`` did are dropped in the kernel: a master renews every address every
-    second, and need not be told about it.
+    Notices of addresses that ``silent`` added are dropped in the kernel: a master renews every
+    address every second, and need not be told about it. Those of addresses that went come through
+    whoever caused it: an address of another VIP may go with one that we delete.
     """
 
     def __init__(self, groups: int, silent: Netlink) -> None:
         self._socket = _open()
-        # struct nlmsghdr has the port at byte 12; BPF loads words in network byte order.
+        # struct nlmsghdr has the type at byte 4 and the port at byte 12, as this machine loads
+        # them; BPF loads them in network byte order.
+        kind = int.from_bytes(struct.pack("=H", RTM_NEWADDR), "big")
         port = int.from_bytes(struct.pack("=I", silent.port), "big")
         bpf.attach(
             self._socket,
             [
+                (bpf.LD_H_ABS, 0, 0, 4),
+                (bpf.JEQ, 0, 3, kind),
                 (bpf.LD_W_ABS, 0, 0, 12),
                 (bpf.JEQ, 0, 1, port),
                 (bpf.RET, 0, 0, 0),
                 (bpf.RET, 0, 0, bpf.WHOLE),
             ],
         )
+        self._buffer = bytearray(_BUFFER)
         self._socket.bind((0, groups))
         self._socket.setblocking(False)
-        self._marshal = MarshalRtnl()
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def read(self) -> list[Any] | None:
-        """The notices that wait, or None when some were lost and everything must be read anew."""
-        messages: list[Any] = []
+    def read(self) -> list[bytes] | None:
+        """The notices that wait, or None when some were lost and everything must be read again."""
+        messages: list[bytes] = []
         while True:
             try:
-                messages.extend(self._marshal.parse(self._socket.recv(_BUFFER)))
+                size = self._socket.recv_into(self._buffer)
+                messages.append(bytes(self._buffer[:size]))  # the kernel sends them one by one
             except BlockingIOError:
                 return messages
             except OSError as error:

@@ -87,10 +87,11 @@ class Wire:
         """What `send_ipv4` sends."""
         return destination + self.mac + b"\x08\x00" + packet
 
-    def send_frame(self, frame: bytes) -> None:
-        """Send a whole Ethernet frame of any protocol. Raises OSError likewise."""
+    def send_frame(self, frame: bytes, interface: str | None = None) -> None:
+        """Send a whole Ethernet frame of any protocol, on another ``interface`` if it is given.
+        Raises OSError likewise."""
         protocol = int.from_bytes(frame[12:14], "big")
-        self._socket.sendto(frame, (self.interface, protocol))
+        self._socket.sendto(frame, (interface or self.interface, protocol))
 
     def receive(self) -> Iterator[bytes]:
         """The IPv4 packets that wait, oldest first, a bounded number of them. That the

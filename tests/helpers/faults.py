@@ -1,0 +1,45 @@
+"""Faults that no kernel can be asked for: a daemon in which one call is another."""
+
+from pathlib import Path
+
+
+def faulty(directory: Path, code: str) -> dict[str, str]:
+    """The environment of a daemon that runs ``code`` before anything else; Python does so with a
+    file of this name."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "sitecustomize.py").write_text(code)
+    return {"PYTHONPATH": str(directory)}
+
+
+#: rtnetlink refuses to set promote_secondaries.
+NO_PROMOTION = """
+import vipd.linux.secondaries as secondaries
+
+def refuse(netlink, index):
+    raise OSError(1, "Operation not permitted")
+
+secondaries.promote = refuse
+"""
+
+#: As long as the file {file} is there, batches of renewals are not sent, with the errno that it
+#: holds; other requests are, because they ask for an acknowledgement (NLM_F_ACK).
+NO_RENEWALS = """
+import pathlib
+import socket
+
+import vipd.linux.netlink as netlink
+
+class Socket(socket.socket):
+    def send(self, data, *flags):
+        file = pathlib.Path({file!r})
+        if data[4:6] == b"\\x14\\0" and not data[6] & 4 and file.exists():
+            raise OSError(int(file.read_text()), "injected")
+        return super().send(data, *flags)
+
+class Module:
+    socket = Socket
+    def __getattr__(self, name):
+        return getattr(socket, name)
+
+netlink.socket = Module()
+"""

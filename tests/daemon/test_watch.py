@@ -76,7 +76,7 @@ def witness(directory: Path, file: Path, story: Callable[[Witness], Awaitable[No
             await seer.calm()
             await story(seer)
         finally:
-            seer.watch.close()
+            await seer.watch.close()
 
     asyncio.run(run())
 
@@ -492,7 +492,7 @@ def test_files_that_are_no_longer_followed_are_not_told(etc: Path, tmp_path: Pat
         secret.write_text("new")
         await asyncio.sleep(5 * SETTLED)
         assert calls == []
-        watch.close()
+        await watch.close()
 
     asyncio.run(run())
 
@@ -504,7 +504,7 @@ def test_following_what_is_watched_already_is_not_told(etc: Path) -> None:
         for _ in range(3):
             watch.follow([str(etc / "vip-001.conf"), str(etc / "vip-common.conf")])
             await asyncio.sleep(2 * SETTLED)
-        watch.close()
+        await watch.close()
         assert calls == []
 
     asyncio.run(run())
@@ -540,8 +540,8 @@ def test_nothing_is_told_after_the_end(etc: Path) -> None:
         watch = Watch(asyncio.get_running_loop(), etc, lambda: calls.append(1))
         in_place(etc / "vip-001.conf")
         await asyncio.sleep(SETTLED / 4)
-        watch.close()
-        watch.close()
+        await watch.close()
+        await watch.close()
         await asyncio.sleep(3 * SETTLED)
         assert calls == []
 
@@ -577,7 +577,7 @@ async def main():
             await called.wait()
         print("told")
         await asyncio.sleep(1.5)
-    watch.close()
+    await watch.close()
 
 journal.start("info")
 asyncio.run(main())
@@ -601,3 +601,49 @@ def test_where_inotify_is_used_up_the_files_are_polled_and_the_log_says_so(
     (line,) = done.stderr.splitlines()
     assert line.startswith("<4>inotify is used up")
     assert f"sysctl fs.inotify.{cure}" in line
+
+
+# ---- the loop ------------------------------------------------------------------------------------
+
+
+class Sampler:
+    """Looks every millisecond what the thread that made it is doing: names of functions."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self._whom = threading.get_ident()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> "Sampler":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._end.wait(0.001):
+            frame = sys._current_frames().get(self._whom)
+            while frame:
+                code = frame.f_code
+                self.seen.add(f"{Path(code.co_filename).name} {code.co_name}")
+                frame = frame.f_back
+
+
+def test_the_loop_neither_looks_at_the_disk_nor_joins_a_thread(etc: Path) -> None:
+    """watchdog's threads take 0.3 s to end: an advertisement may not wait for that."""
+
+    async def story(seer: Witness) -> None:
+        with Sampler() as loop:
+            for number in range(5):
+                etc.rename(etc.with_name("saved"))
+                etc.mkdir()
+                seer.file.write_text(str(number))
+                await seer.finds(str(number))
+                shutil.rmtree(etc.with_name("saved"))
+        assert "base_events.py run_forever" in loop.seen
+        assert not loop.seen & {"threading.py join", "threading.py start", "paths.py of"}
+
+    witness(etc, etc / "vip-001.conf", story)

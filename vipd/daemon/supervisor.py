@@ -134,8 +134,8 @@ class Supervisor:
         if self._loading:
             self._loading.cancel()
             await asyncio.wait([self._loading])
-        if self._watch:
-            self._watch.close()
+        if self._watch:  # not waited for: a disk may hang
+            self._leaving = tasks.start(self._watch.close(), "leaving the files alone")
         self._forget_successors()
         for run in list(self.runs.values()):
             self._end(run)
@@ -237,7 +237,9 @@ class Supervisor:
         """In a thread, because a disk may hang; and some files at a time, because whoever computes
         in a thread keeps the loop from sending: hundreds of files take longer than an advertisement
         may be late."""
-        assert self._directory
+        assert self._directory is not None
+        assert self._watch
+        await self._watch.placed.wait()  # what happens from now on is an event
         files = loading(self._directory, only=self._only, parsed=self._parsed)
         while True:
             snapshot = await self._background.run(lambda: _some(files))

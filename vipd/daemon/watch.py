@@ -6,6 +6,9 @@ a new file and rename it, links that are swapped, a directory that is removed an
 of it is an event for a name in one of these directories. (What inotify cannot see: something
 mounted on top of one of them, and what other machines do to a network file system. For these there
 is SIGHUP.)
+
+Watches are placed and taken away in a thread: to look where a path leads takes as long as the disk
+likes, and watchdog's threads take up to 0.3 s to end.
 """
 
 import asyncio
@@ -20,6 +23,8 @@ from watchdog import events
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyObserver
 
+from vipd.daemon import tasks
+from vipd.daemon.background import Background
 from vipd.daemon.journal import log
 from vipd.daemon.paths import Trail
 
@@ -31,6 +36,12 @@ LONGEST = 2.0
 
 POLLING = 1.0
 """Seconds between two looks at the files where inotify is exhausted."""
+
+HANGS = 10.0
+"""Seconds after which a change is told although its watches are not placed yet: the disk hangs."""
+
+_AGAIN = 10.0
+"""Seconds until the watches are placed again when that failed for want of a thread or memory."""
 
 _ATTEMPTS = 5
 """How often the watches are placed at once while the directories change under our hands."""
@@ -54,8 +65,8 @@ _REPLACING = (events.EVENT_TYPE_CREATED, events.EVENT_TYPE_DELETED, events.EVENT
 class Watch:
     """Calls `changed` in the loop, once for every change of the files that has settled.
 
-    Watches `directory` from the beginning, so a change after the constructor has returned is never
-    missed; the directory may be missing. Use it in the loop's thread only.
+    Watches `directory` from the beginning; a change after `placed` is set is never missed. The
+    directory may be missing. Use it in the loop's thread only.
     """
 
     def __init__(
@@ -65,12 +76,18 @@ class Watch:
         self._directory = str(directory)
         self._changed = changed
         self._files: frozenset[str] = frozenset()
-        self._observer: BaseObserver | None = None
-        self._watched: frozenset[str] = frozenset()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        self._warned = False
         self._first = 0.0
+        self.placed = asyncio.Event()
+        self._background = Background()
+        self._placing: asyncio.Task[None] | None = None
+        # What is to be done by `_placing`: follow other files, and tell that something changed.
+        self._follow = self._change = False
+        # The background's, while it is busy.
+        self._observer: BaseObserver | None = None
+        self._watched: frozenset[str] = frozenset()
+        self._warned = False
         # These watchdog's thread uses, too; each is replaced as a whole.
         self._trail = Trail()
         self._stale = False
@@ -78,7 +95,7 @@ class Watch:
         self._told = False
         # A watch that ends while it is read is an error for watchdog, and its log goes to stderr.
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)
-        self._place()
+        self._work()
 
     def follow(self, files: Iterable[str]) -> None:
         """Watch these files, too, and no longer those of the last call; they may be missing.
@@ -89,17 +106,16 @@ class Watch:
         before, self._files = self._files, frozenset(files)
         if self._files == before:
             return  # all of them were watched: what happens to their paths is an event
-        if self._place():
-            self._tell()
+        self._follow = True
+        self._work()
 
-    def close(self) -> None:
-        """Watch nothing any more; `changed` is not called again."""
+    async def close(self) -> None:
+        """Watch nothing any more; `changed` is not called again. Returns when no thread is left,
+        so never while a disk hangs."""
         self._closed = True
         if self._timer:
             self._timer.cancel()
-        if self._observer:
-            _stop(self._observer)
-            self._observer = None
+        await self._background.run(self._end)
 
     def _tell(self) -> None:
         """Something changed, now. From any thread; wakes the loop once for a whole burst."""
@@ -121,16 +137,54 @@ class Watch:
             self._timer = self._loop.call_at(due, self._settle)
             return
         self._told = False
-        # First the watches: what happens from here on is an event, what happened before is read.
-        self._place()
-        self._changed()
+        self._change = True
+        self._work()
 
-    def _place(self) -> bool:
+    def _work(self) -> None:
+        if not self._closed and (self._placing is None or self._placing.done()):
+            self._placing = tasks.start(self._place_all(), "watching the files")
+
+    async def _place_all(self) -> None:
+        """Place the watches until there is nothing to do any more."""
+        try:
+            if not self.placed.is_set():
+                await self._placed(frozenset())
+                self.placed.set()
+            while (self._follow or self._change) and not self._closed:
+                changed = self._change
+                self._follow = self._change = False
+                # First the watches: what happens from here on is an event, what happened before is
+                # read. Unless that hangs: reading will hang as well, and there it is noticed.
+                hangs = self._loop.call_later(HANGS, self._changed) if changed else None
+                missed = await self._placed(self._files)
+                if hangs:
+                    hangs.cancel()
+                if changed and not self._closed:
+                    self._changed()
+                elif missed:
+                    self._tell()
+        except Exception:
+            self.placed.set()
+            self._change = True  # nobody knows what was missed
+            self._loop.call_later(_AGAIN, self._work)
+            raise
+
+    async def _placed(self, files: frozenset[str]) -> bool:
+        return await self._background.run(lambda: self._place(files))
+
+    # In the background
+
+    def _end(self) -> None:
+        if self._observer:
+            _stop(self._observer)
+            self._observer = None
+
+    def _place(self, files: frozenset[str]) -> bool:
         """Let the watches be where the paths lead now. True: something may have been missed."""
         missed = False
         for _ in range(_ATTEMPTS):
             before = self._trail
-            self._trail = Trail.of(self._directory, self._files)
+            self._trail = Trail.of(self._directory, files)
             missed |= not all(map(before.counts, self._trail.entries))
             if self._trail.directories == self._watched and not self._stale:
                 return missed
@@ -166,7 +220,7 @@ class Watch:
             except (FileNotFoundError, NotADirectoryError):
                 continue  # gone since we looked; the next look will tell
             except OSError as why:
-                if not patient and why.errno in (errno.ENOSPC, errno.EMFILE):
+                if not patient and why.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE):
                     _stop(observer)
                     raise
                 # Not ours to read. Should that change, it changes an entry of its parent.
@@ -178,7 +232,9 @@ class Watch:
         if self._warned:
             return
         self._warned = True
-        limit = "max_user_watches" if why.errno == errno.ENOSPC else "max_user_instances"
+        limit = "max_user_watches"
+        if why.errno != errno.ENOSPC:
+            limit = "max_user_instances, or the limit of open files (LimitNOFILE=)"
         log.warning(
             "inotify is used up (%s): the configuration files are looked at every %g s instead; "
             "raise the sysctl fs.inotify.%s",

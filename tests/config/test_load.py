@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vipd.config.files import MAX_BYTES
-from vipd.config.load import Parsed, Snapshot, load, loading
+from vipd.config.load import Snapshot, load, loading
+from vipd.config.memory import Memory
 from vipd.config.model import Vip
 from vipd.config.problem import Problem, is_error
 
@@ -175,10 +176,10 @@ def test_the_common_file_comes_first_and_each_file_overrides_it(tmp_path: Path) 
 
 
 def test_what_was_read_before_counts_for_as_long_as_it_stands_there(tmp_path: Path) -> None:
-    parsed = Parsed()
+    memory = Memory()
 
     def again() -> list[tuple[str, str]]:
-        *_, snapshot = loading(tmp_path, scripts=tmp_path, parsed=parsed)
+        *_, snapshot = loading(tmp_path, scripts=tmp_path, memory=memory)
         assert snapshot is not None
         assert snapshot == read(tmp_path)  # by one that knows nothing
         return [(vip.id, vip.interface) for vip in snapshot.vips]

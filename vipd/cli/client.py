@@ -24,6 +24,7 @@ from vipd.daemon.varlink import (
     LogLevel,
     NotKept,
     NotPermitted,
+    NotRead,
     OutOfRange,
     Problem,
     Reloaded,
@@ -243,6 +244,11 @@ def _refused(error: VarlinkErrorReply) -> CommandError:
         case NotKept():
             hint = "make that directory writable for vipd (--state-dir names it)"
             return CommandError(f"nothing was changed: {safe(error.p_text)}", hint)
+        case NotRead():
+            hint = (
+                "vipd goes on as it was and tries again by itself; see vipctl doctor, and its log"
+            )
+            return CommandError(f"the files are not applied: {safe(error.p_text)}", hint)
         case Busy():
             hint = "end clients that you do not need, and try again"
             return CommandError(f"vipd is busy: {safe(error.p_text)}", hint, UNREACHABLE)

@@ -10,6 +10,7 @@ from pydantic import SecretBytes, ValidationError
 
 from vipd.config import options, password, values
 from vipd.config.files import is_executable
+from vipd.config.memory import Memory
 from vipd.config.model import MAX_DEADRATIO, Settings, Vip
 from vipd.config.problem import Place, Problem, cited, error, is_error, shown, warning
 from vipd.config.shell import Binding, Value, Variables
@@ -62,10 +63,15 @@ def daemon_settings(variables: Variables) -> tuple[Settings, tuple[Problem, ...]
 
 
 def build(
-    name: str, file: str, variables: Variables, directory: Path, common_broken: bool
+    name: str,
+    file: str,
+    variables: Variables,
+    directory: Path,
+    common_broken: bool,
+    memory: Memory,
 ) -> Built:
     """Check the variables that are left after all files of the virtual IP `name` were read."""
-    return _Builder(name, file, variables, directory, common_broken).build()
+    return _Builder(name, file, variables, directory, common_broken, memory).build()
 
 
 @dataclass(slots=True)
@@ -75,6 +81,7 @@ class _Builder:
     variables: Variables
     directory: Path
     common_broken: bool
+    memory: Memory
     problems: list[Problem] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
@@ -199,7 +206,9 @@ class _Builder:
             if given.option.name in ("pass", "passfile") and given.value is not None:
                 if given.option.name == "passfile":
                     self.files.append(str(self.directory / given.value.text))
-                return password.from_options(given.option.name, given.value, self.directory, report)
+                return password.from_options(
+                    given.option.name, given.value, self.directory, self.memory, report
+                )
         binding = self._binding("PASSWORD")
         passfile = self._key("PASSFILE")
         if binding is None and passfile is None:
@@ -208,7 +217,11 @@ class _Builder:
         if passfile is not None:
             self.files.append(str(self.directory / passfile.text))
         return password.from_keys(
-            passfile, None if binding is None else binding.value, self.directory, report
+            passfile,
+            None if binding is None else binding.value,
+            self.directory,
+            self.memory,
+            report,
         )
 
     def _numbers(self, settings: dict[str, Any]) -> None:

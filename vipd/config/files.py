@@ -1,5 +1,6 @@
 """Reading files that somebody else wrote: bounded, never blocking, never following surprises."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -11,12 +12,22 @@ _PART = 65536
 
 
 class UnreadableError(Exception):
-    """The file cannot be read; `args` are what is wrong and what to do next."""
+    """The file cannot be read; `message` and `hint` are what is wrong and what to do next.
 
-    def __init__(self, message: str, hint: str) -> None:
+    `absent`: it is not there. `fault`: it may be readable later although nobody changes it (a disk,
+    a network file system, descriptors, permissions that depend on more than its mode). `known`: it
+    was read before.
+    """
+
+    def __init__(
+        self, message: str, hint: str, *, absent: bool = False, fault: bool = False
+    ) -> None:
         super().__init__(message, hint)
         self.message = message
         self.hint = hint
+        self.absent = absent
+        self.fault = fault
+        self.known = False
 
 
 def read_regular(path: Path, limit: int = MAX_BYTES) -> bytes:
@@ -80,13 +91,23 @@ def _must_be_regular(mode: int) -> None:
 def _explained(path: Path, why: Exception) -> UnreadableError:
     if isinstance(why, FileNotFoundError) and path.is_symlink():
         return UnreadableError(
-            "this symbolic link points to nothing", "create what it points to, or remove the link"
+            "this symbolic link points to nothing",
+            "create what it points to, or remove the link",
+            absent=True,
         )
-    if isinstance(why, FileNotFoundError):
-        return UnreadableError("there is no such file", "create it, or correct its name")
+    if isinstance(why, FileNotFoundError | NotADirectoryError):
+        return UnreadableError(
+            "there is no such file", "create it, or correct its name", absent=True
+        )
     if isinstance(why, PermissionError):
         return UnreadableError(
-            "no permission to read the file", "run as root, or correct its owner and mode"
+            "no permission to read the file",
+            "run as root, or correct its owner and mode",
+            fault=True,
         )
     reason = why.strerror if isinstance(why, OSError) and why.strerror else str(why)
-    return UnreadableError(f"the file cannot be read: {reason}", "correct the file, or remove it")
+    return UnreadableError(
+        f"the file cannot be read: {reason}",
+        "correct the file, or remove it",
+        fault=isinstance(why, OSError) and why.errno != errno.ELOOP,
+    )

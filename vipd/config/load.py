@@ -2,16 +2,17 @@
 
 import os
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vipd.config.build import Built, build, daemon_settings
 from vipd.config.claims import Claims
 from vipd.config.files import UnreadableError, read_configuration
+from vipd.config.memory import Memory
 from vipd.config.model import Settings, Vip
 from vipd.config.problem import Place, Problem, error, is_error, shown
-from vipd.config.shell import Script, Variables, parse
+from vipd.config.shell import Script, Variables
 
 DEFAULT_SCRIPTS = Path("/usr/libexec/ucarp")
 """Where EPEL's package has vip-up and vip-down."""
@@ -30,6 +31,11 @@ class Snapshot:
     paths of all files that were read, or would have been if they were there. `common_broken`: an
     ERROR stands in vip-common.conf, so that any virtual IP may have other settings than meant.
     `settings`: what it says about the daemon.
+
+    `listed`: False if the directory could not be read, or another one without any virtual IP has
+    taken its place (the mount point of a file system that is gone): then this says nothing about
+    what is to run. `faults`: something could not be read that may be readable later. `gone`: paths
+    that are no longer there and still count, and until when (see `Memory`).
     """
 
     vips: tuple[Vip, ...]
@@ -38,27 +44,9 @@ class Snapshot:
     files: frozenset[str] = field(default=frozenset(), compare=False)
     common_broken: bool = False
     settings: Settings = field(default_factory=Settings)
-
-
-class Parsed:
-    """What files said when they were read before: it need not be found out again for the hundreds
-    that have not changed. For one directory, and one thread at a time."""
-
-    def __init__(self) -> None:
-        self._scripts: dict[str, tuple[bytes, Script]] = {}
-
-    def script(self, file: str, content: bytes) -> Script:
-        """What `parse` makes of it."""
-        before = self._scripts.get(file)
-        if before is not None and before[0] == content:
-            return before[1]
-        script = parse(content.decode("utf-8", "surrogateescape"), file)
-        self._scripts[file] = content, script
-        return script
-
-    def keep(self, files: Container[str]) -> None:
-        """Forget all others."""
-        self._scripts = {file: it for file, it in self._scripts.items() if file in files}
+    listed: bool = True
+    faults: bool = False
+    gone: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 def load(directory: Path, *, only: str | None = None, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
@@ -79,25 +67,43 @@ def loading(
     *,
     only: str | None = None,
     scripts: Path = DEFAULT_SCRIPTS,
-    parsed: Parsed | None = None,
+    memory: Memory | None = None,
 ) -> Iterator[Snapshot | None]:
     """`load` a file at a time, for a caller with other things to do in between: None after each,
-    and the snapshot at the end. `parsed`: the same for each call of a caller that loads again."""
-    parsed = parsed or Parsed()
+    and the snapshot at the end. `memory`: the same for each call of a caller that loads again."""
+    memory = memory or Memory()
     commons = [directory / _COMMON, directory / _OLDER_COMMON]
     files = {str(path) for path in commons}
+    memory.current = str(directory)
     try:
-        names = sorted((path.name for path in directory.iterdir()), key=os.fsencode)
+        names, identity = _listing(directory)
     except (OSError, ValueError) as why:
         reason = why.strerror if isinstance(why, OSError) else str(why)
-        hint = "create it, or name another one with --config-dir"
-        problem = error(Place(_path(directory)), f"the directory cannot be read: {reason}", hint)
-        yield Snapshot((), (problem,), files=frozenset(files))
+        what = f"the directory cannot be read: {reason}; VIPs that run go on as they are"
+        hint = (
+            "create it or make it readable, and vipd reads it by itself; or name another one with "
+            "--config-dir"
+        )
+        yield _not_listed(directory, files, what, hint)
         return
+    before = memory.others(directory, names)
+    if (
+        memory.is_another(identity)
+        and any(map(_is_vip_file, before))
+        and not any(map(_is_vip_file, names))
+    ):
+        what = "this is another directory than before and has no VIP file; VIPs go on as they are"
+        hint = "mount or restore the right one; or, if no VIP is to run here, vipctl reload"
+        yield _not_listed(directory, files, what, hint)
+        return
+    memory.directory = identity
+    # What is gone is looked at last: whatever is there may take its VHID and addresses at once.
+    gone = [name for name in before if _is_vip_file(name) or name in (_COMMON, _OLDER_COMMON)]
+    names += gone
     if only is not None:
         names = [name for name in names if name in (_COMMON, _OLDER_COMMON, f"vip-{only}.conf")]
     problems: list[Problem] = []
-    common = _common(directory, names, parsed)
+    common = _common(directory, names, memory)
     problems.extend(common.problems)
     settings, wrong = _settings(common, directory)
     problems.extend(wrong)
@@ -110,7 +116,7 @@ def loading(
         "UPSCRIPT": str(scripts / "vip-up"),
         "DOWNSCRIPT": str(scripts / "vip-down"),
     }
-    for name, built in _each(directory, names, common, defaults, parsed):
+    for name, built in _each(directory, names, common, defaults, memory):
         problems.extend(built.problems)
         files.add(str(directory / f"vip-{name}.conf"))
         files.update(built.files)
@@ -119,15 +125,48 @@ def loading(
             if clash is None:
                 vips.append(built.vip)
                 places[name] = built.places["BIND_INTERFACE"]
+            elif f"vip-{name}.conf" in gone:
+                memory.forget(directory / f"vip-{name}.conf")
             else:
                 problems.append(clash)
         yield None
-    parsed.keep({*map(_path, commons), *(vip.file for vip in vips)})
+    memory.end()
+    if gone:
+        vips.sort(key=lambda vip: os.fsencode(f"vip-{vip.id}.conf"))
     # What is wrong in vip-common.conf is found once for each virtual IP, and reported once.
     unique = tuple(dict.fromkeys(problems))
     shared = {_path(path) for path in commons}
     common_broken = any(is_error(problem) and problem.file in shared for problem in unique)
-    yield Snapshot(tuple(vips), unique, places, frozenset(files), common_broken, settings)
+    yield Snapshot(
+        tuple(vips),
+        unique,
+        places,
+        frozenset(files),
+        common_broken,
+        settings,
+        faults=memory.faults,
+        gone=dict(memory.gone()),
+    )
+
+
+def _listing(directory: Path) -> tuple[list[str], tuple[int, int]]:
+    """The names in a directory, and which one it is: device and inode. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        names = sorted(os.listdir(descriptor), key=os.fsencode)  # noqa: PTH208
+        return names, (status.st_dev, status.st_ino)
+    finally:
+        os.close(descriptor)
+
+
+def _not_listed(directory: Path, files: set[str], what: str, hint: str) -> Snapshot:
+    problem = error(Place(_path(directory)), what, hint)
+    return Snapshot((), (problem,), files=frozenset(files), listed=False, faults=True)
+
+
+def _is_vip_file(name: str) -> bool:
+    return name != _COMMON and _VIP_FILE.fullmatch(name) is not None
 
 
 def _settings(common: Script, directory: Path) -> tuple[Settings, tuple[Problem, ...]]:
@@ -141,7 +180,7 @@ def _each(
     names: list[str],
     common: Script,
     defaults: Mapping[str, str],
-    parsed: Parsed,
+    memory: Memory,
 ) -> Iterator[tuple[str, Built]]:
     for file_name in names:
         match = _VIP_FILE.fullmatch(file_name)
@@ -154,18 +193,18 @@ def _each(
             hint = "rename it, like vip-001.conf"
             yield name, Built(None, {}, (error(place, what, hint),))
             continue
-        built = _one(directory, name, common, defaults, parsed)
+        built = _one(directory, name, common, defaults, memory)
         if built is not None:
             yield name, built
 
 
 def _one(
-    directory: Path, name: str, common: Script, defaults: Mapping[str, str], parsed: Parsed
+    directory: Path, name: str, common: Script, defaults: Mapping[str, str], memory: Memory
 ) -> Built | None:
     """Read one virtual IP; None when its file went away meanwhile."""
     path = directory / f"vip-{name}.conf"
     file = _path(path)
-    script = _read(path, parsed, empty_is_broken=True)
+    script = _read(path, memory, empty_is_broken=True)
     if script is None:
         return None
     if script.broken:
@@ -181,31 +220,32 @@ def _one(
     if any(map(is_error, variables.problems)):
         return Built(None, {}, (*common_problems, *script.problems, *variables.problems))
     common_broken = common.broken or any(map(is_error, common_problems))
-    built = build(name, file, variables, directory, common_broken)
+    built = build(name, file, variables, directory, common_broken, memory)
     before = (*common_problems, *script.problems, *variables.problems)
     return Built(built.vip, built.places, (*before, *built.problems), built.files)
 
 
-def _common(directory: Path, names: list[str], parsed: Parsed) -> Script:
+def _common(directory: Path, names: list[str], memory: Memory) -> Script:
     for name in (_COMMON, _OLDER_COMMON):
-        if name in names and (script := _read(directory / name, parsed)) is not None:
+        if name in names and (script := _read(directory / name, memory)) is not None:
             return script
     return Script((), ())
 
 
-def _read(path: Path, parsed: Parsed, *, empty_is_broken: bool = False) -> Script | None:
+def _read(path: Path, memory: Memory, *, empty_is_broken: bool = False) -> Script | None:
     """Parse a file; None when it went away between listing and reading."""
     file = _path(path)
     try:
-        content = read_configuration(path)
+        content = memory.content(path, read_configuration)
     except UnreadableError as why:
-        if not os.path.lexists(path):
+        # Not lexists(): it takes every error for absence.
+        if why.absent and not path.is_symlink():
             return None
         return Script((), (error(Place(file), why.message, why.hint),))
     if empty_is_broken and not content.strip():
         hint = "write it anew (see vip-001.conf.example), or remove it"
         return Script((), (error(Place(file), "the file is empty", hint),))
-    return parsed.script(file, content)
+    return memory.script(path, content, file)
 
 
 def _path(path: Path) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vipd.config.files import UnreadableError, read_regular
+from vipd.config.memory import Memory
 from vipd.config.problem import Place, Problem, cited, error, warning
 from vipd.config.shell import Value
 
@@ -14,29 +15,37 @@ LIMIT = 20
 Report = Callable[[Problem], None]
 
 
-def from_options(name: str, value: Value, directory: Path, report: Report) -> bytes | None:
+def from_options(
+    name: str, value: Value, directory: Path, memory: Memory, report: Report
+) -> bytes | None:
     """The password of `--pass` or `--passfile`."""
     if name == "pass":
         return _checked(_bytes(value.text), value.place, report)
     try:
-        return _checked(_read(value, directory, report), value.place, report)
+        return _checked(_read(value, directory, memory, report), value.place, report)
     except UnreadableError as why:
         report(_unreadable(value, why))
         return None
 
 
 def from_keys(
-    passfile: Value | None, password: Value | None, directory: Path, report: Report
+    passfile: Value | None,
+    password: Value | None,
+    directory: Path,
+    memory: Memory,
+    report: Report,
 ) -> bytes | None:
-    """The password of PASSFILE, which the newer package reads, else of PASSWORD, as the older."""
+    """The password of PASSFILE, which the newer package reads, else of PASSWORD, as the older.
+    A PASSFILE that was read before and cannot be read for a fault is an error: that nobody wished.
+    """
     if passfile is None:
         if password is None:
             return None
         return _checked(_from_key(password, report), password.place, report)
     try:
-        content = _read(passfile, directory, report)
+        content = _read(passfile, directory, memory, report)
     except UnreadableError as why:
-        if password is None:
+        if password is None or (why.fault and why.known):
             report(_unreadable(passfile, why))
             return None
         report(
@@ -72,9 +81,9 @@ def _from_key(password: Value, report: Report) -> bytes:
     return _bytes(words[0].text if words else "")
 
 
-def _read(name: Value, directory: Path, report: Report) -> bytes:
+def _read(name: Value, directory: Path, memory: Memory, report: Report) -> bytes:
     """First line of a password file as ucarp's fgets reads it: 511 bytes, up to a zero byte."""
-    content = read_regular(directory / name.text, 511)
+    content = memory.content(directory / name.text, lambda path: read_regular(path, 511))
     line = content.split(b"\n", 1)[0].split(b"\0", 1)[0]
     if line.endswith(b"\r"):
         report(

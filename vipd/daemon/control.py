@@ -25,7 +25,7 @@ from vipd.daemon.events import DAEMON, Event, Hub, Kind, Subject
 from vipd.daemon.history import History
 from vipd.daemon.journal import log
 from vipd.daemon.maintenance import Maintenance
-from vipd.daemon.supervisor import Run, Supervisor
+from vipd.daemon.supervisor import ReloadError, Run, Supervisor
 from vipd.daemon.varlink import (
     SOCKET,
     Daemon,
@@ -33,6 +33,7 @@ from vipd.daemon.varlink import (
     LogLevel,
     NotKept,
     NotPermitted,
+    NotRead,
     OutOfRange,
     Problem,
     Reloaded,
@@ -236,7 +237,10 @@ class Desk:
     async def reload(self) -> Reloaded:
         self._begin("reload")
         supervisor = self._control.supervisor
-        outcomes = await supervisor.reloaded()
+        try:
+            outcomes = await supervisor.reloaded()
+        except ReloadError as error:
+            raise NotRead(text=str(error)) from error
         problems = list(report.of_files(supervisor.problems, supervisor.read_at))
         return {"outcomes": outcomes, "problems": problems}
 

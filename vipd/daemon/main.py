@@ -149,8 +149,13 @@ def _identifier(config_dir: Path, name: str | None) -> str | None:
     """The ID that ``--only`` means: EPEL's ucarp@001 and ucarp@vip-001 are the same file."""
     if name is None:
         return None
-    for identifier in (name, name.removeprefix("vip-")):
-        if (config_dir / f"vip-{identifier}.conf").exists():
+    identifiers = (name, name.removeprefix("vip-"))
+    try:
+        present = {file.name for file in config_dir.iterdir()}
+    except OSError:  # the supervisor says so, and waits for it
+        return identifiers[-1]
+    for identifier in identifiers:
+        if f"vip-{identifier}.conf" in present:
             return identifier
     file = config_dir / f"vip-{name}.conf"
     raise UnusableError(f"there is no {file}; write it, or correct the name", 2)

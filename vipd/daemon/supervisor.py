@@ -6,20 +6,22 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 from math import inf
 from pathlib import Path
 
 from vipd.carp.machine import STEP_DOWN_HOLD, Reason, State
-from vipd.config.load import Parsed, Snapshot, loading
+from vipd.config.load import Snapshot
+from vipd.config.memory import ABSENCE
 from vipd.config.model import Settings
 from vipd.config.model import Vip as Config
-from vipd.config.problem import Problem, Severity
+from vipd.config.problem import Place, Problem, Severity, error, shown
 from vipd.daemon import tasks
-from vipd.daemon.background import Background
 from vipd.daemon.events import DAEMON, Kind, Subject
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import VipLog, log
 from vipd.daemon.orphans import Orphans
+from vipd.daemon.reader import Reader
 from vipd.daemon.services import Services
 from vipd.daemon.varlink import Outcome, Result
 from vipd.daemon.vip import Vip
@@ -31,9 +33,21 @@ _BACKOFF = (1.0, 60.0)
 _VIP_FILE = re.compile(r"vip-(?P<name>.+)\.conf")
 #: A delay that an administrator should know of, seconds.
 _WORTH_A_LINE = 0.5
-#: For how long files are read in a thread at a stretch, seconds: Python lets a thread compute for
-#: half of it anyway (sys.setswitchinterval), and an advertisement may be five times as late.
-_STRETCH = 0.01
+#: Seconds after which reading the files counts as hanging.
+HANGS = 10.0
+
+
+class Why(IntEnum):
+    """Why the files are read. AGAIN: of ourselves, so that nothing is said unless something is
+    new; CHANGED: they did; ASKED: SIGHUP, vipctl reload, the start: what is gone counts at once."""
+
+    AGAIN = 0
+    CHANGED = 1
+    ASKED = 2
+
+
+class ReloadError(Exception):
+    """The files could not be read or applied; the text says why."""
 
 
 @dataclass(slots=True)
@@ -95,25 +109,37 @@ class Supervisor:
         self._successors: dict[str, asyncio.Task[None]] = {}
         self._holds: dict[str, float] = {}  # until when a VIP is not to be master
         self._loading: asyncio.Task[None] | None = None
-        self._load_again = False
-        self._parsed = Parsed()
-        self._background = Background()
+        self._pending: Why | None = None
+        self._configured = False
+        self._hanging = ""  # why a reload takes so long that nobody should wait for it
+        #: What is wrong in the files, what keeps them from being read, and which ones are gone.
+        self._in_files: frozenset[Problem] = frozenset()
+        self._trouble: Problem | None = None
+        self._gone: frozenset[str] = frozenset()
+        self._some_vip = False  # the files have, as far as we know
         #: Who wants to know the outcome of the next reload, and of this one.
         self._waiting: list[asyncio.Future[list[Outcome]]] = []
         self._asked: list[asyncio.Future[list[Outcome]]] = []
         self._orphans = Orphans(self.vips, services.clock)
         services.timers.catch_up = self._catch_up
-        self._watch = Watch(loop, directory, self.reload) if directory else None
+        self._watch: Watch | None = None
+        self._reader: Reader | None = None
+        if directory:
+            self._watch = Watch(loop, directory, lambda: self._begin(Why.CHANGED))
+            placed = self._watch.placed
+            self._reader = Reader(directory, only, placed, lambda: self._begin(Why.AGAIN))
         loop.add_reader(self._links.fileno(), self._links_changed)
 
     def reload(self) -> None:
         """Read the files and make what runs what they say. A second call while one is carried out
         is carried out after it."""
-        if self._directory is None:
+        self._begin(Why.ASKED)
+
+    def _begin(self, why: Why) -> None:
+        if self._directory is None or self.stopping:
             return
-        if self._loading and not self._loading.done():
-            self._load_again = True
-        else:
+        self._pending = why if self._pending is None else max(why, self._pending)
+        if self._loading is None or self._loading.done():
             self._loading = tasks.start(self._reload(), "reading the files")
 
     async def run(self, vip: Config) -> None:
@@ -121,10 +147,12 @@ class Supervisor:
         await self._apply(Snapshot((vip,), ()))
 
     async def reloaded(self) -> list[Outcome]:
-        """Reload, and tell what that was for each VIP, by ID."""
+        """Reload, and tell what that was for each VIP, by ID. Raises ReloadError."""
+        self.reload()
+        if self._hanging:
+            raise ReloadError(self._hanging)
         done: asyncio.Future[list[Outcome]] = self._loop.create_future()
         self._waiting.append(done)
-        self.reload()
         return await done
 
     async def stop(self) -> None:
@@ -134,6 +162,8 @@ class Supervisor:
         if self._loading:
             self._loading.cancel()
             await asyncio.wait([self._loading])
+        if self._reader:
+            self._reader.close()
         if self._watch:  # not waited for: a disk may hang
             self._leaving = tasks.start(self._watch.close(), "leaving the files alone")
         self._forget_successors()
@@ -206,50 +236,112 @@ class Supervisor:
         return len({p.file for p in self.problems if p.severity is Severity.ERROR})
 
     async def _reload(self) -> None:
-        self.reloading(True)
+        announced = False
         try:
-            await self._read_and_apply()
+            while self._pending is not None:
+                why, self._pending = self._pending, None
+                self._asked, self._waiting = self._waiting, []
+                if not announced and why is not Why.AGAIN:
+                    announced = True
+                    self.reloading(True)
+                try:
+                    outcomes = await self._read_and_apply(why)
+                except Exception as error:  # what was asked for is not done, and that is said
+                    log.error("%s", tasks.explained("reading the files", error))
+                    if self._reader:
+                        self._reader.failed()
+                    self._refuse(f"{type(error).__name__}: {error}")
+                else:
+                    for done in self._asked:
+                        if not done.done():
+                            done.set_result(outcomes)
+                self.loaded.set()
         finally:
-            self.reloading(False)
-            for done in self._asked:  # it broke, or we are stopped
+            if announced:
+                self.reloading(False)
+            for done in (*self._asked, *self._waiting):  # we are stopped
                 done.cancel()
 
-    async def _read_and_apply(self) -> None:
-        while True:
-            self._load_again = False
-            self._asked, self._waiting = self._waiting, []
-            snapshot = await self._read()
-            self._report(snapshot)
-            if self._watch:
-                self._watch.follow(snapshot.files)
-            outcomes = await self._apply(snapshot)
-            if not snapshot.common_broken or not self.loaded.is_set():
-                await self.configured(snapshot.settings)
-            self._tell(outcomes)
-            for done in self._asked:
-                if not done.done():
-                    done.set_result(outcomes)
-            self.loaded.set()
-            if not self._load_again:
-                return
-
-    async def _read(self) -> Snapshot:
-        """In a thread, because a disk may hang; and some files at a time, because whoever computes
-        in a thread keeps the loop from sending: hundreds of files take longer than an advertisement
-        may be late."""
-        assert self._directory is not None
+    async def _read_and_apply(self, why: Why) -> list[Outcome]:
+        snapshot = await self._read(why)
+        self._report(snapshot, why)
+        if not snapshot.listed:
+            return [
+                Outcome(run, Result.KEPT, "its files cannot be read") for run in sorted(self.runs)
+            ]
         assert self._watch
-        await self._watch.placed.wait()  # what happens from now on is an event
-        files = loading(self._directory, only=self._only, parsed=self._parsed)
-        while True:
-            snapshot = await self._background.run(lambda: _some(files))
-            if snapshot is not None:
-                return snapshot
+        self._watch.follow(snapshot.files)
+        outcomes = await self._apply(snapshot)
+        if not snapshot.common_broken or not self._configured:
+            self._configured = True
+            await self.configured(snapshot.settings)
+        self._tell(outcomes, why)
+        return outcomes
 
-    def _report(self, snapshot: Snapshot) -> None:
+    async def _read(self, why: Why) -> Snapshot:
+        assert self._reader
+        hangs = self._loop.call_later(HANGS, self._hangs, self._loop.time())
+        try:
+            return await self._reader.read(asked=why is Why.ASKED)
+        finally:
+            hangs.cancel()
+            self._hanging = ""
+
+    def _hangs(self, since: float) -> None:
+        """Reading takes too long: say so, and go on with everything else."""
+        assert self._reader
+        assert self._directory is not None
+        seconds = self._loop.time() - since
+        trouble = error(
+            Place(shown(self._reader.current, 4096)),
+            f"reading has taken {seconds:.0f} s: the disk hangs; VIPs that run go on as they are",
+            "see what keeps its file system from answering (dmesg, mount); vipd goes on reading "
+            "when it does",
+        )
+        self._say_standing(trouble)
+        self._hanging = f"reading {trouble.file} has taken {seconds:.0f} s: the disk hangs"
+        self._asked += self._waiting
+        self._waiting = []
+        self._refuse(self._hanging)
+        self.loaded.set()  # there is nothing to run yet, and that can be asked for
+        self.reloading(False)
+
+    def _refuse(self, why: str) -> None:
+        """Those who wait for the outcome of this reload get none."""
+        for done in self._asked:
+            if not done.done():
+                done.set_exception(ReloadError(why))
+
+    def _say_standing(self, trouble: Problem | None) -> None:
+        """Tell what keeps the files from being read, or that nothing does, when that is new."""
+        before, self._trouble = self._trouble, trouble
+        self.problems = self._in_files | ({trouble} if trouble else set())
+        if trouble and trouble != before:
+            text = f"{trouble.file}: {trouble.message}; {trouble.hint}"
+            self._services.hub.publish(DAEMON, Kind.PROBLEM, text, level="error", code="directory")
+        elif before and not trouble:
+            text = f"{self._directory} can be read again"
+            self._services.hub.publish(DAEMON, Kind.PROBLEM, text, level="info", code="directory")
+
+    def _report(self, snapshot: Snapshot, why: Why) -> None:
         """Log the problems that are new, and say so when there is nothing to do."""
+        self.read_at = time.time()
+        if snapshot.listed:
+            self._report_files(snapshot)
+        self._say_standing(None if snapshot.listed else snapshot.problems[0])
+        known = why is Why.AGAIN and not self._some_vip
+        self._some_vip = bool(snapshot.vips) or not snapshot.listed
+        if not known and not snapshot.vips and (snapshot.listed or not self.runs):
+            log.warning(
+                "no VIP to run: %s holds no usable vip-%s.conf; add one, and vipd starts it",
+                self._directory,
+                self._only or "NNN",
+                extra={"reason": "no_vip"},
+            )
+
+    def _report_files(self, snapshot: Snapshot) -> None:
         for problem in snapshot.problems:
-            if problem not in self.problems:
+            if problem not in self._in_files:
                 level = log.error if problem.severity is Severity.ERROR else log.warning
                 level(
                     "%s:%d:%d: %s; %s",
@@ -265,15 +357,16 @@ class Supervisor:
                         "reason": problem.message,
                     },
                 )
-        self.problems, self.files = frozenset(snapshot.problems), snapshot.files
-        self.read_at = time.time()
-        if not snapshot.vips:
-            log.warning(
-                "no VIP to run: %s holds no usable vip-%s.conf; add one, and vipd starts it",
-                self._directory,
-                self._only or "NNN",
-                extra={"reason": "no_vip"},
+        for path in sorted(snapshot.gone.keys() - self._gone):
+            log.info(
+                "%s is gone: that counts if it does not come back within %g s; vipctl reload does "
+                "not wait",
+                shown(path, 4096),
+                ABSENCE,
+                extra={"reason": "gone"},
             )
+        self._gone = frozenset(snapshot.gone)
+        self._in_files, self.files = frozenset(snapshot.problems), snapshot.files
 
     async def _apply(self, snapshot: Snapshot) -> list[Outcome]:
         wanted = {config.id: config for config in snapshot.vips}
@@ -310,7 +403,16 @@ class Supervisor:
             results.setdefault(identifier, (Result.FAILED, why))
         return [Outcome(identifier, *results[identifier]) for identifier in sorted(results)]
 
-    def _tell(self, outcomes: list[Outcome]) -> None:
+    def _tell(self, outcomes: list[Outcome], why: Why) -> None:
+        for outcome in outcomes:
+            if outcome.result is Result.KEPT and why is not Why.AGAIN:
+                VipLog(outcome.id).warning(
+                    "goes on as it was until its files are mended",
+                    extra={"reason": "broken_files"},
+                )
+        quiet = {Result.UNCHANGED, Result.KEPT, Result.FAILED}
+        if why is Why.AGAIN and quiet.issuperset(outcome.result for outcome in outcomes):
+            return
         counts = Counter(outcome.result for outcome in outcomes)
         words = ", ".join(f"{number} {result.name.lower()}" for result, number in counts.items())
         self._services.hub.publish(
@@ -340,10 +442,6 @@ class Supervisor:
             else:
                 stays = snapshot.common_broken and config != running.config
             if stays:
-                VipLog(identifier).warning(
-                    "goes on as it was until its files are mended",
-                    extra={"reason": "broken_files"},
-                )
                 keep.add(identifier)
         return keep
 
@@ -458,15 +556,6 @@ class Supervisor:
     def _update(self, interface: Interface) -> None:
         link = self._links.get(interface.name)
         interface.update(link, self._links.addresses(link) if link else ())
-
-
-def _some(files: Iterator[Snapshot | None]) -> Snapshot | None:
-    """Read files for `_STRETCH`; the snapshot, when that was all."""
-    until = time.monotonic() + _STRETCH
-    for snapshot in files:
-        if snapshot is not None or time.monotonic() >= until:
-            return snapshot
-    raise AssertionError("loading ends with a snapshot")
 
 
 async def _nobody_asks(_settings: Settings) -> None:

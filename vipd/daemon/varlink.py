@@ -223,6 +223,13 @@ class NotKept(TypedVarlinkErrorReply, interface=INTERFACE):
         text: str
 
 
+class NotRead(TypedVarlinkErrorReply, interface=INTERFACE):
+    """The files could not be read, or not applied. ``text`` says why; it is tried again."""
+
+    class Parameters:
+        text: str
+
+
 class TooSlow(TypedVarlinkErrorReply, interface=INTERFACE):
     """Events came faster than they were read; the last one that was sent had this number. Call
     `Monitor` again with it as ``after``."""
@@ -267,7 +274,7 @@ class VipdInterface(VarlinkInterface, name=INTERFACE):
     write to the socket (which connecting asks for, too). Where ids can be given, null means all.
     """
 
-    errors = (UnknownVip, NotPermitted, OutOfRange, NotKept, TooSlow, Busy)
+    errors = (UnknownVip, NotPermitted, OutOfRange, NotKept, NotRead, TooSlow, Busy)
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

@@ -1,0 +1,115 @@
+"""What files said when they were read before, for who reads the same files again and again."""
+
+import os
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from vipd.config.files import UnreadableError
+from vipd.config.shell import Script, parse
+
+ABSENCE = 2.0
+"""Seconds for which a file has to be gone until that counts: editors, rsync, `git checkout` and
+configuration management remove files that they write again, and directories are swapped."""
+
+_LONGEST = 65536
+"""Bytes of a file that are remembered; a real one has less than a thousand."""
+
+
+@dataclass(slots=True)
+class _File:
+    content: bytes
+    script: Script | None = None
+    gone: float | None = None  # since when it is not there
+
+
+class Memory:
+    """For one directory, and one thread at a time.
+
+    What has not changed need not be parsed again. A file that is gone is as it was for ABSENCE
+    seconds; without `begin`, that it is gone counts at once.
+    """
+
+    def __init__(self) -> None:
+        self.faults = False
+        """Whether something could not be read, this time, that may be readable without a change."""
+        self.current = ""
+        """The path that is being read; for another thread, when that takes long."""
+        self.directory: tuple[int, int] | None = None
+        """Device and inode of the directory that was listed last."""
+        self._files: dict[str, _File] = {}
+        self._used: set[str] = set()
+        self._now = 0.0
+        self._patience = 0.0
+
+    def is_another(self, directory: tuple[int, int]) -> bool:
+        """Whether another directory than before is in its place, which nobody has asked for."""
+        return self._patience > 0 and self.directory not in (None, directory)
+
+    def begin(self, now: float, *, asked: bool) -> None:
+        """All files are read again, at this time of a clock that never goes back. `asked`: by
+        somebody who knows what is there, so that a file that is gone counts as gone."""
+        self.faults = False
+        self._used.clear()
+        self._now = now
+        self._patience = 0.0 if asked else ABSENCE
+
+    def content(self, path: Path, read: Callable[[Path], bytes]) -> bytes:
+        """`read(path)`, or what it returned before while the file is gone for a short time. Raises
+        UnreadableError."""
+        key = str(path)
+        self.current = key
+        self._used.add(key)
+        before = self._files.get(key)
+        try:
+            content = read(path)
+        except UnreadableError as why:
+            self.faults |= why.fault
+            why.known = before is not None
+            if before is None or not why.absent:
+                raise
+            if before.gone is None:
+                before.gone = self._now
+            if self._now - before.gone >= self._patience:
+                del self._files[key]
+                raise
+            return before.content
+        if before is None or before.content != content:
+            before = _File(content)
+            if len(content) <= _LONGEST:
+                self._files[key] = before
+            else:
+                self._files.pop(key, None)
+        before.gone = None
+        return content
+
+    def script(self, path: Path, content: bytes, file: str) -> Script:
+        """This content of a file, parsed; `file` is its path as it is shown."""
+        known = self._files.get(str(path))
+        if known is None or known.content != content:
+            return parse(content.decode("utf-8", "surrogateescape"), file)
+        if known.script is None:
+            known.script = parse(content.decode("utf-8", "surrogateescape"), file)
+        return known.script
+
+    def others(self, directory: Path, names: Container[str]) -> list[str]:
+        """Names of files that were read in this directory before, besides these."""
+        paths = (os.path.split(path) for path in self._files)
+        return sorted(
+            (name for parent, name in paths if parent == str(directory) and name not in names),
+            key=os.fsencode,
+        )
+
+    def forget(self, path: Path) -> None:
+        """That it is gone counts at once."""
+        self._files.pop(str(path), None)
+
+    def end(self) -> None:
+        """All files were read: forget the others."""
+        self._files = {path: file for path, file in self._files.items() if path in self._used}
+
+    def gone(self) -> Iterator[tuple[str, float]]:
+        """The paths of files that are gone and count as they were, and until when."""
+        for path, file in self._files.items():
+            if file.gone is not None:
+                yield path, file.gone + ABSENCE

@@ -3,8 +3,10 @@
 from ipaddress import IPv4Address
 from math import inf
 
-from vipd.carp.machine import BOW_OUT, Effects, Machine, Parameters, State
+from vipd.carp.machine import Effects, Machine, State
 from vipd.carp.packet import Advertisement
+from vipd.carp.parameters import Parameters
+from vipd.carp.rank import BOW_OUT
 
 NOW = 100.0
 GROUP = IPv4Address("224.0.0.18")

@@ -48,7 +48,19 @@ def test_the_first_sentence_says_what_is() -> None:
         ),
         (
             replace(BACKUP, heard=SLOWER, modest_left=7.0),
-            ["could not send an advertisement lately, so it does not preempt for another 7 s"],
+            ["could not send an advertisement lately, so it does not take over for another 7 s"],
+        ),
+        (
+            replace(PLAIN, heard=replace(OTHER, demotion=2)),
+            ["198.51.100.180 (advbase 1, advskew 0, demotion 2) is master",
+             "It is demoted (byte 4 of its advertisements is 2, this host's would be 0): this "
+             "host is preferred, with and without --preempt, and takes over when it hears it "
+             "next, unless a better master lives as well."],
+        ),
+        (
+            replace(PLAIN, heard=replace(OTHER, demotion=2), modest_left=7.0),
+            ["with and without --preempt, but could not send an advertisement lately, so it does "
+             "not take over for another 7 s"],
         ),
         (replace(BACKUP, heard=SLOWER), ["this host is preferred, and takes over when it hears"]),
         (

@@ -21,13 +21,13 @@ from vipd.carp.machine import (
     Effects,
     Event,
     Machine,
-    Parameters,
     Reason,
     Release,
     SendAdvertisement,
     Transition,
 )
 from vipd.carp.packet import Advertisement, Drop, decode, encode
+from vipd.carp.parameters import Parameters
 
 from .packets import ETHERNET, read_frame
 
@@ -58,7 +58,7 @@ class Us:
         match name:
             case "source":
                 return replace(self, parameters=replace(self.parameters, source=IPv4Address(value)))
-            case "advbase" | "advskew" | "deadratio":
+            case "advbase" | "advskew" | "deadratio" | "demotion":
                 changed: dict[str, Any] = {name: int(value)}
                 return replace(self, parameters=replace(self.parameters, **changed))
             case "preempt":
@@ -213,7 +213,9 @@ class _Actor:
     def _send(self, advbase: int, advskew: int) -> None:
         us, counter = self._us, len(self._telling.sent) + 1
         source, digest = us.parameters.source, self._digest.sign(counter)
-        ad = Advertisement(source, us.group, us.vhid, advbase, advskew, 0, counter, digest)
+        ad = Advertisement(
+            source, us.group, us.vhid, advbase, advskew, us.parameters.demotion, counter, digest
+        )
         self._telling.sent.append(encode(ad))
 
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from vipd.carp.digest import Digest
-from vipd.carp.machine import Parameters
+from vipd.carp.parameters import Parameters
 from vipd.config.load import Snapshot, load
 
 SECRET = "L0veAndPeace"

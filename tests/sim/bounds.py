@@ -10,11 +10,12 @@ The terms (docs/testing.md has the derivation in words):
 ====================  =============================================================================
 """
 
+from sim.openbsd import OpenBSD
 from sim.scenario import Scenario
 from sim.seat import Seat
-from sim.ucarp import CAPTURE, LINK_SLEEP, STEP_DOWN_SLEEP
+from sim.ucarp import CAPTURE, LINK_SLEEP, STEP_DOWN_SLEEP, Ucarp
 from sim.vipd import KERNEL_LATE, Vipd
-from vipd.carp.machine import precedes
+from vipd.carp.rank import address_order
 
 # What is asked of vipd, written down once more: what is measured is no ruler.
 
@@ -31,18 +32,17 @@ class Bounds:
         weather = scenario.weather
         self.delay = weather.slowest
         self.in_a_row = weather.in_a_row if weather.loss else 0
-        self._in_order = weather.fastest == weather.slowest
         rates = [1.0, *(1 + plan.drift for plan in scenario.hosts)]
         self.stretch = max(rates) / min(rates) + 1e-9
-        self._mixed = any(plan.kind == "ucarp" for plan in scenario.hosts)
+        self._kinds = {plan.kind for plan in scenario.hosts}
 
     # The parts
 
     def heard(self, seat: Seat) -> float:
         """Until this seat has taken in what was sent to it."""
-        if isinstance(seat, Vipd):
-            return self.delay + seat.host.plan.lateness
-        return self.delay + seat.host.plan.lateness + CAPTURE + self.scripts(seat)
+        if isinstance(seat, Ucarp):
+            return self.delay + seat.host.plan.lateness + CAPTURE + self.scripts(seat)
+        return self.delay + seat.host.plan.lateness
 
     def said(self, seat: Seat) -> float:
         """Until a master has said once more, to each that it is to reach, that it is."""
@@ -52,9 +52,9 @@ class Bounds:
     @staticmethod
     def scripts(seat: Seat) -> float:
         """For how long it neither hears nor says anything."""
-        if isinstance(seat, Vipd):
-            return 0.0
-        return seat.host.plan.upscript + seat.host.plan.downscript
+        if isinstance(seat, Ucarp):
+            return seat.host.plan.upscript + seat.host.plan.downscript
+        return 0.0
 
     # What the watch asks
 
@@ -76,7 +76,7 @@ class Bounds:
         """Nobody that this one hears owns the address: its master-down time after the last word of
         the last owner, and the grace that it gives a master as slow as itself."""
         patience = seat.setting.master_down + GRACE
-        if not isinstance(seat, Vipd):  # looks at its clock once an interval
+        if isinstance(seat, Ucarp):  # looks at its clock once an interval
             patience += seat.setting.interval
         return patience * self.stretch + self.heard(seat) + self.scripts(seat)
 
@@ -89,11 +89,14 @@ class Bounds:
         the worse one of that, and both have mistaken a last word for a first one."""
         patience = max(self.none(seat) for seat in seats)
         exchange = max(self.said(s) + self.heard(s) + self.scripts(s) for s in seats)
-        asleep = LINK_SLEEP + STEP_DOWN_SLEEP if self._mixed else 0.0
+        asleep = LINK_SLEEP + STEP_DOWN_SLEEP if "ucarp" in self._kinds else 0.0
         return LEAVE_AT_MOST * self.stretch + patience + 3 * exchange + asleep
 
     def steady(self, master: Seat, backup: Seat) -> bool:
-        """Whether this backup need never mistake this master for dead, as they are set."""
+        """Whether this backup need never mistake this master for dead, as they are set. (Of two
+        equal hosts, an OpenBSD one yields to the other and the other to it, perhaps for ever.)"""
+        if OpenBSD in (type(master), type(backup)) and _rank(master)[:2] == _rank(backup)[:2]:
+            return False
         every, patience = master.setting.interval, backup.setting.master_down
         if isinstance(backup, Vipd):
             patience = max(patience, every + min(every / 2, GRACE))
@@ -113,9 +116,8 @@ class Bounds:
         return self.said(master) + self.heard(backup)
 
     def seamless(self, leaver: Seat, successors: list[Seat]) -> bool:
-        """Whether a successor takes over before the one that leaves lets go. (One that hears an
-        older advertisement after the bow-out yields to it.)"""
-        if self._mixed or self.in_a_row or not self._in_order:
+        """Whether a successor takes over before the one that leaves lets go."""
+        if self._kinds != {"vipd"} or self.in_a_row:
             return False
         way = 2 * self.delay + leaver.host.plan.lateness
         return any(
@@ -129,6 +131,8 @@ class Bounds:
 
 def _beats(a: Seat, b: Seat) -> bool:
     """Whether ``b`` yields to ``a`` when both are master."""
-    if a.setting.interval == b.setting.interval:
-        return precedes(a.host.source, b.host.source)
-    return a.setting.interval < b.setting.interval
+    return _rank(a) < _rank(b)
+
+
+def _rank(seat: Seat) -> tuple[int, float, bytes]:
+    return seat.demotion, seat.setting.interval, address_order(seat.host.source)

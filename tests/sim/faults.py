@@ -53,6 +53,7 @@ class Faults:
             What.CHANGE: self._change,
             What.STRANGER: self._stranger,
             What.FLUSH: self._flush,
+            What.DEMOTE: self._demote,
         }
 
     def plan(self) -> None:
@@ -68,6 +69,8 @@ class Faults:
         if fault.what in _PROCESS:
             if host.number in self._busy or not host.acts:
                 return
+            if fault.what in _OF_A_PROGRAM and host.plan.kind == "openbsd":
+                return  # CARP is in its kernel
             self._busy.add(host.number)
         self._world.tell("FAULT", f"{host} {fault}")
         undo = self._begin[fault.what](host, fault)
@@ -254,7 +257,7 @@ class Faults:
                     seat.step_down(STEP_DOWN_HOLD)
 
     def _hold(self, host: Host, fault: Fault) -> Undo | None:
-        if not host.acts or host.number in self._busy or host.plan.kind == "ucarp":
+        if not host.acts or host.number in self._busy or host.plan.kind != "vipd":
             return None
         with self._world.watch.leaving(host):
             for seat in host.seats:
@@ -288,6 +291,22 @@ class Faults:
             for seat in host.seats:
                 seat.flushed()
 
+    def _demote(self, host: Host, fault: Fault) -> Undo | None:
+        """``ifconfig -g carp carpdemote``, and its counterpart."""
+        if host.plan.kind != "openbsd":
+            return None
+
+        def demote(by: int) -> None:
+            self._world.watch.disturbed(host)
+            host.demotion += by
+            for seat in host.seats:
+                seat.demoted()
+            self._world.watch.disturbed(host)  # the bounds are others now
+
+        demote(+fault.demotion)
+        return lambda: demote(-fault.demotion)
+
 
 #: What goes on with the processes of a host, one such thing at a time.
 _PROCESS = {What.FREEZE, What.PAUSE, What.SLEEP, What.KILL, What.CRASH, What.STOP}
+_OF_A_PROGRAM = {What.FREEZE, What.KILL}

@@ -32,6 +32,8 @@ class Host:
         self.seats: list[Seat] = []
         self.running = self.frozen = self.still = self.mute = False
         self.linked = True
+        self.counter = 1_000_000  # of the last advertisement of its vipd
+        self.demotion = 0  # of its OpenBSD's carp interfaces
         self.silences = 0  # counts up whenever it can be heard again
         self.deaf_to: set[int] = set()  # hosts whose packets do not get here
         self.noisy = False

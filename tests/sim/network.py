@@ -25,17 +25,18 @@ class Network:
         self._weather = world.scenario.weather
         self._delay_range = self._weather.slowest - self._weather.fastest
         self._lost: Counter[tuple[int, int, int]] = Counter()  # in a row
-        self._ads: dict[tuple[int, int, int, int], Advertisement] = {}
+        self._ads: dict[tuple[int, int, int, int, int], Advertisement] = {}
 
     def send(self, seat: Seat, advbase: int, advskew: int) -> bool:
         """Whether it left."""
         host = seat.host
         if host.mute or not host.linked:
             return False
-        key = (host.number, seat.group, advbase, advskew)
-        ad = self._ads.get(key)
-        if ad is None:
-            ad = self._ads[key] = advertisement(host.source, seat.group, advbase, advskew)
+        key = (host.number, seat.group, advbase, advskew, seat.demotion)
+        words = self._ads.get(key)
+        if words is None:
+            words = self._ads[key] = advertisement(host.source, *key[1:])
+        ad = words._replace(counter=seat.counter())
         for other in host.reaches:
             if (self._weather.loss or host.noisy or other.noisy) and self._gets_lost(seat, other):
                 continue
@@ -59,9 +60,11 @@ class Network:
         self._agenda.at(self._agenda.now + delay, arrive, other, ad)
 
 
-def advertisement(source: IPv4Address, group: int, advbase: int, advskew: int) -> Advertisement:
-    """Counter and digest are nothing to anybody here."""
-    return Advertisement(source, _GROUP, group + 1, advbase, advskew, 0, 0, bytes(20))
+def advertisement(
+    source: IPv4Address, group: int, advbase: int, advskew: int, demotion: int = 0
+) -> Advertisement:
+    """The digest is nothing to anybody here."""
+    return Advertisement(source, _GROUP, group + 1, advbase, advskew, demotion, 0, bytes(20))
 
 
 def arrive(host: Host, ad: Advertisement) -> None:

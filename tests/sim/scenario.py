@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import Literal
@@ -39,7 +39,7 @@ class HostPlan:
     """One host, and its setting for each group."""
 
     settings: tuple[Setting, ...]
-    kind: Literal["vipd", "ucarp"] = "vipd"
+    kind: Literal["vipd", "ucarp", "openbsd"] = "vipd"
     drift: float = 0.0
     """How much faster its clock runs than time; 0.001 is 1.001 s a second."""
     lateness: float = 0.001
@@ -101,6 +101,8 @@ class What(StrEnum):
     """One advertisement of a host that nobody knows, heard by this one only."""
     FLUSH = "flush"
     """Somebody takes the addresses off the interface."""
+    DEMOTE = "demote"
+    """An OpenBSD host demotes itself, by so much, and takes that back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class Fault:
     mask: int = 0
     group: int = 0
     setting: Setting | None = None
+    demotion: int = 0
 
     def __str__(self) -> str:
         about = {
@@ -122,6 +125,7 @@ class Fault:
             What.PARTITION: f" mask={self.mask:b}",
             What.CHANGE: f" group={self.group} {self.setting}",
             What.STRANGER: f" group={self.group} {self.setting}",
+            What.DEMOTE: f" by {self.demotion}",
         }.get(self.what, "")
         return f"{self.what}{about} ({self.seconds:.3f} s)"
 
@@ -152,7 +156,7 @@ Draw = Callable[[Random, int, int], Setting]
 
 _HOSTS, _HOST_WEIGHTS = (2, 3, 4, 5, 8), (40, 40, 12, 6, 2)
 _GROUPS, _GROUP_WEIGHTS = (1, 2, 4), (70, 20, 10)
-_FAULTS = tuple(What)
+_FAULTS = tuple(what for what in What if what is not What.DEMOTE)
 #: How much of its master-down time a fault lasts, roughly; the shortest do not matter to anybody.
 _LENGTHS = (0.01, 0.3, 0.9, 1.5, 4.0)
 
@@ -181,7 +185,33 @@ def from_seed(seed: int) -> Scenario:
     scale = max(s.master_down for plan in plans for s in plan.settings)
     faults = _faults(draw, plans, settings, scale)
     weather = _weather(draw, min(s.interval for plan in plans for s in plan.settings))
-    return Scenario(seed, plans, weather, faults)
+    scenario = Scenario(seed, plans, weather, faults)
+    with_openbsd = Random(f"openbsd {seed}")  # the scenarios without it stay what they were
+    if settings in (_published, _usual, _fast) and not mixed and with_openbsd.random() < 0.15:
+        return _with_openbsd(with_openbsd, scenario, scale)
+    return scenario
+
+
+def _with_openbsd(draw: Random, scenario: Scenario, scale: float) -> Scenario:
+    """The same, and some of the hosts are OpenBSD's (deadratio is always 3 there), and demote
+    themselves now and then."""
+    hosts = list(scenario.hosts)
+    openbsd = draw.sample(range(len(hosts)), draw.randint(1, len(hosts) - 1))
+    for number in openbsd:
+        settings = tuple(replace(s, deadratio=3) for s in hosts[number].settings)
+        hosts[number] = replace(hosts[number], kind="openbsd", settings=settings)
+    last = max(fault.at for fault in scenario.faults)
+    demotions = tuple(
+        Fault(
+            at=draw.uniform(0, last + 4 * scale),
+            what=What.DEMOTE,
+            host=draw.choice(openbsd),
+            seconds=draw.choice((0.01, 0.3, 1.5, 4.0, 20.0)) * scale * draw.uniform(0.5, 1.5),
+            demotion=draw.choice((1, 1, 2, 40)),
+        )
+        for _ in range(draw.randint(1, 4))
+    )
+    return replace(scenario, hosts=tuple(hosts), faults=scenario.faults + demotions)
 
 
 def _published(_draw: Random, host: int, group: int) -> Setting:

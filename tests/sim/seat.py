@@ -77,7 +77,19 @@ class Seat(ABC):
     def catch_up(self) -> None:
         """The process goes on after it was stopped: do what is due."""
 
+    def demoted(self) -> None:  # noqa: B027  (all but OpenBSD)
+        """`Host.demotion` is another one."""
+
     # What others may want to know
+
+    @property
+    def demotion(self) -> int:
+        """Byte 4 of what it advertises."""
+        return 0
+
+    @abstractmethod
+    def counter(self) -> int:
+        """The counter of its next advertisement."""
 
     @property
     @abstractmethod

@@ -1,6 +1,7 @@
 """A model of one ucarp process, read from ucarp 1.5.2's ``carp.c`` (`docarp`, `packethandler`,
 `carp_master_down`, `carp_setrun`), with what users suffer from:
 
+- its counters are random until it has heard a peer;
 - it waits for its scripts, and neither hears nor says anything meanwhile;
 - libpcap hands it packets up to 1 s late;
 - as a backup it looks at its clock once an interval only, so it takes over up to one interval late;
@@ -10,13 +11,15 @@
 
 from collections import deque
 from math import inf
+from random import Random
 from typing import TYPE_CHECKING
 
 from sim.host import Host
 from sim.scenario import Setting
 from sim.seat import Seat
-from vipd.carp.machine import State, precedes
+from vipd.carp.machine import State
 from vipd.carp.packet import Advertisement
+from vipd.carp.rank import address_order
 from vipd.carp.timing import interval
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ class Ucarp(Seat):
         self._life = 0
         self._queued = inf
         self._dead = True
+        self._draw = Random(f"{world.scenario.seed} {host} {group}")
+        self._counter: int | None = None  # of the last peer that was heard
 
     # What the world does to it
 
@@ -55,6 +60,7 @@ class Ucarp(Seat):
         self._busy_until = -inf
         self._advertise_at = self._queued = inf
         self._asleep = False
+        self._counter = None
         self.enter(State.BACKUP, "started")
         self._script(self.host.plan.downscript, "released", "rearm")
 
@@ -193,10 +199,17 @@ class Ucarp(Seat):
             clock = self._busy_until
         return max(clock, now + 1e-4)
 
+    def counter(self) -> int:
+        if self._counter is None:
+            return self._draw.getrandbits(64)
+        self._counter = (self._counter + 1) % 2**64
+        return self._counter
+
     def _handle(self, ad: Advertisement, now: float) -> None:
+        self._counter = ad.counter
         ours, theirs = self.setting.interval, interval(ad.advbase, ad.advskew)
         if self.state is State.MASTER:
-            if theirs < ours or (theirs == ours and precedes(ad.source, self.host.source)):
+            if (theirs, address_order(ad.source)) < (ours, address_order(self.host.source)):
                 self._advertise(now)  # "to be really sure the new master knows"
                 self._advertise_at = inf
                 self.enter(State.BACKUP, "preferred master advertised")

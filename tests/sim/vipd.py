@@ -17,13 +17,13 @@ from vipd.carp.machine import (
     Effects,
     Machine,
     Mode,
-    Parameters,
     Release,
     SendAdvertisement,
     State,
     Transition,
 )
 from vipd.carp.packet import Advertisement
+from vipd.carp.parameters import Parameters
 from vipd.config.model import Vip as Configured
 from vipd.daemon.leases import first_lease
 
@@ -144,6 +144,11 @@ class Vipd(Seat):
     @property
     def leaving(self) -> bool:
         return self.machine.leaving
+
+    def counter(self) -> int:
+        """It grows through all lives."""
+        self.host.counter += 1
+        return self.host.counter
 
     @property
     def held_until(self) -> float:

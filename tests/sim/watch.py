@@ -6,7 +6,8 @@
 4. When nothing has happened for `Bounds.settle`, there is one owner among those that hear each
    other, nobody has a right to take the address from it, and nothing changes any more.
 5. A planned hand-over that starts from there leaves no moment without an owner.
-6. Nobody takes over from an owner that it must have heard, unless it preempts a slower one.
+6. Nobody takes over from an owner that it must have heard, unless it preempts a slower one, or
+   relieves one that is demoted further.
 """
 
 from collections import Counter
@@ -95,8 +96,10 @@ class Watch:
         for other in self._world.seats[seat.group]:
             if other is not seat and self._is_known(other, seat):
                 self.checked["reason"] += 1
-                preempts = seat.setting.preempt and seat.setting.interval < other.setting.interval
-                if not preempts and other.setting.interval <= seat.setting.master_down:
+                if (
+                    not _may_take_from(seat, other)
+                    and other.setting.interval <= seat.setting.master_down
+                ):
                     self._fail(seat.group, f"{seat} takes over for no reason while {other} lives")
 
     def _is_known(self, owner: Seat, seat: Vipd) -> bool:
@@ -240,7 +243,7 @@ class Watch:
         if not all(self._bounds.steady(owner, seat) for seat in others):
             return False
         for seat in others:
-            if seat.setting.preempt and seat.setting.interval < owner.setting.interval:
+            if _may_take_from(seat, owner):
                 self._fail(group, f"{seat} does not get its address back from {owner}")
             if owner.setting.interval > seat.setting.master_down:
                 self._fail(group, f"{seat} waits for {owner}, which is too slow for it")
@@ -257,6 +260,14 @@ class Watch:
 
     def _fail(self, group: int, text: str) -> None:
         raise PromiseError(f"{self._world.agenda.now:.3f} s, group {group}: {text}")
+
+
+def _may_take_from(seat: Seat, owner: Seat) -> bool:
+    """Whether it takes the address from an owner that lives: from one that is demoted further, or,
+    with preempt, from one that is not demoted less and is slower."""
+    if owner.demotion != seat.demotion:
+        return owner.demotion > seat.demotion
+    return seat.setting.preempt and seat.setting.interval < owner.setting.interval
 
 
 def _components(seats: list[Seat]) -> list[list[Seat]] | None:

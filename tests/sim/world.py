@@ -7,6 +7,7 @@ from sim.agenda import Agenda, RestlessError
 from sim.faults import Faults
 from sim.host import Host
 from sim.network import Network
+from sim.openbsd import OpenBSD
 from sim.scenario import Scenario
 from sim.seat import Seat
 from sim.ucarp import Ucarp
@@ -41,8 +42,8 @@ class World:
         self.faults = Faults(self)
 
     def _seat(self, host: Host, group: int) -> Seat:
-        kind = Vipd if host.plan.kind == "vipd" else Ucarp
-        return kind(self, host, group)
+        kinds: dict[str, type[Seat]] = {"vipd": Vipd, "ucarp": Ucarp, "openbsd": OpenBSD}
+        return kinds[host.plan.kind](self, host, group)
 
     def run(self) -> None:
         """Play it, and after the last fault until all must have settled and would have flapped;

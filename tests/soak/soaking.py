@@ -16,7 +16,7 @@ from helpers.forging import frame, signed
 from soak import pusher
 from soak.editor import ALL, COUNT, Editor, address
 from soak.gauge import Reading, read
-from vipd.carp.machine import BOW_OUT
+from vipd.carp.rank import BOW_OUT
 from vipd.lab import Lab, Process
 from vipd.lab.host import RUNTIME_DIR
 from vipd.lab.waiting import wait_until

@@ -1,4 +1,5 @@
-"""Who is master: all that decides it is in this file; nothing outside compares priorities.
+"""Who is master: `vipd.carp.rank` compares two hosts, `vipd.carp.peers` knows which masters live,
+and everything else that decides is in this file.
 
 The machine has no clock and does no I/O. `now` (seconds on any monotonic clock) is an argument,
 `Machine.deadline` says when to call `Machine.tick`, and what has to be done comes back as effects,
@@ -6,11 +7,13 @@ to be carried out in their order. So the same object runs under asyncio, in a un
 simulator.
 
 ``TABLE`` below is the state machine; ucarp's ``carp.c`` (``packethandler``, ``carp_master_down``,
-``docarp``) is its source unless a comment names another.
+``docarp``) is its source unless a comment names another. Demotion (byte 4 of an advertisement) is
+OpenBSD's (``carp_proto_input_c``): it counts before the interval, and a demoted master is relieved
+by a backup without ``preempt``, too.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from ipaddress import IPv4Address
 from math import inf
@@ -19,10 +22,10 @@ from typing import NamedTuple
 
 from vipd.carp import timing
 from vipd.carp.packet import Advertisement
+from vipd.carp.parameters import Parameters
+from vipd.carp.peers import Peer, Peers
+from vipd.carp.rank import BOW_OUT, Rank, bows_out, rank_of
 
-#: advbase and advskew of a master that leaves (OpenBSD ``carp_send_ad`` with ``bow_out``): slower
-#: than any backup can wait for, so every backup takes over at once. ucarp obeys it too.
-BOW_OUT = (255, 255)
 #: How long a leaving master goes on answering for a successor that it has not heard yet, seconds.
 #: ucarp looks at a packet up to 1 s late, and may lose the first.
 LEAVE_AT_MOST = 2.0
@@ -46,11 +49,12 @@ class State(Enum):
 
 
 class Event(Enum):
-    """What can happen to a machine. The first five are what an advertisement means to us."""
+    """What can happen to a machine. The first six are what an advertisement means to us."""
 
     PREFERRED = "an advertisement that beats ours"
     EQUAL = "an advertisement as frequent as ours, from a higher address"
     SLOWER = "an advertisement less frequent than ours"
+    DEMOTED = "an advertisement of a host that is demoted further than we are"
     LEAVING = "an advertisement so slow that its sender is bound to time out"
     TIMEOUT = "the deadline passed"
     LINK_UP = "the interface can be used"
@@ -70,6 +74,7 @@ class Reason(Enum):
     LINK_DOWN = "interface is down"
     MASTER_DOWN = "nothing heard from a master"
     PREEMPTION = "the master advertises slower than we do, and we preempt"
+    MASTER_DEMOTED = "the master is demoted further than we are (byte 4 of its advertisements)"
     MASTER_LEAVING = "the master is leaving or going to time out"
     PREFERRED_MASTER = "preferred master advertised"
     STEPPED_DOWN = "stepped down on request"
@@ -78,30 +83,6 @@ class Reason(Enum):
     SCRIPT_FAILED = "UPSCRIPT failed"
     LAPSED = "no advertisement left in time, and the addresses went with their lease"
     UNHEARD = "advertisements cannot be sent"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """What the files say about one group, as far as the election is concerned.
-
-    advbase 0..255 s; advskew 0..255 in 1/256 s; deadratio 1 or more; ``source`` is the address our
-    advertisements come from, which decides between equals. ``interval`` and ``master_down`` (s)
-    follow from them, see `vipd.carp.timing`.
-    """
-
-    source: IPv4Address
-    advbase: int = 1
-    advskew: int = 0
-    deadratio: int = 3
-    preempt: bool = False
-    interval: float = field(init=False)
-    master_down: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        every = timing.interval(self.advbase, self.advskew)
-        patience = timing.master_down(self.advbase, self.advskew, self.deadratio)
-        object.__setattr__(self, "interval", every)
-        object.__setattr__(self, "master_down", patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,28 +132,19 @@ class Heard(NamedTuple):
     at: float
 
 
-def precedes(a: IPv4Address, b: IPv4Address) -> bool:
-    """Whether host ``a`` wins against an equally fast host ``b``: the lower address does.
-
-    Lower as ucarp sees it, and it compares ``s_addr`` as a little-endian machine loads it, so the
-    last octet counts most: 198.51.100.5 wins against 192.0.2.10 (measured). Comparing them as
-    people would makes two masters beside a ucarp in another subnet.
-    """
-    return a.packed[::-1] < b.packed[::-1]
-
-
 def meaning(ad: Advertisement, ours: Parameters) -> Event:
     """What an advertisement means to a host with these parameters."""
-    theirs = timing.interval(ad.advbase, ad.advskew)
-    if (ad.advbase, ad.advskew) == BOW_OUT != (ours.advbase, ours.advskew):
-        return Event.LEAVING  # however long we would wait, and even if we are slower
-    if theirs > ours.master_down:
+    return _meaning(rank_of(ad), ours.gives_up(ad), ours)
+
+
+def _meaning(theirs: Rank, leaves: bool, ours: Parameters) -> Event:
+    if leaves:
         return Event.LEAVING
-    if theirs > ours.interval:
-        return Event.SLOWER
-    if theirs == ours.interval and not precedes(ad.source, ours.source):
-        return Event.EQUAL
-    return Event.PREFERRED
+    if theirs.demotion > ours.demotion:
+        return Event.DEMOTED
+    if theirs < ours.rank:
+        return Event.PREFERRED
+    return Event.EQUAL if theirs.ties(ours.rank) else Event.SLOWER
 
 
 class Mode(Enum):
@@ -213,7 +185,7 @@ class Machine:
 
     After every call look at `deadline` again (``inf``: none). Effects must be carried out in order.
     ``heard`` is the last advertisement of another host, for people; no decision rests on it alone.
-    ``mute``: our last advertisement could not be sent.
+    ``peers``: the other masters that are heard. ``mute``: our last advertisement could not be sent.
     """
 
     __slots__ = (
@@ -221,20 +193,17 @@ class Machine:
         "_due",
         "_ending",
         "_followed",
-        "_followed_until",
         "_fresh",
         "_hold_until",
         "_mode",
         "_modest_until",
-        "_other",
-        "_other_until",
-        "_patience",
         "_steady",
         "_until",
         "_why",
         "heard",
         "mute",
         "parameters",
+        "peers",
     )
 
     def __init__(self, parameters: Parameters) -> None:
@@ -251,13 +220,10 @@ class Machine:
         self._ending = False  # LEAVING: for good
         self._hold_until = -inf  # not to be master again before this
         self._modest_until = -inf  # not to preempt before this
-        # BACKUP: what the master that we follow said, and until when it has to be heard again
-        self._followed: Advertisement | None = None
-        self._followed_until = -inf
-        self._other: Advertisement | None = None  # the same of a worse one that does not hear it
-        self._other_until = -inf
-        self._patience = 0.0  # seconds from one advertisement of its to the time we give the next
-        self._steady: tuple[object, ...] | None = None  # what it says, while we only wait
+        self.peers = Peers(parameters)
+        # BACKUP, following a master that there is no reason to take over from: what it says.
+        self._steady: tuple[object, ...] | None = None
+        self._followed: Peer | None = None
 
     @property
     def state(self) -> State:
@@ -286,15 +252,15 @@ class Machine:
         elif self._mode is Mode.HOLDING and self._due < inf:
             takeover_at = self._due + self.parameters.master_down
             takeover_reason = Reason.MASTER_DOWN
-        follows = self._followed.source if self._followed and now < self._followed_until else None
+        master = self.peers.best(now) if self.state is State.BACKUP else None
         return Outlook(
             self._mode,
             takeover_at,
             takeover_reason,
             self._hold_until if now < self._hold_until else None,
             self._modest_until if now < self._modest_until else None,
-            follows,
-            self._followed_until if follows else None,
+            master.ad.source if master else None,
+            master.at + master.trust if master else None,
         )
 
     # What can happen
@@ -305,11 +271,19 @@ class Machine:
 
     def receive(self, ad: Advertisement, now: float) -> Effects:
         """An advertisement of our group from another host; its digest has been verified."""
+        if ad[:6] == self._steady and self._followed is not None:
+            # All as last time, but for the counter: nothing to decide.
+            self.heard = Heard(ad, now)
+            self._followed.at = now
+            self._due = now + self._followed.wait
+            return ()
+        peer = self.peers.hear(ad, now)
+        if peer is None:
+            return ()
         self.heard = Heard(ad, now)
-        if ad[:6] == self._steady:  # all as last time, but for the counter: nothing to decide
-            return self._wait_on(now)
-        self._recall(now)
-        return self._happen(meaning(ad, self.parameters), now)
+        if peer is self._followed:
+            self._steady = None  # it says something else now
+        return self._happen(_meaning(peer.rank, peer.leaves, self.parameters), now)
 
     def tick(self, now: float) -> Effects:
         """Time has passed; harmless at any moment."""
@@ -360,8 +334,10 @@ class Machine:
     def change(self, parameters: Parameters, now: float) -> Effects:
         """New parameters, in place: no transition, unless what is heard later asks for one."""
         old, self.parameters = self.parameters, parameters
+        self.peers.change(parameters)
         self._steady = None
-        if self._mode is Mode.BACKUP:  # the silence so far counts
+        if self._mode is Mode.BACKUP and self._why is Reason.MASTER_DOWN:
+            # The silence so far counts.
             self._due = max(now, self._due + parameters.master_down - old.master_down)
         elif self._mode is Mode.MASTER:  # an advertisement too many tells the others at once
             self._due = min(self._due, timing.next_advertisement(now, parameters.interval))
@@ -404,83 +380,74 @@ class Machine:
         self._why = Reason.MASTER_DOWN
         return ()
 
+    def _outdone(self, now: float) -> bool:
+        """Whether a better master lives than the one that has just been heard. That one may be a
+        loser's farewell, or one that has yet to learn who is master: with three hosts, no reason
+        to take over. Of two masters that do not hear each other it is the one that will yield."""
+        best = self.peers.best(now)
+        return best is not None and self.heard is not None and best.ad is not self.heard.ad
+
     def _heard_master(self, now: float) -> Effects:
         """A master lives. It has at least until its next advertisement is due."""
-        if self._outdone(now):
-            return self._wait_for_both(now)
-        if self.heard is not None:
-            ad = self._followed = self.heard.ad
-            self._patience = _until_next(ad)
-            self._steady = ad[:6]
-        return self._wait_on(now)
-
-    def _wait_on(self, now: float) -> Effects:
-        self._due = now + max(self.parameters.master_down, self._patience)
-        # One of its advertisements may get lost.
-        self._followed_until = min(now + 2 * self._patience, self._due)
+        master = self.peers.best(now)
+        if master is None or self.heard is None or master.ad is not self.heard.ad:
+            return self._wait_for_both()
+        self._followed, self._steady = master, master.ad[:6]
+        self._due = now + master.wait
         self._why = Reason.MASTER_DOWN
         return ()
 
-    def _follow_another(self, now: float) -> bool:
-        """Whether the master that we follow lives, and this was somebody else: a loser's farewell,
-        or one that has yet to learn who is master. With three hosts, no reason to take over."""
-        if self.heard is None or self._followed is None:
-            return False
-        return self.heard.ad.source != self._followed.source and now < self._followed_until
-
-    def _outdone(self, now: float) -> bool:
-        """The same, and somebody worse: of two masters that do not hear each other we follow the
-        better one, to which the other will have to yield."""
-        if self.heard is None or self._followed is None or not self._follow_another(now):
-            return False
-        return _beats(self._followed, self.heard.ad)
-
-    def _recall(self, now: float) -> None:
-        """The master that we followed fell silent, or left, or has become the worse one of the two:
-        perhaps there is the other one."""
-        if self.heard is None or self._other is None or now >= self._other_until:
-            return
-        lives = now < self._followed_until
-        if lives and (self._follow_another(now) or not _beats(self._other, self.heard.ad)):
-            return
-        self._followed, self._followed_until = self._other, self._other_until
-        self._other_until, self._steady = -inf, None
-
-    def _wait_for_both(self, now: float) -> Effects:
+    def _wait_for_both(self) -> Effects:
         """No reason to follow another, and none to take over; but one more to wait for."""
-        if self.heard is not None:
-            patience = _until_next(self.heard.ad)
-            self._due = max(self._due, now + max(self.parameters.master_down, patience))
-            self._other, self._other_until = self.heard.ad, now + 2 * patience
+        if self._why is Reason.MASTER_DOWN:
+            self._due = max(self._due, self.peers.silent_at())
         return ()
 
     def _heard_slower(self, now: float) -> Effects:
         """A master lives that we beat: ours if we preempt."""
-        if self._outdone(now):
-            return self._wait_for_both(now)
         if not self.parameters.preempt:
             return self._heard_master(now)
+        if self._outdone(now):
+            return self._wait_for_both()
         if now < self._modest_until:
-            self._heard_master(now)
-            self._steady = None  # the same words will mean something else by and by
-            return ()
+            return self._leave_alone(now)
         self._why = Reason.PREEMPTION
         return self._take_over(now)
 
+    def _heard_demoted(self, now: float) -> Effects:
+        """A master lives that its host would rather not have: ours, whether we preempt or not; but
+        the best backup goes first."""
+        if self._outdone(now):
+            return self._wait_for_both()
+        if now < self._modest_until:
+            return self._leave_alone(now)
+        return self._relieve(now, Reason.MASTER_DEMOTED)
+
     def _heard_leaving(self, now: float) -> Effects:
-        """No reason to wait for a time-out that is certain; but the best backup goes first."""
-        if self._follow_another(now):
-            if self._other and self.heard and self.heard.ad.source == self._other.source:
-                self._other_until = -inf
+        """No reason to wait for a time-out that is certain, unless there is another master."""
+        if self.peers.best(now):
             return ()
-        self._followed_until, self._steady = -inf, None
-        self._recall(now)
-        if now < self._followed_until:
-            return ()
+        return self._relieve(now, Reason.MASTER_LEAVING)
+
+    def _leave_alone(self, now: float) -> Effects:
+        """Follow it for as long as we are modest: the same words will mean something else then."""
+        self._heard_master(now)
+        self._steady = None
+        return ()
+
+    def _relieve(self, now: float, why: Reason) -> Effects:
+        """Take over from a master that wants it, or is gone: the best backup first."""
         wait = timing.stagger(self.parameters.advbase, self.parameters.advskew)
-        self._why = Reason.MASTER_LEAVING
+        self._steady, self._why = None, why
         self._due = min(self._due, now + wait)
         return self._take_over(now) if self._due <= now else ()
+
+    def _time_out(self, now: float) -> Effects:
+        """The master that we followed is silent; but another one may not be."""
+        if self._why is Reason.MASTER_DOWN and self.peers.silent_at() > now:
+            self._due = self.peers.silent_at()
+            return ()
+        return self._take_over(now)
 
     def _take_over(self, now: float) -> Effects:
         """BACKUP to MASTER. A host that could not send last time makes sure that it is heard first:
@@ -533,6 +500,7 @@ class Machine:
             self._enter(Mode.BACKUP, Reason.PREFERRED_MASTER),
             Release(),
         )
+        self._rearm(now)
         self._heard_master(now)
         return effects
 
@@ -549,7 +517,7 @@ class Machine:
 
     def _heard_successor(self, now: float) -> Effects:
         """Let go, unless that was somebody else's bow-out."""
-        if self.heard is not None and (self.heard.ad.advbase, self.heard.ad.advskew) == BOW_OUT:
+        if self.heard is not None and bows_out(self.heard.ad):
             return ()
         return self._let_go(now)
 
@@ -581,21 +549,8 @@ class Machine:
         transition = Transition(self.state, mode.state, reason)
         self._mode = mode
         self._steady = None
-        self._followed_until = self._other_until = -inf
         self._due = self._announce_at = self._until = inf
         return transition
-
-
-def _beats(a: Advertisement, b: Advertisement) -> bool:
-    """Whether a master that says ``b`` yields to one that says ``a``."""
-    ours, theirs = timing.interval(a.advbase, a.advskew), timing.interval(b.advbase, b.advskew)
-    return ours < theirs or (ours == theirs and precedes(a.source, b.source))
-
-
-def _until_next(ad: Advertisement) -> float:
-    """Seconds after which its sender must have sent another."""
-    announced = timing.interval(ad.advbase, ad.advskew)
-    return announced + timing.grace(announced)
 
 
 _Rule = Callable[[Machine, float], Effects]
@@ -608,8 +563,9 @@ TABLE: Mapping[tuple[Mode, Event], _Rule] = MappingProxyType(
         (Mode.BACKUP, Event.PREFERRED): Machine._heard_master,
         (Mode.BACKUP, Event.EQUAL): Machine._heard_master,
         (Mode.BACKUP, Event.SLOWER): Machine._heard_slower,
+        (Mode.BACKUP, Event.DEMOTED): Machine._heard_demoted,
         (Mode.BACKUP, Event.LEAVING): Machine._heard_leaving,
-        (Mode.BACKUP, Event.TIMEOUT): Machine._take_over,
+        (Mode.BACKUP, Event.TIMEOUT): Machine._time_out,
         (Mode.BACKUP, Event.LINK_DOWN): Machine._lose_link,
         (Mode.BACKUP, Event.STEP_DOWN): Machine._hold,
         (Mode.BACKUP, Event.STOP): Machine._end,
@@ -626,6 +582,7 @@ TABLE: Mapping[tuple[Mode, Event], _Rule] = MappingProxyType(
         (Mode.MASTER, Event.PREFERRED): Machine._yield,
         (Mode.MASTER, Event.EQUAL): Machine._reassert,
         (Mode.MASTER, Event.SLOWER): Machine._reassert,
+        (Mode.MASTER, Event.DEMOTED): Machine._reassert,
         (Mode.MASTER, Event.LEAVING): Machine._reassert,
         (Mode.MASTER, Event.TIMEOUT): Machine._advertise,
         (Mode.MASTER, Event.LINK_DOWN): Machine._lose_link,
@@ -637,6 +594,7 @@ TABLE: Mapping[tuple[Mode, Event], _Rule] = MappingProxyType(
         (Mode.LEAVING, Event.PREFERRED): Machine._heard_successor,
         (Mode.LEAVING, Event.EQUAL): Machine._heard_successor,
         (Mode.LEAVING, Event.SLOWER): Machine._heard_successor,
+        (Mode.LEAVING, Event.DEMOTED): Machine._heard_successor,
         (Mode.LEAVING, Event.LEAVING): Machine._heard_successor,
         (Mode.LEAVING, Event.TIMEOUT): Machine._bow_out,
         (Mode.LEAVING, Event.LAPSED): Machine._let_go,

@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 
 from vipd.carp import timing
-from vipd.carp.machine import Event, Mode, Parameters, meaning
+from vipd.carp.machine import Event, Mode, meaning
 from vipd.carp.packet import Advertisement
+from vipd.carp.parameters import Parameters
 from vipd.cli.attention import attention, master_of
 from vipd.cli.client import run
 from vipd.cli.completion import complete_ids
@@ -102,15 +103,21 @@ def _against(vip: Vip, heard: Heard) -> str:
             f"It advertises {_every(heard)}, as often as this host would, so whoever is master "
             f"stays it. {later}, {leaves}. With a lower --advskew and --preempt it would at once."
         )
-    why = (
-        f"It advertises {_every(heard)}, less often than this host would ({_ours(vip)}): this "
-        "host is preferred"
-    )
-    if not vip.preempt:
+    if rank is Event.DEMOTED:
+        why = (
+            f"It is demoted (byte 4 of its advertisements is {heard.demotion}, this host's would "
+            "be 0): this host is preferred, with and without --preempt"
+        )
+    else:
+        why = (
+            f"It advertises {_every(heard)}, less often than this host would ({_ours(vip)}): this "
+            "host is preferred"
+        )
+    if rank is Event.SLOWER and not vip.preempt:
         return f"{why}, but without --preempt it leaves a master alone. {later}, {leaves}."
     if vip.modest_left is not None:
         return (
-            f"{why}, but could not send an advertisement lately, so it does not preempt for "
+            f"{why}, but could not send an advertisement lately, so it does not take over for "
             f"another {span(vip.modest_left)}. {later}, {leaves}."
         )
     return f"{why}, and takes over when it hears it next, unless a better master lives as well."
@@ -157,7 +164,8 @@ def _master(vip: Vip) -> str:
         told.append(f"The last other host that was heard is {_host(heard)}, {span(heard.ago)} ago.")
     told.append(
         "A host takes over that advertises more often, or as often from an address that wins "
-        "against ours, if it preempts; or any other when this one falls silent, or on: "
+        "against ours, if it preempts and is not demoted (OpenBSD); or any other when this one "
+        "falls silent, or on: "
         f"vipctl demote {safe(vip.id)}."
     )
     if vip.lease_left is not None:
@@ -206,7 +214,8 @@ def _takeover(vip: Vip) -> str:
 
 
 def _host(heard: Heard) -> str:
-    return f"{safe(heard.address)} (advbase {heard.advbase}, advskew {heard.advskew})"
+    demotion = f", demotion {heard.demotion}" if heard.demotion else ""
+    return f"{safe(heard.address)} (advbase {heard.advbase}, advskew {heard.advskew}{demotion})"
 
 
 def _every(heard: Heard) -> str:

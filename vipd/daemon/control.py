@@ -17,7 +17,8 @@ from asyncvarlink.serverprotocol import VarlinkInterfaceRegistry
 from asyncvarlink.serviceinterface import VarlinkServiceInterface
 
 from vipd import __version__
-from vipd.carp.machine import BOW_OUT, LEAVE_AT_MOST, Reason, State
+from vipd.carp.machine import LEAVE_AT_MOST, Reason, State
+from vipd.carp.rank import bows_out
 from vipd.daemon import report
 from vipd.daemon.background import Background
 from vipd.daemon.connections import Connections, Peer, Turns
@@ -350,7 +351,7 @@ def _handover(run: Run, before: State, at: float) -> Handover:
     after, heard = _state(run), run.vip.machine.heard if run.vip else None
     if before is not State.MASTER or after is State.MASTER or run.vip is None:
         return Handover(run.config.id, before, after, None, 0.0)
-    took_over = heard and heard.at >= at and (heard.ad.advbase, heard.ad.advskew) != BOW_OUT
+    took_over = heard and heard.at >= at and not bows_out(heard.ad)
     successor = str(heard.ad.source) if heard and took_over else None
     return Handover(run.config.id, before, after, successor, max(0.0, run.vip.decided - at))
 

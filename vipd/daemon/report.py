@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 from math import inf
 from typing import Any
 
-from vipd.carp.machine import BOW_OUT, Heard, Mode, Outlook, Reason, State
-from vipd.carp.timing import grace, interval
+from vipd.carp.machine import Heard, Machine, Mode, Reason, State
+from vipd.carp.rank import BOW_OUT, bows_out
+from vipd.carp.timing import grace, interval, master_down
 from vipd.config.model import Vip as Config
 from vipd.config.problem import Problem as ConfigProblem
 from vipd.daemon import varlink
@@ -20,7 +21,7 @@ def overdue(last: Heard, now: float) -> int:
     """How many advertisements the host that was heard last should have sent since, and did not.
     One that has said that it leaves owes none."""
     ad = last.ad
-    if (ad.advbase, ad.advskew) == BOW_OUT:
+    if bows_out(ad):
         return 0
     every = interval(ad.advbase, ad.advskew)
     return max(0, int((now - last.at - grace(every)) / every))
@@ -45,7 +46,7 @@ def of_vip(vip: Vip, interface: Interface, maintenance: bool, now: float) -> var
         waiting_for=vip.waiting_for,
         maintenance=maintenance,
         problems=list(problems_of(vip, interface, now)),
-        heard=_heard(machine.heard, outlook, ours.master_down, now),
+        heard=_heard(machine, now),
         takeover_in=_left(outlook.takeover_at, now),
         takeover_reason=outlook.takeover_reason,
         hold_left=_left(outlook.hold_until, now),
@@ -64,7 +65,6 @@ def of_vip(vip: Vip, interface: Interface, maintenance: bool, now: float) -> var
 
 def of_broken(config: Config, maintenance: bool, why: str, since: float) -> varlink.Vip:
     """A VIP that broke (Unix time), or has not begun to live: ``why``."""
-    every = interval(config.advbase, config.advskew)
     return varlink.Vip(
         **_settings(config),
         state=State.INIT,
@@ -74,8 +74,8 @@ def of_broken(config: Config, maintenance: bool, why: str, since: float) -> varl
         event=0,
         source=str(config.source) if config.source else None,
         effective_advskew=config.advskew,
-        interval=every,
-        master_down=every * config.deadratio,
+        interval=interval(config.advbase, config.advskew),
+        master_down=master_down(config.advbase, config.advskew, config.deadratio),
         waiting_for=why,
         maintenance=maintenance,
         problems=[failure(config, why, since)] if why else [],
@@ -108,7 +108,7 @@ def nobody_owns(vip: Vip, now: float) -> str:
         return ""
     heard, patience = machine.heard, machine.parameters.master_down
     silent_since = vip.decided
-    if heard and (heard.ad.advbase, heard.ad.advskew) != BOW_OUT:
+    if heard and not bows_out(heard.ad):
         silent_since = max(silent_since, heard.at)
         patience = max(patience, interval(heard.ad.advbase, heard.ad.advskew))
     if now < silent_since + patience:
@@ -184,22 +184,23 @@ def _settings(config: Config) -> dict[str, Any]:
     }
 
 
-def _heard(
-    last: Heard | None, outlook: Outlook, patience: float, now: float
-) -> varlink.Heard | None:
+def _heard(machine: Machine, now: float) -> varlink.Heard | None:
+    """The master that a backup follows; else who was heard last."""
+    backup = machine.state is State.BACKUP
+    master = machine.peers.best(now) if backup else None
+    last = Heard(master.ad, master.at) if master else machine.heard
     if last is None:
         return None
     ad = last.ad
-    leaving = (ad.advbase, ad.advskew) == BOW_OUT
-    lives = now - last.at < max(patience, interval(ad.advbase, ad.advskew))
+    lives = now - last.at < max(machine.parameters.master_down, interval(ad.advbase, ad.advskew))
     return varlink.Heard(
         address=str(ad.source),
         advbase=ad.advbase,
         advskew=ad.advskew,
         demotion=ad.demotion,
         ago=now - last.at,
-        followed=lives and not leaving and outlook.mode.state is State.BACKUP,
-        missing=overdue(last, now) if outlook.mode.state is State.BACKUP else 0,
+        followed=backup and lives and not bows_out(ad),
+        missing=overdue(last, now) if backup else 0,
     )
 
 

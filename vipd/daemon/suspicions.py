@@ -5,8 +5,9 @@ from collections import deque
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
-from vipd.carp.machine import BOW_OUT, Machine, State, Transition
+from vipd.carp.machine import Machine, State, Transition
 from vipd.carp.packet import Advertisement
+from vipd.carp.rank import bows_out
 from vipd.daemon.complaints import Complaints
 from vipd.linux.neighbours import mac_text
 
@@ -53,8 +54,9 @@ class Suspicions:
     def _oscillation(self, took: float) -> str:
         ours, heard = self._machine.parameters, self._machine.heard
         other = (
-            f" {heard.ad.source} has advbase {heard.ad.advbase} and advskew {heard.ad.advskew}, we "
-            f"have {ours.advbase} and {ours.advskew}, deadratio {ours.deadratio}."
+            f" {heard.ad.source} has advbase {heard.ad.advbase} and advskew {heard.ad.advskew}"
+            f"{_demotion(heard.ad)}, we have {ours.advbase} and {ours.advskew}, "
+            f"deadratio {ours.deadratio}."
             if heard
             else ""
         )
@@ -66,7 +68,7 @@ class Suspicions:
 
     def heard(self, ad: Advertisement) -> None:
         """Somebody who goes on advertising to a master does not hear it."""
-        if self._machine.state is not State.MASTER or (ad.advbase, ad.advskew) == BOW_OUT:
+        if self._machine.state is not State.MASTER or bows_out(ad):
             self._others = 0
             return
         self._others += 1
@@ -74,9 +76,9 @@ class Suspicions:
             self._complaints.say(
                 "second master",
                 lambda: (
-                    f"two masters: {ad.source} (advbase {ad.advbase}, advskew {ad.advskew}) goes "
-                    "on advertising although we do; it does not hear us. Look at the network and "
-                    "the packet filters between the hosts"
+                    f"two masters: {ad.source} (advbase {ad.advbase}, advskew {ad.advskew}"
+                    f"{_demotion(ad)}) goes on advertising although we do; it does not hear us. "
+                    "Look at the network and the packet filters between the hosts"
                 ),
             )
 
@@ -107,3 +109,8 @@ class Suspicions:
             and not self._machine.leaving
             and self._clock() > self._since + patience
         )
+
+
+def _demotion(ad: Advertisement) -> str:
+    """OpenBSD's demotion counts before the interval: whoever reads of that host has to know."""
+    return f", demotion {ad.demotion}" if ad.demotion else ""

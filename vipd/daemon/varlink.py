@@ -27,9 +27,9 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The host that was heard last, ``ago`` seconds ago; ``followed``: it counts as the living
-    master. ``demotion`` is OpenBSD's counter. ``missing``: advertisements overdue now, for a
-    backup."""
+    """The master that a backup follows, or else the host that was heard last, ``ago`` seconds ago;
+    ``followed``: it counts as the living master. ``demotion``: byte 4 of its advertisements,
+    OpenBSD's counter. ``missing``: advertisements overdue now, for a backup."""
 
     address: str
     advbase: int

@@ -9,12 +9,10 @@ from math import inf
 
 from vipd.carp.digest import Digest
 from vipd.carp.machine import (
-    BOW_OUT,
     Acquire,
     Announce,
     Effects,
     Machine,
-    Parameters,
     Reason,
     Release,
     SendAdvertisement,
@@ -22,6 +20,8 @@ from vipd.carp.machine import (
     Transition,
 )
 from vipd.carp.packet import Advertisement, Drop, encode
+from vipd.carp.parameters import Parameters
+from vipd.carp.rank import BOW_OUT
 from vipd.config.model import Vip as Config
 from vipd.daemon import events
 from vipd.daemon.complaints import Complaint, Complaints
@@ -683,7 +683,7 @@ class Vip:
                 self.config.vhid,
                 advbase,
                 advskew,
-                0,
+                self.machine.parameters.demotion,
                 counter,
                 self._digest.sign(counter),
             )

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from itertools import chain
 from pathlib import Path
 
+from vipd.carp.rank import Rank, rank
 from vipd.config.load import Snapshot, load
 from vipd.config.model import Vip
 from vipd.lab.errors import LabError
@@ -17,14 +18,14 @@ DEFAULT_INTERFACE = "eth1"
 class HostPlan:
     """One host to be: its interfaces, what runs on it, and the addresses it takes part in.
 
-    `rank`: floating address → (advertisement interval in seconds, source): the lowest is preferred.
+    `rank`: for each floating address, how this host stands in its election.
     """
 
     name: str
     interfaces: Mapping[str, tuple[IPv4Interface, ...]]
     config: Path | None = None
     command: tuple[str, ...] | None = None  # runs instead of vipd
-    rank: Mapping[IPv4Address, tuple[float, IPv4Address]] = field(default_factory=dict)
+    rank: Mapping[IPv4Address, Rank] = field(default_factory=dict)
 
     def networks(self) -> list[IPv4Network]:
         """Every network it has an address in."""
@@ -52,19 +53,18 @@ def plan_from_config(
     for interface in dict.fromkeys(vip.interface for vip in snapshot.vips):
         vips = [vip for vip in snapshot.vips if vip.interface == interface]
         interfaces[interface] = _interface_addresses(vips, taken)
-    rank = {
-        address: (
-            vip.advbase + vip.advskew / 256,
-            vip.source or interfaces[vip.interface][0].ip,
+    ranks = {
+        address: rank(
+            vip.source or interfaces[vip.interface][0].ip, vip.advbase, vip.advskew, demotion=0
         )
         for vip in snapshot.vips
         for address in _floating(vip)
     }
-    return HostPlan(name, interfaces, directory, tuple(command or ()) or None, rank)
+    return HostPlan(name, interfaces, directory, tuple(command or ()) or None, ranks)
 
 
 def preferred(address: IPv4Address, plans: Iterable[HostPlan]) -> str | None:
-    """Which of these hosts wins the election for an address: shorter interval, lower source."""
+    """Which of these hosts wins the election for an address."""
     ranks = [(plan.rank[address], plan.name) for plan in plans if address in plan.rank]
     return min(ranks)[1] if ranks else None
 

@@ -1,0 +1,154 @@
+"""Every master of one group that is heard: how long each counts, and which one is followed.
+
+A group has one master, but a backup may hear several: two that do not hear each other, a ucarp
+that has been beaten and looks at its packets up to 1 s later, a host that yields and sends its
+last advertisement after the winner's first. A backup follows the best of those that live, and
+falls back to the next best when that one leaves, falls silent or becomes worse. Each host is in
+one of these states:
+
+::
+
+              advertisement                          advertisement
+              +-----------+                          +-----------+
+              |           v                          |           v
+    unknown -----------> LIVES --- 2 intervals ---> DOUBTED --- master-down ---> SILENT
+                           |    and no word of it      |        time             (unknown)
+                           |                           |
+                           +---------- bow-out --------+-----------------------> LEFT --- 1 s --->
+                                                                                        (unknown)
+
+LIVES
+    It is believed to own the addresses. One of its advertisements may get lost. While it lives, a
+    worse host that advertises, or leaves, changes nothing.
+DOUBTED
+    It counts for the time-out only. When another host advertises or leaves, that decides.
+SILENT
+    It counts for nothing, and its place is free. Its time is our master-down time after its last
+    advertisement, or its own interval (with a grace) if that is longer. A host whose interval is
+    longer than our master-down time is bound to time out, and is silent from the beginning.
+LEFT
+    It has bowed out (255/255). An advertisement with a lower counter than the bow-out's was sent
+    before it and overtaken on the way: it is ignored. Without this, it makes the successor yield
+    to a host that is gone. Counters of different hosts, or far apart in time, say nothing: ucarp
+    draws random ones until it hears a peer, OpenBSD keeps one for life (so its are never lower) and
+    draws a new one when it starts again. Therefore the rule ends after `OVERTAKEN` seconds.
+
+States are not stored. They follow from the time of the last advertisement, so that an
+advertisement which says the same as the one before costs its receiver one assignment (`Peer.at`).
+
+The source address is not covered by CARP's digest: one recorded advertisement can be sent again
+from any number of forged sources. So there are `PLACES` at most, and each call looks at all of
+them once at most. A host that finds no place free takes that of the newest one, unless that is
+the best one that lives: then of the one before it. Forged sources push each other out in this way,
+and never a master that was there before them, nor the one that is followed.
+"""
+
+from collections.abc import Iterator
+from ipaddress import IPv4Address
+from math import inf
+
+from vipd.carp import timing
+from vipd.carp.packet import Advertisement
+from vipd.carp.parameters import Parameters
+from vipd.carp.rank import Rank, bows_out, rank_of
+
+#: Hosts remembered at most. A segment with more than two masters of one group is broken already.
+PLACES = 32
+#: How long after a bow-out an advertisement that it has overtaken may still come, seconds. Longer
+#: than packets wait in a network; shorter than a host takes to start again with another counter.
+OVERTAKEN = 1.0
+
+
+class Peer:
+    """A host that is heard.
+
+    ``ad``: its last advertisement, which came ``at`` this time. ``leaves``: it bowed out, or is too
+    slow for us. In seconds: after ``patience`` it must have advertised again, after ``trust`` it is
+    doubted, after ``wait`` it is silent.
+    """
+
+    __slots__ = ("ad", "at", "leaves", "patience", "rank", "trust", "wait")
+
+    ad: Advertisement
+    rank: Rank
+    leaves: bool
+    patience: float
+    trust: float
+    wait: float
+
+    def __init__(self, ad: Advertisement, at: float, ours: Parameters) -> None:
+        self.at = at
+        self.assess(ad, ours)
+
+    def assess(self, ad: Advertisement, ours: Parameters) -> None:
+        """What its words mean to a host with these parameters."""
+        self.ad, self.rank, self.leaves = ad, rank_of(ad), ours.gives_up(ad)
+        self.patience = self.rank.interval + timing.grace(self.rank.interval)
+        if self.leaves:
+            self.trust = self.wait = -inf
+        else:
+            self.wait = max(ours.master_down, self.patience)
+            self.trust = min(2 * self.patience, self.wait)
+
+
+class Peers:
+    """The other hosts of one group, as one with the parameters ``ours`` hears them."""
+
+    __slots__ = ("_by_source", "_ours")
+
+    def __init__(self, ours: Parameters) -> None:
+        self._by_source: dict[IPv4Address, Peer] = {}  # the newest is the last
+        self._ours = ours
+
+    def change(self, ours: Parameters) -> None:
+        """Other parameters: those that were heard before are assessed by them, too."""
+        self._ours = ours
+        for peer in self._by_source.values():
+            peer.assess(peer.ad, ours)
+
+    def hear(self, ad: Advertisement, now: float) -> Peer | None:
+        """A host advertises, or bows out. None: it has bowed out since it sent that."""
+        peer = self._by_source.get(ad.source)
+        if peer is None:
+            if len(self._by_source) >= PLACES:
+                del self._by_source[self._dispensable(now)]
+            self._by_source[ad.source] = peer = Peer(ad, now, self._ours)
+            return peer
+        if peer.leaves and self._is_overtaken(ad, peer, now):
+            return None
+        if ad[:6] == peer.ad[:6]:
+            peer.ad = ad
+        else:
+            peer.assess(ad, self._ours)
+        peer.at = now
+        return peer
+
+    def best(self, now: float) -> Peer | None:
+        """The master to follow: the preferred one of those that live."""
+        best = None
+        for peer in self._by_source.values():
+            if now < peer.at + peer.trust and (best is None or peer.rank < best.rank):
+                best = peer
+        return best
+
+    def silent_at(self) -> float:
+        """When the last of them is silent, unless one is heard before; -inf: there is none."""
+        return max((peer.at + peer.wait for peer in self._by_source.values()), default=-inf)
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(self._by_source.values())
+
+    def __len__(self) -> int:
+        return len(self._by_source)
+
+    @staticmethod
+    def _is_overtaken(ad: Advertisement, peer: Peer, now: float) -> bool:
+        earlier = ad.counter < peer.ad.counter
+        return earlier and bows_out(peer.ad) and now < peer.at + OVERTAKEN
+
+    def _dispensable(self, now: float) -> IPv4Address:
+        for source, peer in self._by_source.items():
+            if now >= peer.at + (OVERTAKEN if peer.leaves else peer.wait):
+                return source
+        best = self.best(now)
+        return next(s for s in reversed(self._by_source) if self._by_source[s] is not best)

@@ -1,15 +1,18 @@
 """What happens is told once, to everybody, and remembered: events, history, complaints."""
 
+import asyncio
 import logging
+import re
 from ipaddress import IPv4Address
 
 import pytest
 
 from vipd.carp.machine import Acquire, Announce, Heard, Reason, SendAdvertisement, State, Transition
 from vipd.carp.packet import Advertisement
-from vipd.daemon.complaints import Complaint, Complaints
+from vipd.daemon.complaints import Complaints
 from vipd.daemon.events import DAEMON, Event, Hub, Kind, Subject
 from vipd.daemon.history import History
+from vipd.daemon.log_budget import LogBudget
 from vipd.daemon.passage import Passage
 from vipd.daemon.report import overdue
 
@@ -115,9 +118,22 @@ def clock() -> Clock:
     return Clock()
 
 
+class Unlimited:
+    """A budget that allows everything, unless it is spent."""
+
+    spent = False
+
+    def take(self, forgeable: bool) -> bool:
+        return not (forgeable and self.spent)
+
+
+def complaints_to(told: list[str], clock: Clock, budget: Unlimited | None = None) -> Complaints:
+    return Complaints(lambda complaint: told.append(complaint.text), clock, budget or Unlimited())
+
+
 def test_the_same_complaint_is_told_once_a_minute_and_counted(clock: Clock) -> None:
     told: list[str] = []
-    complaints = Complaints(lambda complaint: told.append(complaint.text), clock)
+    complaints = complaints_to(told, clock)
     for second in range(130):
         clock.now = 100.0 + second
         complaints.say("second master", lambda: f"at {clock.now:g}")
@@ -130,7 +146,7 @@ def test_the_same_complaint_is_told_once_a_minute_and_counted(clock: Clock) -> N
 
 
 def test_what_is_not_seen_any_more_is_mended_in_a_while(clock: Clock) -> None:
-    complaints = Complaints(lambda _complaint: None, clock)
+    complaints = complaints_to([], clock)
     complaints.say("claimed", lambda: "who is that?")
     clock.now += Complaints.KEPT - 1
     assert len(list(complaints.current())) == 1
@@ -143,18 +159,91 @@ def test_what_is_not_seen_any_more_is_mended_in_a_while(clock: Clock) -> None:
     assert list(complaints.current()) == []
 
 
-def test_what_turns_out_to_be_nothing_is_neither_told_nor_kept(clock: Clock) -> None:
-    told: list[Complaint] = []
-    complaints = Complaints(told.append, clock)
-    complaints.say("VHID", lambda: "")
-    assert told == list(complaints.current()) == []
+def test_what_comes_and_goes_is_told_once_a_minute_too(clock: Clock) -> None:
+    told: list[str] = []
+    complaints = complaints_to(told, clock)
+    for second in range(90):
+        clock.now = 100.0 + second
+        complaints.say("send", lambda: f"at {clock.now:g}")
+        assert len(list(complaints.current())) == 1
+        complaints.forget("send")
+        assert list(complaints.current()) == []
+    assert told == ["at 100", "at 160"]
 
 
-def test_somebody_who_forges_many_complaints_does_not_fill_the_memory(clock: Clock) -> None:
-    complaints = Complaints(lambda _complaint: None, clock)
-    for number in range(5000):
-        complaints.say(("forged", number), lambda: "no")
-    assert len(list(complaints.current())) <= 1000
+def test_what_the_budget_keeps_out_of_the_log_is_there_all_the_same(clock: Clock) -> None:
+    told: list[str] = []
+    budget = Unlimited()
+    budget.spent = True
+    complaints = complaints_to(told, clock, budget)
+    made: list[str] = []
+
+    def words() -> str:
+        made.append("")
+        return "in the log or not"
+
+    for _ in range(3):
+        complaints.say("second master", words, forgeable=True)
+    assert told == made == []  # nothing is put into words for nobody
+    assert [each.text for each in complaints.current()] == ["in the log or not"]
+    clock.now += Complaints.EVERY
+    budget.spent = False
+    complaints.say("second master", words, forgeable=True)
+    assert told == ["in the log or not"]
+
+
+def test_somebody_who_forges_many_complaints_neither_fills_the_memory_nor_empties_it(
+    clock: Clock,
+) -> None:
+    told: list[str] = []
+    complaints = complaints_to(told, clock)
+    for _ in range(2):
+        for number in range(5000):
+            complaints.say(("forged", number), lambda: "no")
+    assert len(list(complaints.current())) == len(told) == Complaints.LIMIT
+    assert complaints.unkept == 2 * (5000 - Complaints.LIMIT)
+    clock.now += Complaints.KEPT
+    complaints.say("second master", lambda: "there is room again")
+    assert told[-1] == "there is room again"
+    assert len(list(complaints.current())) == 1
+
+
+class QuickLoop(asyncio.SelectorEventLoop):
+    """An event loop for which a minute passes as soon as somebody says so."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.time = clock  # type: ignore[method-assign]
+        super().__init__()
+
+
+def test_the_log_takes_under_a_hundred_problems_in_any_minute_and_says_how_many_more(
+    hub: Hub, clock: Clock
+) -> None:
+    loop = QuickLoop(clock)
+    budget = LogBudget(loop, hub)
+    logged: list[float] = []
+    summaries: list[str] = []
+    tenths, at_once = 3000, 50
+
+    def told(event: Event) -> None:
+        logged.append(clock.now)
+        summaries.append(event.text)
+
+    async def flood() -> None:
+        for _ in range(tenths):
+            clock.now += 0.1
+            logged.extend(clock.now for _ in range(at_once) if budget.take(forgeable=True))
+            await asyncio.sleep(0)
+
+    hub.subscribe(told)
+    loop.run_until_complete(flood())
+    assert budget.take(forgeable=False)  # what nobody can forge is logged all the same
+    loop.close()
+    for begin in range(100, 400, 5):
+        assert sum(begin <= at < begin + 60 for at in logged) < 95
+    assert len(summaries) == 5
+    assert budget.unlogged == tenths * at_once - (len(logged) - len(summaries))
+    assert re.match(r"\d+ more problems were not logged, .*`vipctl doctor`", summaries[0])
 
 
 # Missing now

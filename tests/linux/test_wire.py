@@ -31,7 +31,7 @@ def received(wire: Wire, sender: Host, *frames: bytes) -> list[bytes]:
     packets: list[bytes] = []
     while END not in packets:
         assert select.select([wire], [], [], 5)[0], "the last packet did not arrive"
-        packets += wire.receive()
+        packets += (each[14:] for each in wire.receive())
     return packets[:-1]
 
 

@@ -96,7 +96,9 @@ def test_a_flood_of_forged_packets_changes_nothing(group: Group, report: Report)
     forger = group.lab.host("forger", "198.51.100.66/24")
     start = time()
     python = ("nice", "-n", "-15", sys.executable, "-I", "-S")  # it has to keep its rate
-    load = ("eth1", frame.hex(), str(RATE), str(FLOODED))
+    file = group.directory / "frames"
+    file.write_text(frame.hex())
+    load = ("eth1", str(file), str(RATE), str(FLOODED))
     process = forger.start([*python, flood.__file__, *load], name="flood")
     assert process.wait(FLOODED + PATIENCE) == 0, process.tail()
     pause = longest_pause(dump, start)

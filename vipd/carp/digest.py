@@ -21,29 +21,39 @@ PASSWORD_MAX = 20
 Address = IPv4Address | IPv6Address
 
 
-class _Keyed:
-    """HMAC-SHA1 with both key blocks and the constant prefix hashed once: a digest costs two copies
-    of a SHA-1 state and two short updates."""
+class Keyed:
+    """HMAC-SHA1 under one password, with both key blocks and a constant prefix hashed once: a
+    digest costs two copies of a SHA-1 state and two short updates."""
 
     __slots__ = ("_inner", "_outer")
 
-    def __init__(self, password: bytes, prefix: bytes) -> None:
+    def __init__(self, password: bytes, prefix: bytes = b"") -> None:
         key = password.ljust(BLOCK, b"\0")
         # Not a signature: HMAC-SHA1 stays permitted where plain SHA-1 is not (FIPS mode).
         self._inner = hashlib.sha1(bytes(b ^ 0x36 for b in key) + prefix, usedforsecurity=False)
         self._outer = hashlib.sha1(bytes(b ^ 0x5C for b in key), usedforsecurity=False)
 
-    def __call__(self, counter: int) -> bytes:
+    def __call__(self, data: bytes) -> bytes:
+        """The digest of the prefix and ``data``."""
         inner = self._inner.copy()
-        inner.update(counter.to_bytes(8, "big"))
+        inner.update(data)
         outer = self._outer.copy()
         outer.update(inner.digest())
         return outer.digest()
 
 
-def _hash_input(vhid: int, addresses: Iterable[Address]) -> bytes:
-    ordered = sorted(addresses, key=lambda a: (a.version, a.packed))
-    return VERSION_AND_TYPE + bytes((vhid,)) + b"".join(a.packed for a in ordered)
+def hash_forms(addresses: Iterable[Address]) -> tuple[bytes, ...]:
+    """What is hashed of a set of addresses: with the link-local IPv6 ones left out, and, if there
+    are any, with them."""
+    everything = sorted(frozenset(addresses), key=lambda a: (a.version, a.packed))
+    without = [a for a in everything if a.version == 4 or not a.is_link_local]
+    forms = (without,) if len(without) == len(everything) else (without, everything)
+    return tuple(b"".join(a.packed for a in form) for form in forms)
+
+
+def hash_input(vhid: int, form: bytes, counter: int) -> bytes:
+    """What the digest of one advertisement is made of; ``form``: one of `hash_forms`."""
+    return VERSION_AND_TYPE + bytes((vhid,)) + form + counter.to_bytes(8, "big")
 
 
 class Digest:
@@ -66,23 +76,23 @@ class Digest:
             raise ValueError("a VHID is 1 to 255")
         if not everything:
             raise ValueError("a group has at least one address")
-        global_only = [a for a in everything if a.version == 4 or not a.is_link_local]
-        self._send = _Keyed(password, _hash_input(vhid, global_only))
-        self._other = (
-            _Keyed(password, _hash_input(vhid, everything))
-            if len(global_only) != len(everything)
-            else None
+        send, *other = (
+            Keyed(password, VERSION_AND_TYPE + bytes((vhid,)) + form)
+            for form in hash_forms(everything)
         )
+        self._send = send
+        self._other = other[0] if other else None
 
     def sign(self, counter: int) -> bytes:
         """The 20 bytes for an advertisement with this 64-bit counter."""
-        return self._send(counter)
+        return self._send(counter.to_bytes(8, "big"))
 
     def verify(self, counter: int, digest: bytes) -> bool:
         """Whether a host with our password, VHID and addresses made it; in constant time."""
-        if compare_digest(self._send(counter), digest):
+        data = counter.to_bytes(8, "big")
+        if compare_digest(self._send(data), digest):
             return True
-        return self._other is not None and compare_digest(self._other(counter), digest)
+        return self._other is not None and compare_digest(self._other(data), digest)
 
     def doubts(self, ad: Advertisement, source: IPv4Address, counter: int) -> Drop | None:
         """Why an advertisement that could be read is not to be believed; None if it is.

@@ -79,6 +79,10 @@ class Drop(Enum):
     ECHO = "our own advertisement came back to us"
     OWN_SOURCE = "another host sends with our own source address"
 
+    #: There is one of each. Enum's own hash is written in Python, and every dropped packet is
+    #: looked up by its reason.
+    __hash__ = object.__hash__
+
 
 def _intact(data: bytes) -> bool:
     """Whether data that contains its own checksum adds up (always false for nothing but zeros)."""

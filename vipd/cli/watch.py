@@ -18,7 +18,7 @@ from vipd.cli.paths import Settings
 from vipd.cli.settings import ids_argument, runtime_dir_option, settings
 from vipd.cli.status import Report, addresses, alerts, fetch, owner, state, summary
 from vipd.cli.strip import CELL, Hosts, Strip
-from vipd.cli.text import Cell, Colour, coloured, paint, plain_length, safe, span, table, write
+from vipd.cli.text import Colour, coloured, paint, plain_length, safe, span, table, write
 from vipd.daemon.events import Event
 from vipd.daemon.varlink import Vip
 
@@ -199,8 +199,3 @@ class Screen:
 
     def _legend(self, colours: bool) -> str:
         return f"{self._hosts.legend(colours)}   each {CELL} s"
-
-
-def _row(vip: Vip, now: float) -> tuple[Cell | str, ...]:
-    since = span(now - vip.since, short=True)
-    return safe(vip.id), addresses(vip), state(vip), since, owner(vip)

@@ -1,11 +1,12 @@
 """Why a packet was not taken, in words that name the other host and the cure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from ipaddress import IPv4Address
 
-from vipd.carp.digest import Digest
 from vipd.carp.packet import Advertisement, Drop, decode
 from vipd.config.model import Vip as Config
+from vipd.daemon.digest_proof import Kept, Search, other_settings, same_settings
 
 _CURES = {
     Drop.SHORT: "It is no CARP packet, or damaged",
@@ -23,6 +24,11 @@ _VRRP = (
     "It is VRRP, which has the same protocol number and group: give it another virtual router ID, "
     "or the CARP hosts another --mcast or VHID"
 )
+_MISREAD = (
+    "{ad.source} runs our VIP {config.id} as VHID {ad.vhid}, we run it as {config.vhid}, so that "
+    "both own it. ucarp reads an ID that begins with 0 as octal: write ID without zeros, or VHID=, "
+    "on both hosts"
+)
 _UNPROVEN = "Compare ID, PASSWORD and VIP_ADDRESS on both hosts"
 
 
@@ -32,17 +38,43 @@ def vhid_of(packet: bytes) -> int:
     return packet[at] if 0 < at < len(packet) else 0
 
 
-def explain(drop: Drop, packet: bytes, vhid: int, ours: Sequence[Config]) -> str:
-    """One line about a dropped packet. ``ours``: all VIPs on the interface it came in at."""
-    source = str(IPv4Address(packet[12:16])) if len(packet) >= 20 else "an unknown host"
+def explain(drop: Drop, packet: bytes, vhid: int, found: str = "") -> str:
+    """One line about a dropped packet. ``found``: what `search` found out about its digest; that
+    is all there is to say about a VHID that is nobody's here."""
     if drop is Drop.VHID:
-        return _another_reading(packet, source, vhid, ours)
+        return found
+    source = str(sender(packet)) if len(packet) >= 20 else "an unknown host"
     cure = _CURES.get(drop, _UNPROVEN)
     if _is_vrrp(packet):
         cure = _VRRP
     elif drop is Drop.DIGEST:
-        cure = _proof(packet, vhid, ours) or _UNPROVEN
+        cure = found or _UNPROVEN
     return f"packet from {source} for VHID {vhid} dropped: {drop.value}. {cure}"
+
+
+def sender(packet: bytes) -> IPv4Address:
+    """The source address of an IPv4 packet of 20 bytes or more."""
+    return IPv4Address(packet[12:16])
+
+
+def search(packet: bytes, vhid: int, ours: Sequence[Config]) -> Callable[[Kept], Search] | None:
+    """How to find out which settings made the digest of a packet. None: nothing can be found out.
+
+    ``ours``: all VIPs on the interface it came in at. The VHID is that of one of them, or the other
+    reading of the ID of one: "" is found then if it is only somebody else's group.
+    """
+    if _is_vrrp(packet):
+        return None
+    named = [config for config in ours if config.vhid == vhid]
+    misread = [config for config in ours if config.other_vhid == vhid]
+    for config in named or misread:
+        ad = decode(packet, {vhid: config.mcast})
+        if not isinstance(ad, Advertisement):
+            continue
+        if named:
+            return partial(other_settings, ad, config, ours)
+        return partial(same_settings, ad, misread, _MISREAD)
+    return None
 
 
 def _is_vrrp(packet: bytes) -> bool:
@@ -56,47 +88,3 @@ def _is_vrrp(packet: bytes) -> bool:
     version_type, addresses = packet[header], packet[header + 3]
     overhead = {0x21: 16, 0x31: 8}.get(version_type)
     return overhead is not None and length == overhead + 4 * addresses
-
-
-def _another_reading(packet: bytes, source: str, vhid: int, ours: Sequence[Config]) -> str:
-    """A VHID that is nobody's here, but the other reading of one of our IDs; "" if it is only
-    somebody else's group."""
-    for config in ours:
-        ad = _read(packet, vhid, config) if config.other_vhid == vhid else None
-        if ad and _made_by(ad, config.password.get_secret_value(), vhid, config):
-            return (
-                f"{source} runs our VIP {config.id} as VHID {vhid}, we run it as {config.vhid}, so "
-                "that both own it. ucarp reads an ID that begins with 0 as octal: write ID without "
-                "zeros, or VHID=, on both hosts"
-            )
-    return ""
-
-
-def _proof(packet: bytes, vhid: int, ours: Sequence[Config]) -> str:
-    """Which of our own settings makes this digest after all, if one does."""
-    config = next((config for config in ours if config.vhid == vhid), None)
-    ad = _read(packet, vhid, config) if config else None
-    if config is None or ad is None:
-        return ""
-    password = config.password.get_secret_value()
-    for other in ours:
-        if other is config:
-            continue
-        if _made_by(ad, other.password.get_secret_value(), vhid, config):
-            return f"It has the PASSWORD of our VIP {other.id}: correct it on one of the hosts"
-        if _made_by(ad, password, vhid, other):
-            return f"It has the VIP_ADDRESS of our VIP {other.id}: correct it on one of the hosts"
-    for address in config.addresses if len(config.addresses) > 1 else ():
-        if Digest(password, vhid, [address.ip]).verify(ad.counter, ad.digest):
-            return f"It has {address.ip} alone as VIP_ADDRESS, we have more: make them the same"
-    return ""
-
-
-def _read(packet: bytes, vhid: int, config: Config) -> Advertisement | None:
-    ad = decode(packet, {vhid: config.mcast})
-    return ad if isinstance(ad, Advertisement) else None
-
-
-def _made_by(ad: Advertisement, password: bytes, vhid: int, config: Config) -> bool:
-    digest = Digest(password, vhid, [a.ip for a in config.addresses])
-    return digest.verify(ad.counter, ad.digest)

@@ -18,6 +18,7 @@ from vipd.daemon.events import Hub
 from vipd.daemon.exporter import Exporter
 from vipd.daemon.farewell import carry_out
 from vipd.daemon.history import History
+from vipd.daemon.interface import shared
 from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases
 from vipd.daemon.logformat import FORMS
@@ -233,6 +234,7 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
         counter=counter,
         clock=loop.time,
         hub=hub,
+        shared=shared(loop, hub, links.macs),
         rivals=Rivals(loop),
         wills=wills,
     )
@@ -245,7 +247,7 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     def view() -> "DaemonView":
         from vipd.daemon.metrics import look  # only when somebody asks
 
-        return look(supervisor, maintenance, tally, services.timers, outlet)
+        return look(supervisor, maintenance, tally, services.timers, outlet, services.shared.budget)
 
     exporter = Exporter(view)
     if only is None:  # else each vipd of this host would want the same port

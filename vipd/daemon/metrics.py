@@ -17,6 +17,7 @@ from vipd.carp.packet import Drop
 from vipd.config.model import Vip as Config
 from vipd.config.problem import Problem, Severity
 from vipd.daemon.counters import Histogram
+from vipd.daemon.log_budget import LogBudget
 from vipd.daemon.maintenance import Maintenance
 from vipd.daemon.outlet import Outlet
 from vipd.daemon.supervisor import Supervisor
@@ -59,6 +60,7 @@ class DaemonView:
     tally: Tally
     lateness: Histogram
     lost_lines: int
+    unlogged: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,12 @@ class OfDaemon(Family):
 
 
 def look(
-    supervisor: Supervisor, maintenance: Maintenance, tally: Tally, timers: Timers, outlet: Outlet
+    supervisor: Supervisor,
+    maintenance: Maintenance,
+    tally: Tally,
+    timers: Timers,
+    outlet: Outlet,
+    budget: LogBudget,
 ) -> DaemonView:
     """The daemon as it is now."""
     now = asyncio.get_running_loop().time()
@@ -96,6 +103,7 @@ def look(
         tally,
         timers.lateness,
         outlet.lost,
+        budget.unlogged,
     )
 
 
@@ -293,7 +301,8 @@ FAMILIES: tuple[OfVips | OfDaemon, ...] = (
         "vipd_packets_dropped_total",
         "counter",
         "Packets that were not taken for an advertisement, by the reason. id and vhid are empty "
-        "where they were for no VIP of this host.",
+        "where they were for no VIP of this host. Of over 500 a second with a wrong TTL, version "
+        "or type, one of 64 is read and counts for 64.",
         (*VIP_LABELS, "reason"),
         _drops,
     ),
@@ -331,6 +340,14 @@ FAMILIES: tuple[OfVips | OfDaemon, ...] = (
         "Log lines that nobody took in time.",
         (),
         lambda daemon: [((), daemon.lost_lines)],
+    ),
+    OfDaemon(
+        "vipd_problems_unlogged_total",
+        "counter",
+        "Problems that were not logged, because there were too many at once; vipctl doctor shows "
+        "all of them.",
+        (),
+        lambda daemon: [((), daemon.unlogged)],
     ),
     OfDaemon(
         "vipd_build_info",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from vipd.daemon.counter import Counter
 from vipd.daemon.events import Hub
+from vipd.daemon.interface import Shared
 from vipd.daemon.leases import Leases
 from vipd.daemon.rivals import Rivals
 from vipd.daemon.secondaries import Secondaries
@@ -26,5 +27,6 @@ class Services:
     counter: Counter
     clock: Callable[[], float]
     hub: Hub
+    shared: Shared
     rivals: Rivals
     wills: Wills | None = None

@@ -466,7 +466,7 @@ class Supervisor:
     def _start(self, config: Config) -> None:
         interface = self.interfaces.get(config.device)
         if interface is None:
-            interface = Interface(config.device, self._loop, self._services.hub)
+            interface = Interface(config.device, self._loop, self._services.shared)
             self.interfaces[config.device] = interface
             self._update(interface)
         task = tasks.start(self._keep(config, interface), f"VIP {config.id}")
@@ -541,7 +541,7 @@ class Supervisor:
                 code="late",
             )
         for interface in self.interfaces.values():
-            interface.readable()
+            interface.catch_up()
 
     def _links_changed(self) -> None:
         news = self._links.changes()

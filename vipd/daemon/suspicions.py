@@ -8,11 +8,15 @@ from ipaddress import IPv4Address
 from vipd.carp.machine import Machine, State, Transition
 from vipd.carp.packet import Advertisement
 from vipd.carp.rank import bows_out
+from vipd.config.model import Vip as Config
 from vipd.daemon.complaints import Complaints
+from vipd.daemon.neighbourhood import Neighbourhood
 from vipd.linux.neighbours import mac_text
 
 #: How long after its announcement a host must not have advertised to be no successor, seconds.
 _CLAIM = 1.0
+#: How long after a claim was looked into the next one is, seconds.
+_CLAIM_EVERY = 60.0
 #: Becoming master this often, each time in little more than a master-down time, is an election
 #: that does not settle.
 _OSCILLATION = 5
@@ -25,16 +29,25 @@ class Suspicions:
     """Two masters, an election that does not settle, a stranger who has our address."""
 
     def __init__(
-        self, machine: Machine, interface: str, complaints: Complaints, clock: Callable[[], float]
+        self,
+        machine: Machine,
+        config: Config,
+        neighbourhood: Neighbourhood,
+        complaints: Complaints,
+        clock: Callable[[], float],
     ) -> None:
         self._machine = machine
-        self._interface = interface
+        self._config = config
+        self._neighbourhood = neighbourhood
         self._complaints = complaints
         self._clock = clock
         self._since = clock()  # the last transition
         self._ascents: deque[float] = deque(maxlen=_OSCILLATION)
         self._others = 0  # advertisements of another, in a row, while we are master
         self._claim: asyncio.TimerHandle | None = None
+        self._claimed_address: IPv4Address | None = None  # that is asked for once more,
+        self._claimed_by = b""  # and the MAC that answered
+        self._no_claim_before = 0.0
 
     def close(self) -> None:
         if self._claim:
@@ -44,6 +57,7 @@ class Suspicions:
         """Our own state is another now."""
         self._since = self._clock()
         self._others = 0
+        self._complaints.forget("second master")
         if transition.new is State.MASTER:
             self._ascents.append(self._since)
             if len(self._ascents) == _OSCILLATION:
@@ -84,23 +98,47 @@ class Suspicions:
 
     def claimed(self, address: IPv4Address, mac: bytes) -> None:
         """Another host speaks ARP for an address of ours. A successor announces itself so, just
-        before it advertises: look again when it has had the time to."""
-        if self._claim is None and self._owns_alone():
-            loop = asyncio.get_running_loop()
-            self._claim = loop.call_later(_CLAIM, self._still_claimed, address, mac, self._since)
+        before it advertises; and anybody can forge one packet. So we ask for the address when a
+        successor would have advertised, and believe what is answered then."""
+        if address == self._claimed_address:
+            self._claimed_by = mac
+        elif self._claim is None and self._clock() >= self._no_claim_before and self.owns_alone:
+            self._later(_CLAIM, self._ask, address, self._since)
 
-    def _still_claimed(self, address: IPv4Address, mac: bytes, since: float) -> None:
+    def _later(self, seconds: float, act: Callable[..., None], *about: object) -> None:
+        self._claim = asyncio.get_running_loop().call_later(seconds, act, *about)
+
+    def _ask(self, address: IPv4Address, since: float) -> None:
         self._claim = None
-        if self._owns_alone() and self._since == since:
-            self._complaints.say(
-                "claimed",
-                lambda: (
-                    f"{mac_text(mac)} on {self._interface} answers for {address}, which is "
-                    "ours: find that host, and take the address off it"
-                ),
-            )
+        self._no_claim_before = self._clock() + _CLAIM_EVERY
+        if self.owns_alone and self._since == since:
+            self._claimed_address, self._claimed_by = address, b""
+            self._neighbourhood.survey()
+            self._neighbourhood.probe(address)
+            self._later(self._neighbourhood.SURVEY + _CLAIM, self._answered, address, since)
 
-    def _owns_alone(self) -> bool:
+    def _answered(self, address: IPv4Address, since: float) -> None:
+        self._claim = self._claimed_address = None
+        mac = self._claimed_by
+        if mac and self.owns_alone and self._since == since:
+            self._complaints.say("claimed", lambda: self._claim_words(address, mac), forgeable=True)
+
+    def _claim_words(self, address: IPv4Address, mac: bytes) -> str:
+        config = self._config
+        what = f"{mac_text(mac)} on {config.interface} answers for {address}, which is ours"
+        host = self._neighbourhood.advertiser(mac)
+        if host is None:
+            return f"{what}: find that host, and take the address off it"
+        vhids = sorted(host.vhids)
+        theirs = " and ".join(map(str, vhids[:3])) + (" …" if len(vhids) > 3 else "")
+        return (
+            f"{what}: it is host {host.address}, which advertises VHID {theirs} where we have "
+            f"VHID {config.vhid}, so that both own the address. Write the same ID and PASSWORD on "
+            "both hosts"
+        )
+
+    @property
+    def owns_alone(self) -> bool:
         """Whether nobody else has any business with our addresses: we are master, not about to
         leave, and have been for as long as the last owner may take to let go."""
         patience = self._machine.parameters.master_down

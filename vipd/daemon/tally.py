@@ -46,11 +46,6 @@ class Tally:
         elif event.id:
             self._count(event, self.vips[event.id])
 
-    def forget(self, gone: set[str]) -> None:
-        """These VIPs are no longer there."""
-        for identifier in gone & self.vips.keys():
-            del self.vips[identifier]
-
     def _count(self, event: Event, vip: VipTally) -> None:
         vip.failures += event.kind is Kind.FAILURE
         if event.kind is Kind.PROBLEM:

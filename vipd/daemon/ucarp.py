@@ -29,6 +29,7 @@ from vipd.config.numbers import strtoul
 from vipd.daemon import getopt, journal, tasks
 from vipd.daemon.counter import Counter
 from vipd.daemon.events import Hub
+from vipd.daemon.interface import shared
 from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases
 from vipd.daemon.outlet import Outlet, Stream
@@ -301,6 +302,7 @@ async def _run(config: Vip) -> None:
     tasks.catch(loop)
     netlink = Netlink()
     links = Links(netlink)
+    hub = Hub(log.logger)
     services = Services(
         netlink=netlink,
         links=links,
@@ -309,7 +311,8 @@ async def _run(config: Vip) -> None:
         timers=Timers(loop),
         counter=Counter(None),
         clock=loop.time,
-        hub=Hub(log.logger),
+        hub=hub,
+        shared=shared(loop, hub, links.macs),
         rivals=Rivals(loop),
     )
     supervisor = Supervisor(None, services, loop)

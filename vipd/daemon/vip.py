@@ -66,9 +66,9 @@ class Vip:
         self._alarm = services.timers.alarm(self._tick)
         self.scripts = Scripts(self._script_done, self.log)
         self.counters = Counters()
-        self.complaints = Complaints(self._complain, services.clock)
+        self.complaints = Complaints(self._complain, services.clock, services.shared.budget)
         self._suspicions = Suspicions(
-            self.machine, config.interface, self.complaints, services.clock
+            self.machine, config, interface.neighbourhood, self.complaints, services.clock
         )
         self._counter = 0  # of our last advertisement
         self._waiting_for = ""
@@ -304,6 +304,11 @@ class Vip:
         """Another host speaks ARP for an address of ours."""
         self._suspicions.claimed(address, mac)
 
+    @property
+    def owns_alone(self) -> bool:
+        """Whether nobody else may have our addresses now."""
+        return self._suspicions.owns_alone
+
     def _look_at_link(self) -> None:
         reason = self._unusable()
         now = self._services.clock()
@@ -377,6 +382,8 @@ class Vip:
                     "sending from it, as ucarp does, but it should be"
                 ),
             )
+        else:
+            self.complaints.forget("source")
 
     def _regain(self, loss: Loss) -> None:
         """See that we have lost it, or put it back: at once, or where another program took it off,
@@ -562,6 +569,8 @@ class Vip:
                     else:
                         self.counters.unsent += 1
                     if not left or self.machine.mute:
+                        if left:
+                            self.complaints.forget("send")
                         todo += self.machine.sent(left, self._services.clock())
                 case Announce():
                     self._announce()
@@ -693,9 +702,7 @@ class Vip:
         return BROADCAST if self.config.nomcast else multicast_mac(self.config.mcast)
 
     def _cannot_send(self, error: OSError) -> None:
-        self.complaints.say(
-            ("send", error.errno), lambda: f"cannot send on {self._interface.name}: {error}"
-        )
+        self.complaints.say("send", lambda: f"cannot send on {self._interface.name}: {error}")
 
 
 def _how(loss: Loss, interface: str) -> str:

@@ -21,6 +21,16 @@ def announcement(address: IPv4Address | IPv6Address, mac: bytes) -> bytes:
     return _unsolicited_advertisement(address, mac)
 
 
+def probe(address: IPv4Address, mac: bytes) -> bytes:
+    """The Ethernet frame that asks who has ``address``, on behalf of nobody: an ARP probe (RFC
+    5227, section 2.1.1). Its sender address is 0.0.0.0, so nobody who hears it changes what they
+    know about anybody; a host that has the address answers to ``mac``, proxies do not (Linux)."""
+    nobody = bytes(4)
+    return _ARP.pack(
+        _BROADCAST, mac, _ETHERTYPE_ARP, 1, 0x0800, 6, 4, 1, mac, nobody, bytes(6), address.packed
+    )
+
+
 def _gratuitous_arp(address: IPv4Address, mac: bytes) -> bytes:
     """An ARP request with sender = target = the address, and the target MAC filled in too, exactly
     as ucarp sends it (``garp.c``; RFC 5227 calls it an announcement)."""

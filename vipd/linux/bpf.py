@@ -19,9 +19,34 @@ RET = 0x06
 
 WHOLE = 0xFFFFFFFF  # RET: pass the whole packet; RET 0 drops it
 REJECT = -1  # a jump to the last instruction, see resolve()
-MAX_INSTRUCTIONS = 4096
+
+# Facts about a packet that are not in it: "addresses" from SKF_AD_OFF on, loaded as words
+_ANCILLARY = 0xFFFFF000
+_PACKET_TYPE, _INTERFACE, _VLAN_TAG = _ANCILLARY + 4, _ANCILLARY + 8, _ANCILLARY + 44
+#: A random number, for `LD_W_ABS`.
+RANDOM = _ANCILLARY + 56
+_OTHER_HOST = 3  # PACKET_OTHERHOST, linux/if_packet.h
+_VLAN_ID = 0x0FFF
 
 _SO_ATTACH_FILTER = 26
+
+
+def of_interface(index: int) -> list[Instruction]:
+    """Pass on what belongs to this interface's own network segment, reject the rest.
+
+    A socket that is bound to a trunk's parent also gets what came with a VLAN tag: with a VLAN
+    device for it, under that device's name (another interface); without one, marked as meant for
+    another host, the tag taken off already. So do unicast frames for others while the card is
+    promiscuous. A tag with VLAN ID 0 (a priority tag) belongs to the untagged segment, and stays.
+    """
+    return [
+        (LD_W_ABS, 0, 0, _PACKET_TYPE),
+        (JEQ, REJECT, 0, _OTHER_HOST),
+        (LD_W_ABS, 0, 0, _INTERFACE),
+        (JEQ, 0, REJECT, index),
+        (LD_W_ABS, 0, 0, _VLAN_TAG),
+        (JSET, REJECT, 0, _VLAN_ID),
+    ]
 
 
 def resolve(program: Sequence[Instruction]) -> list[Instruction]:

@@ -124,6 +124,10 @@ class Links:
                     self._places.setdefault(each.ip, []).append(spot)
         return self._places.get(address, ())
 
+    def macs(self) -> frozenset[bytes]:
+        """Those of all interfaces of this host."""
+        return frozenset(link.mac for link in self._by_index.values())
+
     def changes(self) -> News:
         messages = self._monitor.read()
         self._places = None

@@ -1,0 +1,192 @@
+"""Who else in the network segment has our addresses: asked about once a minute, and heard."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from math import ceil
+from typing import Protocol
+
+from vipd.linux.announce import probe
+from vipd.linux.neighbours import Neighbours
+from vipd.linux.wire import Wire
+
+
+class Owner(Protocol):
+    """A VIP, as far as its addresses are concerned."""
+
+    @property
+    def owns_alone(self) -> bool: ...
+
+    def claimed(self, address: IPv4Address, mac: bytes) -> None: ...
+
+
+@dataclass(slots=True)
+class Advertiser:
+    """A host that advertises groups that are not ours. ``mac`` is what it answers ARP with, empty
+    until it has."""
+
+    address: IPv4Address
+    vhids: set[int] = field(default_factory=set)
+    mac: bytes = b""
+
+
+class Neighbourhood:
+    """The ARP side of one interface.
+
+    Two hosts that were given the same address but another VHID never hear each other, and two
+    kernels never complain. So an owner asks for its own addresses (an ARP probe), a moment after it
+    has become master for good and then once a minute. Who claims one is looked for with `survey`:
+    for a few seconds, once a minute at most, all VHIDs are heard.
+
+    ARP is read a few packets at a time, with pauses, and each costs one look-up: somebody who
+    floods us takes a small part of a processor, and the kernel drops the rest.
+    """
+
+    PROBE_EVERY = 60.0  # seconds between two probes for one address, more if there are over 480
+    _PROBE_TICK = 1.0  # seconds
+    _PROBES = 8  # in one tick at most
+    #: Seconds after each read for which ARP waits in the socket: 64 packets in each.
+    _READ_PAUSE = 0.05
+    SURVEY = 4.0  # seconds; most hosts advertise once a second
+    _SURVEY_EVERY = 60.0
+    _ADVERTISERS = 16  # hosts that one survey remembers, and asks for their MAC
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        own_macs: Callable[[], Collection[bytes]],
+        listen: Callable[[], None],
+    ) -> None:
+        """``own_macs``: of all interfaces of this host, because one of them may answer for another
+        in the same segment. ``listen``: called when `surveying` changes."""
+        self._loop = loop
+        self._own_macs = own_macs
+        self._listen = listen
+        self._wire: Wire | None = None
+        self._socket: Neighbours | None = None
+        self._owners: Mapping[IPv4Address, Owner] = {}
+        self._probed: dict[IPv4Address, float] = {}
+        self._ticking: asyncio.TimerHandle | None = None
+        self._survey: asyncio.TimerHandle | None = None
+        self._surveyed = -self._SURVEY_EVERY
+        self._advertisers: dict[IPv4Address, Advertiser] = {}
+
+    @property
+    def surveying(self) -> bool:
+        """Whether all VHIDs are to be heard, for `heard`."""
+        return self._survey is not None
+
+    def open(self, wire: Wire) -> None:
+        """Send through ``wire`` from now on; ARP is heard after `watch`."""
+        self._wire = wire
+        self._ticking = self._loop.call_later(self._PROBE_TICK, self._tick)
+
+    def close(self) -> None:
+        for timer in (self._ticking, self._survey):
+            if timer:
+                timer.cancel()
+        self._ticking = self._survey = self._wire = None
+        if self._socket:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+    def watch(self, owners: Mapping[IPv4Address, Owner]) -> None:
+        """Whose addresses these are. Raises OSError when ARP cannot be heard for all of them; it
+        may be tried again."""
+        self._owners = owners
+        if self._wire is None:
+            return
+        if self._socket is None:
+            self._socket = Neighbours(self._wire.interface)
+            self._loop.add_reader(self._socket.fileno(), self._readable)
+        self._socket.watch({*owners, *self._advertisers})
+
+    # Asking
+
+    def probe(self, address: IPv4Address) -> None:
+        """Ask who has this address; a host that does answers."""
+        if self._wire:
+            with suppress(OSError):  # advertisements, which matter, tell of it
+                self._wire.send_frame(probe(address, self._wire.mac))
+
+    def _tick(self) -> None:
+        self._ticking = self._loop.call_later(self._PROBE_TICK, self._tick)
+        now = self._loop.time()
+        before = self._probed
+        self._probed = {
+            address: before.get(address, -self.PROBE_EVERY)
+            for address, owner in self._owners.items()
+            if owner.owns_alone
+        }
+        for address in self._due(now):
+            self._probed[address] = now
+            self.probe(address)
+
+    def _due(self, now: float) -> Iterator[IPv4Address]:
+        """Those for which it is time; spread over the minute from the second round on."""
+        oldest = sorted(self._probed, key=self._probed.__getitem__)[: self._PROBES]
+        new = sum(at < 0 for at in self._probed.values())
+        share = ceil(len(self._probed) * self._PROBE_TICK / self.PROBE_EVERY)
+        for number, address in enumerate(oldest):
+            if now - self._probed[address] >= self.PROBE_EVERY and number < max(share, new):
+                yield address
+
+    # Hearing
+
+    def _readable(self) -> None:
+        heard = self._socket
+        if heard is None:
+            return
+        own = self._own_macs()
+        for address, mac in heard.receive():
+            if mac in own:
+                continue
+            if (advertiser := self._advertisers.get(address)) and not advertiser.mac:
+                advertiser.mac = mac
+            if owner := self._owners.get(address):
+                owner.claimed(address, mac)
+        if self._socket is heard:
+            self._loop.remove_reader(heard.fileno())
+            self._loop.call_later(self._READ_PAUSE, self._listen_again, heard)
+
+    def _listen_again(self, heard: Neighbours) -> None:
+        if self._socket is heard:
+            self._loop.add_reader(heard.fileno(), self._readable)
+
+    # Looking for who it is
+
+    def survey(self) -> None:
+        """Find out which hosts advertise other groups, in the next `SURVEY` seconds; not if that
+        was done in the last minute, which is as good."""
+        now = self._loop.time()
+        if self._survey or now - self._surveyed < self._SURVEY_EVERY:
+            return
+        self._surveyed = now
+        self._advertisers = {}
+        self._survey = self._loop.call_later(self.SURVEY, self._end_survey)
+        self._listen()
+
+    def _end_survey(self) -> None:
+        self._survey = None
+        self._listen()
+
+    def heard(self, source: IPv4Address, vhid: int) -> None:
+        """Somebody advertises a group that is not ours."""
+        advertiser = self._advertisers.get(source)
+        if advertiser is None:
+            if len(self._advertisers) >= self._ADVERTISERS or not self._socket:
+                return
+            advertiser = self._advertisers[source] = Advertiser(source)
+            try:
+                self._socket.watch({*self._owners, *self._advertisers})
+            except OSError:
+                return  # then it stays without a MAC
+            self.probe(source)
+        advertiser.vhids.add(vhid)
+
+    def advertiser(self, mac: bytes) -> Advertiser | None:
+        """The host with this MAC, if the last survey found it."""
+        return next((each for each in self._advertisers.values() if each.mac == mac), None)

@@ -8,7 +8,8 @@ from pydantic import SecretBytes
 from vipd.carp.digest import Digest
 from vipd.carp.packet import Advertisement, Drop, decode, encode
 from vipd.config.model import Vip
-from vipd.daemon.diagnosis import explain, vhid_of
+from vipd.daemon.diagnosis import explain, search, vhid_of
+from vipd.daemon.digest_proof import Kept
 
 GROUP, OTHER_GROUP = IPv4Address("224.0.0.18"), IPv4Address("239.192.0.5")
 AT_HOME = {1: GROUP, 8: OTHER_GROUP}
@@ -124,7 +125,21 @@ OURS = [
 
 def told(drop: Drop, packet: bytes) -> None:
     """Every drop can be told in one line that can be printed and has no password in it."""
+    vhid = vhid_of(packet)
     for why in (drop, Drop.DIGEST, Drop.OWN_SOURCE):
-        line = explain(why, packet, vhid_of(packet), OURS)
+        line = explain(why, packet, vhid, found(packet, vhid))
         assert line.isprintable()
         assert "Peace" not in line
+
+
+def found(packet: bytes, vhid: int) -> str:
+    """What a search for the digest's settings comes to."""
+    begin = search(packet, vhid, OURS)
+    if begin is None:
+        return ""
+    steps = begin(Kept())
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return str(end.value)

@@ -41,6 +41,12 @@ _MORE = (
     "It reads the files of the EPEL ucarp service, see vip.conf(5), and speaks CARP with vipd, "
     "ucarp and BSD hosts. It needs the capabilities CAP_NET_ADMIN and CAP_NET_RAW. The files are "
     "watched: what changes in them is applied by itself, in place where that is possible.",
+    "A VIP ends when its file was removed, not when it cannot be read: a directory that is "
+    "missing, closed, on a disk that hangs or empty because a mount is lost, and a file that "
+    "cannot be read, leave everything as it is. The log, vipctl status and vipctl doctor say so, "
+    "and the files are read again until that works. A removal counts after 2 s, so that a file may "
+    "be replaced in any way; with SIGHUP and vipctl reload it counts at once. To stop a VIP, "
+    "remove its file; to stop all, stop vipd.",
     "A master holds its addresses on a lease, which the kernel keeps and each advertisement that "
     "left renews. If vipd freezes, dies or starves, the addresses go away by themselves about when "
     "another host takes over. A master that leaves asks for a successor and answers until it is "

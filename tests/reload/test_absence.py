@@ -180,8 +180,8 @@ def test_a_file_that_is_back_after_a_moment_was_never_gone(
     assert transitions(daemon) == LIVES
     assert not [line for line in daemon.log().splitlines() if line.startswith("<3>")]
     file.unlink()
-    daemon.wait_for("files read: 1 stopped")
-    assert lab.owners(VIP) == []
+    daemon.wait_for("files read: 1 stopped", timeout=60)
+    lab.wait_owner(VIP, None, timeout=30)
 
 
 def test_a_vip_whose_file_gets_another_name_does_not_wait(
@@ -244,8 +244,9 @@ def test_a_daemon_whose_disk_hangs_ends_when_it_is_told_to(
     else:
         link.symlink_to(files.with_name("hung") / "vip-002.conf")
         daemon = web01.vipd(files)
-        daemon.wait_for("^<6>vipd ")
-        until(lambda: hanging_threads(daemon) > 0, daemon.tail, timeout=60)
+        daemon.wait_for("^<3>.*the disk hangs", timeout=60)
+        assert "the disk hangs" in errors(daemon)[0]
+        assert hanging_threads(daemon) > 0
     assert daemon.stop() == 0
     assert lab.owners(VIP) == []
 
@@ -254,3 +255,41 @@ def hanging_threads(daemon: Process) -> int:
     """How many threads wait for the disk, in the kernel."""
     waits = Path(f"/proc/{daemon.pid}/task").glob("*/wchan")
     return sum("fuse" in each.read_text() or "request_wait" in each.read_text() for each in waits)
+
+
+# ---- mistakes ------------------------------------------------------------------------------------
+
+BROKEN = """
+from vipd.daemon import exporter
+from vipd.daemon.main import main
+
+whole, calls = exporter.Exporter.configure, 0
+
+async def configure(self, settings):
+    global calls
+    calls += 1
+    if calls == 2:
+        raise ValueError("a mistake")
+    await whole(self, settings)
+
+exporter.Exporter.configure = configure
+main()
+"""
+
+
+def test_a_reload_that_breaks_is_told_and_tried_again(web01: Host, files: Path) -> None:
+    """The fault is in one call, the second time that it is made."""
+    write_vip(files, LEASE="off")
+    places = ("--runtime-dir", "/run/vipd", "--state-dir", "/run/lab/vipd")
+    daemon = web01.start([sys.executable, "-c", BROKEN, "--config-dir", files, *places])
+    daemon.wait_for("files read: 1 started", timeout=60)
+    with Client(daemon) as client:
+        mark = daemon.mark()
+        with pytest.raises(RefusedError, match="ValueError: a mistake"):
+            client.ask("Reload")
+        assert "could not be applied" in client.problems()[0]["text"]
+        log = daemon.log(mark)
+        assert "<3>reading the files failed: ValueError: a mistake; " in log
+        assert ", in configure" in log  # where
+        daemon.wait_for("^<6>files read: 1 unchanged", since=mark, timeout=60)
+        assert client.problems() == []

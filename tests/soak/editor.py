@@ -13,6 +13,8 @@ SCRIPTED = 16
 _ADVSKEWS = (60, 100)
 #: How many files are rewritten in a second, and every how many seconds vip-common.conf is.
 _REWRITTEN, _COMMON_EVERY = 5, 10
+#: For how many edits a file is away: after two seconds that counts.
+_ABSENT = 4
 
 
 def address(vhid: int) -> str:
@@ -41,13 +43,15 @@ class Editor:
         dice = self._dice
         for vhid in dice.sample(ALL, _REWRITTEN):
             self._write(vhid)
-        for vhid in (*self._away, *self._broken):
+        back = [self._away.pop(0)] if len(self._away) == _ABSENT else []
+        for vhid in (*back, *self._broken):
             self._write(vhid)
-        self._away, self._broken = dice.sample(ALL, 1), dice.sample(ALL, 1)
+        gone, self._broken = dice.choice(ALL), dice.sample(ALL, 1)
         for vhid in self._broken:
             self._file(vhid).write_text("ID=`date`\n")
-        for vhid in self._away:
-            self._file(vhid).unlink()
+        if gone not in self._away:
+            self._away.append(gone)
+        self._file(gone).unlink(missing_ok=True)
         if self.reloads % _COMMON_EVERY == 0:
             self._common()
 

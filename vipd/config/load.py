@@ -117,19 +117,19 @@ def loading(
         "DOWNSCRIPT": str(scripts / "vip-down"),
     }
     for name, built in _each(directory, names, common, defaults, memory):
+        yield None
+        clash = claims.clash(built.vip, built.places) if built.vip else None
+        if clash and f"vip-{name}.conf" in gone:
+            memory.forget(directory / f"vip-{name}.conf")
+            continue
         problems.extend(built.problems)
         files.add(str(directory / f"vip-{name}.conf"))
         files.update(built.files)
-        if built.vip is not None:
-            clash = claims.clash(built.vip, built.places)
-            if clash is None:
-                vips.append(built.vip)
-                places[name] = built.places["BIND_INTERFACE"]
-            elif f"vip-{name}.conf" in gone:
-                memory.forget(directory / f"vip-{name}.conf")
-            else:
-                problems.append(clash)
-        yield None
+        if clash:
+            problems.append(clash)
+        elif built.vip:
+            vips.append(built.vip)
+            places[name] = built.places["BIND_INTERFACE"]
     memory.end()
     if gone:
         vips.sort(key=lambda vip: os.fsencode(f"vip-{vip.id}.conf"))

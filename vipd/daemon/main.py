@@ -52,7 +52,7 @@ class UnusableError(Exception):
 
 #: What the signals do, for --help and the manual page.
 SIGNALS = {
-    "HUP": "read the files again",
+    "HUP": "read the files again; a file that is gone counts at once",
     "USR1": "log every VIP's state, as ucarp does",
     "USR2": "hand every address over, and stay backup for 3 s",
     "TERM, INT": "hand every address over, and end",

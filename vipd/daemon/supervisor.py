@@ -111,6 +111,7 @@ class Supervisor:
         self._loading: asyncio.Task[None] | None = None
         self._pending: Why | None = None
         self._configured = False
+        self._failed = False  # the last reload broke
         self._hanging = ""  # why a reload takes so long that nobody should wait for it
         #: What is wrong in the files, what keeps them from being read, and which ones are gone.
         self._in_files: frozenset[Problem] = frozenset()
@@ -246,11 +247,8 @@ class Supervisor:
                     self.reloading(True)
                 try:
                     outcomes = await self._read_and_apply(why)
-                except Exception as error:  # what was asked for is not done, and that is said
-                    log.error("%s", tasks.explained("reading the files", error))
-                    if self._reader:
-                        self._reader.failed()
-                    self._refuse(f"{type(error).__name__}: {error}")
+                except Exception as failure:  # what was asked for is not done, and that is said
+                    self._broke(failure)
                 else:
                     for done in self._asked:
                         if not done.done():
@@ -305,6 +303,18 @@ class Supervisor:
         self._refuse(self._hanging)
         self.loaded.set()  # there is nothing to run yet, and that can be asked for
         self.reloading(False)
+
+    def _broke(self, failure: Exception) -> None:
+        """A reload raised: say so, and try again later."""
+        assert self._reader
+        log.error("%s", tasks.explained("reading the files", failure))
+        why = shown(f"{type(failure).__name__}: {failure}", 200)
+        what = f"what the files say could not be applied: {why}"
+        hint = "see the log; vipd tries again by itself"
+        self._say_standing(error(Place(str(self._directory)), what, hint))
+        self._failed = True
+        self._reader.failed()
+        self._refuse(why)
 
     def _refuse(self, why: str) -> None:
         """Those who wait for the outcome of this reload get none."""
@@ -411,7 +421,12 @@ class Supervisor:
                     extra={"reason": "broken_files"},
                 )
         quiet = {Result.UNCHANGED, Result.KEPT, Result.FAILED}
-        if why is Why.AGAIN and quiet.issuperset(outcome.result for outcome in outcomes):
+        mended, self._failed = self._failed, False
+        if (
+            why is Why.AGAIN
+            and not mended
+            and quiet.issuperset(outcome.result for outcome in outcomes)
+        ):
             return
         counts = Counter(outcome.result for outcome in outcomes)
         words = ", ".join(f"{number} {result.name.lower()}" for result, number in counts.items())

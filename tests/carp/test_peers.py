@@ -187,6 +187,36 @@ def test_the_best_of_those_that_live_is_followed(story: list[tuple[float, Advert
         )
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0.0, 0.01, 0.9, 1.4, 3.0]),
+            st.sampled_from(SOURCES),
+            st.sampled_from([(1, 0), (1, 50), (1, 200)]),
+            st.booleans(),
+        ),
+        max_size=40,
+    )
+)
+def test_a_backup_follows_the_best_however_it_was_heard(
+    story: list[tuple[float, IPv4Address, tuple[int, int], bool]],
+) -> None:
+    """What the machine does with an advertisement that repeats the one before is its own path."""
+    machine, peers, now = backup(), Peers(US), NOW
+    for pause, source, words, looked_at in story:
+        now += pause
+        ad = advertisement(words[0], words[1], source)
+        machine.receive(ad, now)
+        peers.hear(ad, now)
+        if looked_at:
+            best = peers.best(now)
+            assert best is not None
+            assert machine.outlook(now).follows == best.ad.source
+    last = max((peer.at for peer in peers), default=NOW - 1)
+    assert machine.tick(last + US.master_down - 0.001) == ()
+    assert machine.state is State.BACKUP
+
+
 def test_a_machine_in_any_state_knows_who_is_heard() -> None:
     machine = Machine(US)
     machine.receive(FASTER, NOW)

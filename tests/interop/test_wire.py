@@ -276,3 +276,18 @@ def wait_until_asleep(process: Process, seconds: float = 1.5) -> None:
         return time.monotonic() - since > seconds or None
 
     wait_until(look, timeout=20, complaint=lambda: f"never sleeps{process.tail()}")
+
+
+def test_a_demoted_openbsd_master_is_relieved_without_preempt(
+    lab: Lab, web01: Host, web02: Host, tmp_path: Path
+) -> None:
+    """Byte 4 of its advertisements says so. It is as fast as a host can be, and lives."""
+    write_vip(tmp_path, OPTIONS="--advbase=20 --advskew=100")
+    daemon = web01.vipd(tmp_path)
+    daemon.wait_for("Switching to state: BACKUP")
+    openbsd = signed(advbase=20)
+
+    send(web02, frame(openbsd.build()), frame(openbsd.but(demotion=1).build()))
+
+    daemon.wait_for("Switching to state: MASTER .the master is demoted further than we are")
+    assert lab.owners(VIP) == ["web01"]

@@ -197,6 +197,7 @@ class Machine:
         "_hold_until",
         "_mode",
         "_modest_until",
+        "_sender",
         "_steady",
         "_until",
         "_why",
@@ -224,6 +225,7 @@ class Machine:
         # BACKUP, following a master that there is no reason to take over from: what it says.
         self._steady: tuple[object, ...] | None = None
         self._followed: Peer | None = None
+        self._sender: Peer | None = None  # of the advertisement that is being decided about
 
     @property
     def state(self) -> State:
@@ -271,13 +273,14 @@ class Machine:
 
     def receive(self, ad: Advertisement, now: float) -> Effects:
         """An advertisement of our group from another host; its digest has been verified."""
-        if ad[:6] == self._steady and self._followed is not None:
+        master = self._followed
+        if ad[:6] == self._steady and master is not None and now < master.at + master.trust:
             # All as last time, but for the counter: nothing to decide.
             self.heard = Heard(ad, now)
-            self._followed.at = now
-            self._due = now + self._followed.wait
+            master.at = now
+            self._due = now + master.wait
             return ()
-        peer = self.peers.hear(ad, now)
+        peer = self._sender = self.peers.hear(ad, now)
         if peer is None:
             return ()
         self.heard = Heard(ad, now)
@@ -384,13 +387,12 @@ class Machine:
         """Whether a better master lives than the one that has just been heard. That one may be a
         loser's farewell, or one that has yet to learn who is master: with three hosts, no reason
         to take over. Of two masters that do not hear each other it is the one that will yield."""
-        best = self.peers.best(now)
-        return best is not None and self.heard is not None and best.ad is not self.heard.ad
+        return self.peers.best(now) is not self._sender
 
     def _heard_master(self, now: float) -> Effects:
         """A master lives. It has at least until its next advertisement is due."""
         master = self.peers.best(now)
-        if master is None or self.heard is None or master.ad is not self.heard.ad:
+        if master is None or master is not self._sender:
             return self._wait_for_both()
         self._followed, self._steady = master, master.ad[:6]
         self._due = now + master.wait
@@ -399,8 +401,8 @@ class Machine:
 
     def _wait_for_both(self) -> Effects:
         """No reason to follow another, and none to take over; but one more to wait for."""
-        if self._why is Reason.MASTER_DOWN:
-            self._due = max(self._due, self.peers.silent_at())
+        if self._why is Reason.MASTER_DOWN and self._sender is not None:
+            self._due = max(self._due, self._sender.silent_at())
         return ()
 
     def _heard_slower(self, now: float) -> Effects:

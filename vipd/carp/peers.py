@@ -38,7 +38,8 @@ advertisement which says the same as the one before costs its receiver one assig
 
 The source address is not covered by CARP's digest: one recorded advertisement can be sent again
 from any number of forged sources. So there are `PLACES` at most, and each call looks at all of
-them once at most. A host that finds no place free takes that of the newest one, unless that is
+them once or twice at most; mostly at none, because the best one is known until it is doubted or
+says something else. A host that finds no place free takes that of the newest one, unless that is
 the best one that lives: then of the one before it. Forged sources push each other out in this way,
 and never a master that was there before them, nor the one that is followed.
 """
@@ -46,6 +47,7 @@ and never a master that was there before them, nor the one that is followed.
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 from math import inf
+from operator import attrgetter
 
 from vipd.carp import timing
 from vipd.carp.packet import Advertisement
@@ -90,19 +92,29 @@ class Peer:
             self.wait = max(ours.master_down, self.patience)
             self.trust = min(2 * self.patience, self.wait)
 
+    def silent_at(self) -> float:
+        """When it is silent, unless it is heard before."""
+        return self.at + self.wait
+
+    def needed_until(self) -> float:
+        """When nothing is lost if it is forgotten."""
+        return self.at + (OVERTAKEN if self.leaves else self.wait)
+
 
 class Peers:
     """The other hosts of one group, as one with the parameters ``ours`` hears them."""
 
-    __slots__ = ("_by_source", "_ours")
+    __slots__ = ("_best", "_by_source", "_full_until", "_ours")
 
     def __init__(self, ours: Parameters) -> None:
         self._by_source: dict[IPv4Address, Peer] = {}  # the newest is the last
         self._ours = ours
+        self._best: Peer | None = None  # None: look for it
+        self._full_until = -inf  # in a table without free places, none gets free before this
 
     def change(self, ours: Parameters) -> None:
         """Other parameters: those that were heard before are assessed by them, too."""
-        self._ours = ours
+        self._ours, self._best, self._full_until = ours, None, -inf
         for peer in self._by_source.values():
             peer.assess(peer.ad, ours)
 
@@ -111,29 +123,33 @@ class Peers:
         peer = self._by_source.get(ad.source)
         if peer is None:
             if len(self._by_source) >= PLACES:
-                del self._by_source[self._dispensable(now)]
+                self._make_room(now)
             self._by_source[ad.source] = peer = Peer(ad, now, self._ours)
-            return peer
-        if peer.leaves and self._is_overtaken(ad, peer, now):
+        elif peer.leaves and self._is_overtaken(ad, peer, now):
             return None
-        if ad[:6] == peer.ad[:6]:
-            peer.ad = ad
+        elif ad[:6] == peer.ad[:6]:
+            peer.ad, peer.at = ad, now
         else:
             peer.assess(ad, self._ours)
-        peer.at = now
+            peer.at = now
+            if peer is self._best:
+                self._best = None
+        if self._best is not None and peer.rank < self._best.rank and not peer.leaves:
+            self._best = peer
+        self._full_until = min(self._full_until, peer.needed_until())
         return peer
 
     def best(self, now: float) -> Peer | None:
         """The master to follow: the preferred one of those that live."""
-        best = None
-        for peer in self._by_source.values():
-            if now < peer.at + peer.trust and (best is None or peer.rank < best.rank):
-                best = peer
+        best = self._best
+        if best is None or now >= best.at + best.trust:
+            living = [p for p in self._by_source.values() if now < p.at + p.trust]
+            best = self._best = min(living, key=attrgetter("rank"), default=None)
         return best
 
     def silent_at(self) -> float:
         """When the last of them is silent, unless one is heard before; -inf: there is none."""
-        return max((peer.at + peer.wait for peer in self._by_source.values()), default=-inf)
+        return max(map(Peer.silent_at, self._by_source.values()), default=-inf)
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(self._by_source.values())
@@ -146,9 +162,13 @@ class Peers:
         earlier = ad.counter < peer.ad.counter
         return earlier and bows_out(peer.ad) and now < peer.at + OVERTAKEN
 
-    def _dispensable(self, now: float) -> IPv4Address:
-        for source, peer in self._by_source.items():
-            if now >= peer.at + (OVERTAKEN if peer.leaves else peer.wait):
-                return source
+    def _make_room(self, now: float) -> None:
+        if now >= self._full_until:
+            oldest = min(self._by_source.values(), key=Peer.needed_until)
+            self._full_until = oldest.needed_until()
+            if now >= self._full_until:
+                del self._by_source[oldest.ad.source]
+                return
         best = self.best(now)
-        return next(s for s in reversed(self._by_source) if self._by_source[s] is not best)
+        newest = next(s for s in reversed(self._by_source) if self._by_source[s] is not best)
+        del self._by_source[newest]

@@ -1,16 +1,16 @@
 """The packet socket: what it lets through, and what it sends."""
 
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address, ip_address
 
 import pytest
 from carp.handmade import FLAWLESS, Packet
-from helpers.forging import frame, send
+from helpers.forging import FORGER_MAC, frame, send
 
 from vipd.lab import Host
 from vipd.linux.announce import announcement
-from vipd.linux.wire import BROADCAST, Wire, multicast_mac
+from vipd.linux.wire import BROADCAST, Wire, multicast_mac, sender_of
 
 pytestmark = pytest.mark.lab
 
@@ -75,6 +75,78 @@ def test_ip_options_do_not_hide_the_vhid(wire: Wire, web02: Host) -> None:
 def test_what_is_not_carp_stays_outside(wire: Wire, web02: Host, foreign: bytes) -> None:
     wire.listen({1, 200})
     assert received(wire, web02, foreign) == []
+
+
+def tagged(untagged: bytes, vlan: int, protocol: int = 0x8100) -> bytes:
+    """The same frame in a VLAN, priority 5; VLAN 0 is no VLAN but the priority alone."""
+    tag = protocol.to_bytes(2, "big") + (5 << 13 | vlan).to_bytes(2, "big")
+    return untagged[:12] + tag + untagged[12:]
+
+
+IN_A_VLAN = {
+    "802.1Q": lambda each: tagged(each, 20),
+    "802.1ad": lambda each: tagged(each, 20, 0x88A8),
+    "a priority tag, then a VLAN": lambda each: tagged(tagged(each, 20), 0),
+    "a VLAN in a VLAN": lambda each: tagged(tagged(each, 0), 20, 0x88A8),
+}
+
+
+@pytest.mark.parametrize("vlan", IN_A_VLAN.values(), ids=IN_A_VLAN.keys())
+def test_another_vlan_is_another_segment(
+    wire: Wire, web02: Host, vlan: Callable[[bytes], bytes]
+) -> None:
+    """A trunk's untagged parent: the kernel shows us what is in its VLANs, with the tag off."""
+    wire.listen({1, 200})
+    assert received(wire, web02, vlan(frame(FLAWLESS.build()))) == []
+
+
+def test_a_priority_tag_is_no_vlan(wire: Wire, web02: Host) -> None:
+    wire.listen({1, 200})
+    packet = FLAWLESS.build()
+    assert received(wire, web02, tagged(frame(packet), 0)) == [packet]
+
+
+def test_frames_for_other_hosts_are_not_heard_by_a_card_that_shows_them(
+    wire: Wire, web01: Host, web02: Host
+) -> None:
+    web01.run(["ip", "link", "set", "eth1", "promisc", "on"])
+    wire.listen({1, 200})
+    stranger = bytes.fromhex("02000000bbbb")
+    assert received(wire, web02, frame(FLAWLESS.build(), to=stranger)) == []
+
+
+def test_known_hosts_have_a_socket_of_their_own(wire: Wire, web02: Host) -> None:
+    wire.listen({1, 200})
+    stranger = FLAWLESS.but(source=IPv4Address("192.0.2.66"))
+    virtual = [bytes.fromhex(f"00005e000{kind}07") for kind in "01"]
+    known = [FORGER_MAC, bytes.fromhex("02000000000e"), *virtual]
+    wire.trust({sender_of(bytes(6) + mac) for mac in known})
+    end, flawless = frame(END), frame(FLAWLESS.build())
+    other = flawless[:6] + bytes.fromhex("02000000000d") + frame(stranger.build())[12:]
+    ours = [flawless[:6] + mac + flawless[12:] for mac in known]
+    last = end[:6] + bytes.fromhex("02000000000d") + end[12:]
+    send(web02, *ours, other, last)
+    others: list[bytes] = []
+    while last not in others:
+        assert select.select([wire], [], [], 5)[0]
+        others += wire.receive()
+    assert others == [other, last]
+    assert list(wire.receive(known=True)) == ours
+    wire.trust(())
+    assert received(wire, web02, flawless) == [FLAWLESS.build()]
+    assert list(wire.receive(known=True)) == []
+
+
+@pytest.mark.parametrize("spoilt", [{"ttl": 64}, {"carp_version": 4}, {"authlen": 6}], ids=str)
+def test_malformed_packets_are_sampled_and_others_are_not(
+    wire: Wire, web02: Host, spoilt: dict[str, int]
+) -> None:
+    wire.listen({1, 200}, 4)
+    genuine = [FLAWLESS.but(counter=number) for number in range(100)]
+    frames = [frame(FLAWLESS.but(**spoilt).build())] * 400 + [frame(g.build()) for g in genuine]
+    packets = received(wire, web02, *frames)
+    assert packets[-100:] == [each.build() for each in genuine]
+    assert 30 < len(packets) - 100 < 200
 
 
 def test_nothing_is_heard_before_something_is_listened_for(wire: Wire, web02: Host) -> None:

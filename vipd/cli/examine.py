@@ -136,7 +136,8 @@ def lonely(vips: Iterable[Vip], now: float) -> Iterator[Finding]:
     """Masters that never heard anybody: perhaps nobody is there, perhaps nothing gets through."""
     alone: dict[str, list[str]] = {}
     for vip in vips:
-        quiet = vip.state is State.MASTER and vip.heard is None and not vip.received
+        told = any(problem.code == "claimed" for problem in vip.problems)  # another host is there
+        quiet = vip.state is State.MASTER and vip.heard is None and not vip.received and not told
         if quiet and now - vip.since > ALONE:
             alone.setdefault(vip.interface, []).append(safe(vip.id))
     for interface, ids in sorted(alone.items()):

@@ -57,15 +57,15 @@ def regularity(kind: Contestant) -> dict[str, float]:
         time.sleep(SETTLE)
         values = {}
         for when in (IDLE, BUSY):
-            with _capture(listener, directory / when) as sent:
+            with capture(listener, directory / when) as sent:
                 if when is BUSY:
                     with _busy(host):
                         time.sleep(SECONDS)
                 else:
                     time.sleep(SECONDS)
-            lateness = sorted(_lateness(sent()))
-            values[late(when)] = lateness[-1] * 1000
-            values[typically_late(when)] = lateness[int(len(lateness) * 0.99)] * 1000
+            row = sorted(lateness(sent()))
+            values[late(when)] = row[-1] * 1000
+            values[typically_late(when)] = row[int(len(row) * 0.99)] * 1000
     return values
 
 
@@ -77,7 +77,7 @@ def reload() -> dict[str, float]:
         daemon = Vipd().start(host, GROUPS, preferred=True, directory=directory)
         wait_owns(host, len(GROUPS), OWN_WITHIN)
         time.sleep(SETTLE)
-        with _capture(listener, directory / "packets") as sent:
+        with capture(listener, directory / "packets") as sent:
             mark = daemon.mark()
             for file in sorted((directory / host.name).iterdir()):
                 text = file.read_text()
@@ -91,7 +91,7 @@ def reload() -> dict[str, float]:
             )
             applied = time.monotonic() - written
             time.sleep(3)
-        return {APPLIED: applied * 1000, RELOAD_LATE: max(_lateness(sent())) * 1000}
+        return {APPLIED: applied * 1000, RELOAD_LATE: max(lateness(sent())) * 1000}
 
 
 def _hosts(lab: Lab) -> tuple[Host, Host]:
@@ -99,10 +99,12 @@ def _hosts(lab: Lab) -> tuple[Host, Host]:
 
 
 @contextmanager
-def _capture(host: Host, file: Path) -> Iterator[Callable[[], list[_Sent]]]:
+def capture(
+    host: Host, file: Path, what: str = "ip proto 112"
+) -> Iterator[Callable[[], list[_Sent]]]:
     """Take down what arrives; what is yielded tells it after the end."""
     options = ["-s", "128", "-U", "-Z", "root", "-w", str(file)]
-    process = host.capture("ip proto 112", options=options)
+    process = host.capture(what, options=options)
 
     def sent() -> list[_Sent]:
         shown = host.run(["tcpdump", "-r", file, "-n", "-tt", "-T", "carp"], timeout=60).stdout
@@ -131,7 +133,7 @@ def _busy(host: Host) -> Iterator[None]:
             process.kill()
 
 
-def _lateness(sent: Sequence[_Sent]) -> list[float]:
+def lateness(sent: Sequence[_Sent]) -> list[float]:
     """How much later than announced each advertisement came, seconds; 0 for those in time."""
     groups: dict[int, list[_Sent]] = {}
     for each in sent:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from bench import commands, crowd, faults, pair, regularity, throughput
+from bench import commands, crowd, faults, forged, pair, regularity, throughput
 from bench.contestants import CONTESTANTS, Contestant
 from bench.figures import Bound, Samples, Section, add, figure
 from vipd.lab import LabError
@@ -289,6 +289,31 @@ def regular(bench: Bench) -> list[Section]:
     ]
 
 
+def forgery(bench: Bench) -> list[Section]:
+    """What somebody without the password does to two hosts."""
+    samples: Samples = {}
+    for run in range(bench.runs):
+        bench.attempt(samples, "vipd", f"forged frames, run {run + 1}", forged.forged)
+    return [
+        Section(
+            "Forged frames",
+            f"254 masters on one host and their backups on another; a third sends {forged.RATE} "
+            f"frames a second for {forged.SECONDS:g} s: for every group wrong digests, TTLs and "
+            "versions, and ARP for every address. A fourth takes down when the master's "
+            "advertisements arrive. Lines are those of the host that logs more.",
+            ("vipd",),
+            (
+                figure(samples, forged.LATE, "ms", bound=Bound(50, "50 ms")),
+                figure(samples, forged.TRANSITIONS, "", bound=Bound(0, "none")),
+                figure(samples, forged.LINES, "", bound=Bound(100, "100")),
+                figure(samples, forged.MASTER_CPU, "%"),
+                figure(samples, forged.BACKUP_CPU, "%"),
+                figure(samples, forged.SENT, ""),
+            ),
+        )
+    ]
+
+
 def vipctl(bench: Bench) -> list[Section]:
     """How long vipctl takes to answer."""
     samples: Samples = {}
@@ -326,5 +351,6 @@ PARTS: dict[str, Callable[[Bench], list[Section]]] = {
     "many": many,
     "sizes": sizes,
     "regular": regular,
+    "forged": forgery,
     "vipctl": vipctl,
 }

@@ -69,6 +69,10 @@ class Complaints:
         #: Complaints of new kinds for which there was no room.
         self.unkept = 0
 
+    def __contains__(self, kind: Hashable) -> bool:
+        """Whether something of this kind was told or noted, and is still remembered."""
+        return kind in self._known
+
     def repeated(self, kind: Hashable) -> bool:
         """Whether ``kind`` is known and was told in the last minute; then this counts it, and there
         is nothing else to do. It is quick, because packets come by the thousand."""

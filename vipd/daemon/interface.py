@@ -376,7 +376,8 @@ class Interface:
         if drop is Drop.VHID or drop is Drop.DIGEST:
             proof = self.name, kind
             if not self._proof.wants(proof):  # not now; when it comes again
-                self._note(drop, packet, vhid)
+                if kind not in self.complaints:
+                    self._note(drop, packet, vhid)
                 return
             if search := diagnosis.search(packet, vhid, self._configs()):
                 self._note(drop, packet, vhid)

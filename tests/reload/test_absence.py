@@ -29,16 +29,21 @@ def problems(daemon: Process) -> list[dict[str, Any]]:
         return found
 
 
-def started(lab: Lab, host: Host, files: Path, *extra: str) -> Process:
-    """A vipd that is master of the VIP; as root that may not read everything."""
+def start(host: Host, files: Path) -> Process:
+    """A vipd of a root that may not read everything."""
     limits = "--bounding-set=-dac_override,-dac_read_search"
-    daemon = host.start(
+    return host.start(
         [
             *("setpriv", limits, sys.executable, "-m", "vipd.daemon", "--config-dir", files),
-            *("--runtime-dir", "/run/vipd", "--state-dir", "/run/lab/vipd", *extra),
+            *("--runtime-dir", "/run/vipd", "--state-dir", "/run/lab/vipd"),
         ],
         name="vipd",
     )
+
+
+def started(lab: Lab, host: Host, files: Path) -> Process:
+    """The same, when it is master of the VIP."""
+    daemon = start(host, files)
     lab.wait_owner(VIP, "web01", timeout=30)
     return daemon
 
@@ -148,6 +153,20 @@ def test_a_directory_that_is_back_without_an_event_is_read_again(
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (soft, hard))
     daemon.wait_for("^<6>.*ucarp can be read again", since=mark, timeout=60)
     assert transitions(daemon) == LIVES
+
+
+def test_a_directory_that_could_not_be_read_at_first_is_watched_when_it_can(
+    lab: Lab, web01: Host, files: Path
+) -> None:
+    """inotify may watch only what may be read."""
+    files.chmod(0)
+    daemon = start(web01, files)
+    daemon.wait_for("^<3>.*: the directory cannot be read: Permission denied", timeout=60)
+    files.chmod(0o755)
+    daemon.wait_for("^<6>.*ucarp can be read again", timeout=60)
+    daemon.wait_for("^<4>no VIP to run", timeout=60)
+    write_vip(files, LEASE="off")
+    lab.wait_owner(VIP, "web01", timeout=60)
 
 
 def test_no_vip_is_wanted_when_somebody_says_so(lab: Lab, web01: Host, files: Path) -> None:

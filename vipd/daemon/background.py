@@ -1,48 +1,61 @@
 """Work that may hang (a disk, a network file system, a directory service), beside the loop."""
 
-import _thread
 import asyncio
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+#: How often to look whether a thread has ended, seconds.
+_LOOK = 0.001
+
 
 class Background:
-    """One piece of work at a time, each in a thread of its own: what hangs holds one thread,
-    however often it is asked for, and the calls that follow wait for it.
+    """One thread, for one piece of work at a time: what hangs holds one thread, however often it is
+    asked for, and the calls that follow wait for it.
 
     Not asyncio.to_thread: the interpreter joins its threads when it ends, so that one that hangs in
-    read(2) keeps the process from ending. Not threading.Thread: its start() waits until the thread
+    read(2) keeps the process from ending. And the thread stays, because to start one waits until it
     runs, and with --realtime that is an ordinary thread on a machine that may be busy.
     """
 
     def __init__(self) -> None:
-        self._busy: asyncio.Future[None] | None = None
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
         """What ``work()`` returns or raises; RuntimeError when there can be no thread. Who is
         cancelled waits no longer; the work goes on, and nobody learns its outcome."""
-        while self._busy:
-            await asyncio.wait([self._busy])
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        done = asyncio.Event()
         outcome: _Outcome[T] = _Outcome(work)
-
-        def finish() -> None:
-            self._busy = None
-            done.set_result(None)
 
         def call() -> None:
             outcome.find()
             with suppress(RuntimeError):  # the loop has ended: nobody wants to know
-                loop.call_soon_threadsafe(finish)
+                loop.call_soon_threadsafe(done.set)
 
-        _thread.start_new_thread(call, ())
-        self._busy = done
-        await asyncio.wait([done])
+        if self._thread is None:
+            thread = threading.Thread(target=_serve, args=(self._calls,), daemon=True)
+            thread.start()
+            self._thread = thread
+        self._calls.put(call)
+        await done.wait()
         return outcome.get()
+
+    async def close(self) -> None:
+        """End the thread. Returns when it has ended, so never while it hangs."""
+        self._calls.put(None)
+        while self._thread and self._thread.is_alive():
+            await asyncio.sleep(_LOOK)
+
+
+def _serve(calls: "SimpleQueue[Callable[[], None] | None]") -> None:
+    while call := calls.get():
+        call()
 
 
 class _Outcome(Generic[T]):

@@ -91,11 +91,13 @@ class Control:
         addresses are looked after all the same."""
         await self.supervisor.loaded.wait()
         path = self.place.runtime_dir / SOCKET
+        background = Background()
         try:  # not in the loop: it may be a directory service that knows the group
-            group = await Background().run(lambda: grp.getgrnam(self.place.group))
+            group = await background.run(lambda: grp.getgrnam(self.place.group))
             self.gid = group.gr_gid
         except KeyError:
             log.info("no group %s: only root may use %s", self.place.group, path)
+        await background.close()
         try:
             self.connections.listen(path, self.gid)
         except OSError as error:

@@ -268,7 +268,7 @@ class Supervisor:
                 Outcome(run, Result.KEPT, "its files cannot be read") for run in sorted(self.runs)
             ]
         assert self._watch
-        self._watch.follow(snapshot.files)
+        self._watch.follow(snapshot.files, again=why is Why.AGAIN)
         outcomes = await self._apply(snapshot)
         if not snapshot.common_broken or not self._configured:
             self._configured = True

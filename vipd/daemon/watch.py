@@ -88,6 +88,7 @@ class Watch:
         self._observer: BaseObserver | None = None
         self._watched: frozenset[str] = frozenset()
         self._warned = False
+        self._partly = False  # some directories could not be watched
         # These watchdog's thread uses, too; each is replaced as a whole.
         self._trail = Trail()
         self._stale = False
@@ -97,14 +98,17 @@ class Watch:
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)
         self._work()
 
-    def follow(self, files: Iterable[str]) -> None:
+    def follow(self, files: Iterable[str], *, again: bool = False) -> None:
         """Watch these files, too, and no longer those of the last call; they may be missing.
+        ``again``: try directories again that could not be watched.
 
         To be called after they were read: when one of them was not watched while it was, `changed`
         is called once more, because nobody can tell what happened in between.
         """
         before, self._files = self._files, frozenset(files)
-        if self._files == before:
+        again = again and self._partly
+        self._stale |= again
+        if self._files == before and not again:
             return  # all of them were watched: what happens to their paths is an event
         self._follow = True
         self._work()
@@ -116,6 +120,7 @@ class Watch:
         if self._timer:
             self._timer.cancel()
         await self._background.run(self._end)
+        await self._background.close()
 
     def _tell(self) -> None:
         """Something changed, now. From any thread; wakes the loop once for a whole burst."""
@@ -212,9 +217,12 @@ class Watch:
     def _observe(self, observer: BaseObserver, *, patient: bool) -> BaseObserver:
         """Start it on the directories. Raises OSError when inotify is exhausted, unless patient."""
         handler = _Handler(self._seen)
+        self._partly = patient  # polling is for want of something better
         watched = set()
         observer.start()
         for directory in sorted(self._trail.directories):
+            # inotify takes only what may be read, and watchdog says nothing when it is refused.
+            self._partly |= not os.access(directory, os.R_OK)
             try:
                 observer.schedule(handler, directory, event_filter=_EVENTS)
             except (FileNotFoundError, NotADirectoryError):
@@ -223,7 +231,8 @@ class Watch:
                 if not patient and why.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE):
                     _stop(observer)
                     raise
-                # Not ours to read. Should that change, it changes an entry of its parent.
+                # Not to be read now; `follow` tries again.
+                self._partly = True
             watched.add(directory)
         self._watched = frozenset(watched)
         return observer

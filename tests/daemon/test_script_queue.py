@@ -12,6 +12,7 @@ import pytest
 from helpers.configured import write_script
 
 from vipd.daemon import scripts
+from vipd.daemon.children import Children
 from vipd.daemon.journal import VipLog
 from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
 from vipd.lab.waiting import wait_until
@@ -29,7 +30,7 @@ class Stage:
         }
         self.timeout = 30.0
         self.outcomes: list[Outcome] = []
-        self.queue = Scripts(self.outcomes.append, VipLog("001"))
+        self.queue = Scripts(self.outcomes.append, VipLog("001"), Children(adopts=False))
 
     def want(self, wanted: Wanted) -> None:
         self.queue.want(wanted, Job(self.commands[wanted], {}, self.timeout))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from vipd import __version__
 from vipd.daemon import journal, tasks
+from vipd.daemon.children import Children
 from vipd.daemon.control import Control, Place
 from vipd.daemon.counter import Counter
 from vipd.daemon.events import Hub
@@ -236,6 +237,7 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
         hub=hub,
         shared=shared(loop, hub, links.macs),
         rivals=Rivals(loop),
+        children=Children(adopts=os.getpid() == 1),
         wills=wills,
     )
     supervisor = Supervisor(place.config_dir, services, loop, maintenance, only)

@@ -4,20 +4,18 @@ As ucarp, a script is run as ``SCRIPT INTERFACE ADDRESS [XPARAM]``. Unlike there
 """
 
 import asyncio
-import os
 import signal
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from vipd.daemon import tasks
+from vipd.daemon.background import Background
+from vipd.daemon.children import Child, Children
 from vipd.daemon.journal import VipLog, printable
 
 #: Seconds between SIGTERM and SIGKILL for a script that is out of time.
 _MERCY = 2.0
-#: How much of a script's last output is kept for the log, bytes.
-_TAIL = 2048
 
 
 class Wanted(Enum):
@@ -40,7 +38,7 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a script ended: exit ``status`` (negative: killed by that signal), or None if it could
-    not be started. ``trouble``: what went wrong, in words, or ""."""
+    not be started, or did not end. ``trouble``: what went wrong, in words, or ""."""
 
     wanted: Wanted
     status: int | None
@@ -52,9 +50,11 @@ class Scripts:
     """The queue of one VIP. Only the last wanted state counts: what was asked for while a script
     ran and then taken back is never run."""
 
-    def __init__(self, done: Callable[[Outcome], None], log: VipLog) -> None:
+    def __init__(self, done: Callable[[Outcome], None], log: VipLog, children: Children) -> None:
         self._done = done
         self._log = log
+        self._children = children
+        self._background = Background()
         self._wanted: Wanted | None = None
         self._job = Job((), {}, 0.0)
         self._worker: asyncio.Task[None] | None = None
@@ -101,100 +101,65 @@ class Scripts:
             extra={"script": wanted.value},
         )
         try:
-            async with _Child(job) as child:
-                await self._wait(child, wanted, job.timeout)
+            child = await self._children.start(
+                job.command, job.environment, self._background, job.timeout
+            )
         except OSError as error:
-            trouble = (
-                f"cannot run {wanted.value}: {error}; make it an executable script with a #! line, "
-                "or take it out of the configuration"
-            )
-            return Outcome(wanted, None, loop.time() - started, trouble)
-        for line in child.output.decode(errors="replace").splitlines():
-            self._log.info("%s: %s", wanted.value, printable(line), extra={"script": wanted.value})
-        trouble = ""
-        if child.status:
-            how = (
-                f"exit status {child.status}"
-                if child.status > 0
-                else f"ended by {signal.Signals(-child.status).name}"
-            )
-            trouble = f"{wanted.value} failed: {how}"
-        return Outcome(wanted, child.status, loop.time() - started, trouble)
-
-    async def _wait(self, child: "_Child", wanted: Wanted, timeout: float) -> None:
-        for patience, last_resort in ((timeout, signal.SIGTERM), (_MERCY, signal.SIGKILL)):
-            try:
-                await asyncio.wait_for(child.ended.wait(), patience)
-                return
-            except TimeoutError:
-                self._log.error(
-                    "%s still runs after %g s: %s to its process group",
-                    wanted.value,
-                    patience,
-                    last_resort.name,
-                    extra={"script": wanted.value, "reason": "timeout"},
-                )
-                child.kill(last_resort)
-        await child.ended.wait()
-
-
-class _Child:
-    """A process in a session of its own, with nothing of ours but the end of a pipe to write to.
-
-    asyncio's own subprocesses are not used: before Python 3.12 they take a thread each, and their
-    wait() may wait for whoever still holds the pipe.
-    """
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self.ended = asyncio.Event()
-        self.output = bytearray()  # the end of it
-        self.status = 0
-
-    async def __aenter__(self) -> "_Child":
-        loop = asyncio.get_running_loop()
-        self._reader, writer = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._reader, False)
+            return Outcome(wanted, None, loop.time() - started, _cannot_run(wanted, str(error)))
         try:
-            self._process = subprocess.Popen(
-                self._job.command,
-                env={**os.environ, **self._job.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=writer,
-                stderr=writer,
-                start_new_session=True,
-            )
-        except OSError:
-            os.close(self._reader)
+            await self._wait(child, wanted, job.timeout)
+        except asyncio.CancelledError:
+            child.kill(signal.SIGKILL)
             raise
-        finally:
-            os.close(writer)
-        self._pidfd = os.pidfd_open(self._process.pid)
-        loop.add_reader(self._pidfd, self.ended.set)
-        loop.add_reader(self._reader, self._read)
-        return self
+        lines = [printable(line) for line in child.output.decode(errors="replace").splitlines()]
+        if child.never_ran:
+            trouble = _cannot_run(wanted, lines[0] if lines else "")
+            return Outcome(wanted, None, loop.time() - started, trouble)
+        for line in lines:
+            self._log.info("%s: %s", wanted.value, line, extra={"script": wanted.value})
+        seconds = loop.time() - started
+        if not child.ended.is_set():
+            trouble = (
+                f"{wanted.value} (process {child.process}) does not end although it was killed: it "
+                "waits in the kernel, most likely for a disk or a file server that does not answer"
+            )
+            return Outcome(wanted, None, seconds, trouble)
+        trouble = f"{wanted.value} failed: {_how(child.status)}" if child.status else ""
+        return Outcome(wanted, child.status, seconds, trouble)
 
-    async def __aexit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
-        if not self.ended.is_set():  # cancelled
-            self.kill(signal.SIGKILL)
-        self.status = self._process.wait()
-        self._read()
-        loop.remove_reader(self._reader)
-        os.close(self._reader)  # a child it left in the background cannot hold us up
+    async def _wait(self, child: Child, wanted: Wanted, timeout: float) -> None:
+        """Until it has ended, or does not although it was killed."""
+        for patience, last_resort in ((timeout, signal.SIGTERM), (_MERCY, signal.SIGKILL)):
+            if await _ends(child, patience):
+                return
+            self._log.error(
+                "%s still runs after %g s: %s to its process group",
+                wanted.value,
+                patience,
+                last_resort.name,
+                extra={"script": wanted.value, "reason": "timeout"},
+            )
+            child.kill(last_resort)
+        await _ends(child, _MERCY)
 
-    def kill(self, number: signal.Signals) -> None:
-        """Signal the whole process group."""
-        os.killpg(self._process.pid, number)
 
-    def _read(self) -> None:
-        try:
-            data = os.read(self._reader, 65536)
-        except BlockingIOError:
-            return
-        if not data:
-            asyncio.get_running_loop().remove_reader(self._reader)
-        self.output += data
-        del self.output[:-_TAIL]
+async def _ends(child: Child, patience: float) -> bool:
+    """Whether it has within ``patience`` seconds."""
+    try:
+        await asyncio.wait_for(child.ended.wait(), patience)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _cannot_run(wanted: Wanted, why: str) -> str:
+    return (
+        f"cannot run {wanted.value}: {why}; make it an executable script with a #! line, or take "
+        "it out of the configuration"
+    )
+
+
+def _how(status: int) -> str:
+    if status < 0:
+        return f"ended by {signal.Signals(-status).name}"
+    return f"exit status {status}"

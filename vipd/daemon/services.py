@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from vipd.daemon.children import Children
 from vipd.daemon.counter import Counter
 from vipd.daemon.events import Hub
 from vipd.daemon.interface import Shared
@@ -29,4 +30,5 @@ class Services:
     hub: Hub
     shared: Shared
     rivals: Rivals
+    children: Children
     wills: Wills | None = None

@@ -27,6 +27,7 @@ from vipd import __version__
 from vipd.config.model import MAX_DEADRATIO, Vip
 from vipd.config.numbers import strtoul
 from vipd.daemon import getopt, journal, tasks
+from vipd.daemon.children import Children
 from vipd.daemon.counter import Counter
 from vipd.daemon.events import Hub
 from vipd.daemon.interface import shared
@@ -314,6 +315,7 @@ async def _run(config: Vip) -> None:
         hub=hub,
         shared=shared(loop, hub, links.macs),
         rivals=Rivals(loop),
+        children=Children(adopts=os.getpid() == 1),
     )
     supervisor = Supervisor(None, services, loop)
     end = asyncio.Event()

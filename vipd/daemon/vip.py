@@ -64,7 +64,7 @@ class Vip:
         self._services = services
         self._digest = _digest(config)
         self._alarm = services.timers.alarm(self._tick)
-        self.scripts = Scripts(self._script_done, self.log)
+        self.scripts = Scripts(self._script_done, self.log, services.children)
         self.counters = Counters()
         self.complaints = Complaints(self._complain, services.clock, services.shared.budget)
         self._suspicions = Suspicions(

@@ -1,0 +1,71 @@
+"""Starting a program without keeping the rest of the process from running.
+
+Python's own ways (subprocess, os.posix_spawn) hold the interpreter's lock until the new program has
+been loaded: on a busy machine a real-time daemon waits for an ordinary process to get a processor
+(10 ms and more, 255 times at a take-over), and for the disk that the program lies on.
+"""
+
+import ctypes
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+
+_SETSIGDEF, _SETSIGMASK, _SETSID = 0x04, 0x08, 0x80  # POSIX_SPAWN_…, <spawn.h>
+#: Room for posix_spawnattr_t, posix_spawn_file_actions_t and sigset_t, in every C library.
+_OPAQUE = 1024
+_libc = ctypes.CDLL(None)
+
+
+def spawn(command: Sequence[str], environment: Mapping[str, str], files: Mapping[int, int]) -> int:
+    """Start ``command`` (a path, and its arguments) in a session of its own, with no signal blocked
+    or ignored; returns its process ID when it has been loaded. ``files``: the descriptors that it
+    gets → ours; it gets no others but 0 to 2. Raises OSError.
+
+    To be called in a thread: others run meanwhile."""
+
+    attributes, actions, nothing, everything = (
+        ctypes.create_string_buffer(_OPAQUE) for _ in range(4)
+    )
+    _libc.sigemptyset(nothing)
+    # Not sigfillset: it leaves out two that glibc has for itself, which would be ignored then.
+    ctypes.memset(everything, 0xFF, _OPAQUE)
+    _libc.posix_spawnattr_init(attributes)
+    _libc.posix_spawn_file_actions_init(actions)
+    try:
+        _libc.posix_spawnattr_setflags(
+            attributes, ctypes.c_short(_SETSIGDEF | _SETSIGMASK | _SETSID)
+        )
+        _libc.posix_spawnattr_setsigdefault(attributes, everything)
+        _libc.posix_spawnattr_setsigmask(attributes, nothing)
+        for theirs, ours in files.items():
+            _libc.posix_spawn_file_actions_adddup2(actions, ours, theirs)
+        for descriptor in _inherited():
+            if descriptor not in files:
+                _libc.posix_spawn_file_actions_addclose(actions, descriptor)
+        process = ctypes.c_int()
+        number = _libc.posix_spawn(
+            ctypes.byref(process),
+            os.fsencode(command[0]),
+            actions,
+            attributes,
+            _strings(command),
+            _strings([f"{name}={value}" for name, value in environment.items()]),
+        )
+    finally:
+        _libc.posix_spawn_file_actions_destroy(actions)
+        _libc.posix_spawnattr_destroy(attributes)
+    if number:
+        raise OSError(number, os.strerror(number), command[0])
+    return process.value
+
+
+def _inherited() -> Iterator[int]:
+    """What we were given open across exec by our starter: Python opens nothing like that."""
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        with suppress(OSError):  # the look at the directory itself
+            if int(name) > 2 and os.get_inheritable(int(name)):
+                yield int(name)
+
+
+def _strings(words: Sequence[str]) -> ctypes.Array[ctypes.c_char_p]:
+    return (ctypes.c_char_p * (len(words) + 1))(*map(os.fsencode, words), None)

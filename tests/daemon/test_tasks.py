@@ -118,6 +118,19 @@ def test_what_it_returns_or_raises_is_the_callers() -> None:
     asyncio.run(run())
 
 
+def test_it_may_be_closed_often_and_used_again() -> None:
+    async def run() -> None:
+        background, before = Background(), threading.active_count()
+        await background.close()
+        for _ in range(3):
+            assert await background.run(lambda: 42) == 42
+            await background.close()
+            await background.close()
+            assert threading.active_count() == before
+
+    asyncio.run(run())
+
+
 def test_one_thing_at_a_time_even_when_nobody_waits_for_it_any_more() -> None:
     async def run() -> None:
         background, go_on, order = Background(), threading.Event(), list[str]()

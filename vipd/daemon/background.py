@@ -47,10 +47,13 @@ class Background:
         return outcome.get()
 
     async def close(self) -> None:
-        """End the thread. Returns when it has ended, so never while it hangs."""
-        self._calls.put(None)
-        while self._thread and self._thread.is_alive():
-            await asyncio.sleep(_LOOK)
+        """End the thread; another call of `run` starts a new one. Returns when it has ended, so
+        never while it hangs."""
+        if thread := self._thread:
+            self._calls.put(None)
+            self._calls, self._thread = SimpleQueue(), None
+            while thread.is_alive():
+                await asyncio.sleep(_LOOK)
 
 
 def _serve(calls: "SimpleQueue[Callable[[], None] | None]") -> None:

@@ -43,6 +43,9 @@ _DESCRIPTION = (
     "lease, so that it goes when this program is killed. A password on the command line is "
     "overwritten there at the start. If another process runs the same group on this host, it "
     "waits for its end.",
+    "As ucarp, it ends with status 0 when the interface is set down or goes away, whatever -S "
+    "says: ifup starts it again, with the settings of that time. A cable that is pulled does not "
+    "end it.",
 )
 _SIGNALS = [
     ("Dv SIGUSR1", mdoc.lines("Log the state.")),
@@ -53,7 +56,10 @@ _SIGNALS = [
     ),
 ]
 _STATUS = [
-    ("Er 0", mdoc.lines("Ended by a signal; help; an option that there is not.")),
+    (
+        "Er 0",
+        mdoc.lines("Ended by a signal, or with its interface; help; an option that there is not."),
+    ),
     ("Er 1", mdoc.lines("A value that cannot be used, or one that is missing.")),
-    ("Er 2", mdoc.lines("The interface or the password cannot be used.")),
+    ("Er 2", mdoc.lines("The interface (down, for instance) or the password cannot be used.")),
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from signal import SIGTERM
 
 import pytest
-from helpers.configured import QUICK, VIP, write_script, write_vip
+from helpers.configured import QUICK, VIP, WEB01, write_script, write_vip
 from helpers.hosts import until
 
 from vipd.lab import Host, Lab
@@ -28,14 +28,12 @@ def test_orphans_are_reaped_and_it_ends_when_it_is_told_to(
     )
     down = write_script(tmp_path / "down", 'ip addr del "$2/32" dev "$1"; true')
     write_vip(files, UPSCRIPT=str(up), DOWNSCRIPT=str(down), OPTIONS=f"{QUICK} --shutdown")
-    command = {
-        "vipd": ["-m", "vipd.daemon", "--config-dir", files, "--runtime-dir", "/run/vipd",
-                 "--state-dir", "/run/lab/vipd"],
-        "vipd-ucarp": ["-m", "vipd.daemon.ucarp", "-i", "eth1", "-s", "198.51.100.179", "-v", "1",
-                       "-p", "love", "-a", VIP, "-z", "-r", "1", "-u", up, "-d", down],
-    }[program]  # fmt: skip
+    ucarp = f"-i eth1 -s {WEB01} -v 1 -p love -a {VIP} -z -r 1 -u {up} -d {down}"
+    vipd = f"--config-dir {files} --runtime-dir /run/vipd --state-dir /run/lab/vipd"
+    module, words = ("ucarp", ucarp) if program == "vipd-ucarp" else ("__main__", vipd)
+    command = [sys.executable, "-m", f"vipd.daemon.{module}", *words.split()]
     container = web01.start(
-        ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, *command],
+        ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *command],
         name=program,
     )
     lab.wait_owner(VIP, "web01", timeout=20)

@@ -97,6 +97,8 @@ class Supervisor:
         self.loaded = asyncio.Event()
         #: Called with True when a reload begins, and with False when it has ended.
         self.reloading: Callable[[bool], None] = lambda _begins: None
+        #: Called with the number of an interface that went, or was set down, before VIPs know.
+        self.went_down: Callable[[int], None] = lambda _index: None
         #: Called with what the files say about the daemon as a whole.
         self.configured: Callable[[Settings], Awaitable[None]] = _nobody_asks
         self._directory = directory
@@ -560,6 +562,8 @@ class Supervisor:
 
     def _links_changed(self) -> None:
         news = self._links.changes()
+        for index in news.down:
+            self.went_down(index)
         for name in news.names & self.interfaces.keys():
             self._update(self.interfaces[name])
         for interface in self.interfaces.values():

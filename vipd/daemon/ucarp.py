@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import re
+import select
 import signal
 import socket
 import sys
@@ -326,6 +327,20 @@ async def _run(config: Vip) -> None:
     link = links.get(canonical(config.interface))
     mac = link.mac.hex(":") if link else ""
     log.info("Local advertised ethernet address is [%s]", mac)
+    if link and not link.up:
+        name = config.interface
+        _fail(_CANNOT, f"Unable to open interface [{name}]: {name}: That device is not up")
+
+    def went_down(index: int) -> None:
+        # As ucarp does, whatever -S says: who sets the interface up again (ifup) starts another one
+        # with the settings of that time.
+        if link and index == link.index:
+            log.error("exiting: pfds[0].revents = %d", select.POLLERR)
+            end.set()
+            for vip in supervisor.vips():  # now: DOWNSCRIPT is for -z
+                vip.stop()
+
+    supervisor.went_down = went_down
     await supervisor.run(config)
     await end.wait()
     await supervisor.stop()

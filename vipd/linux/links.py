@@ -73,12 +73,14 @@ class News:
     put there. ``gained``: addresses that others put on an interface (its number). ``lost``:
     addresses that went, whoever caused it. ``gap``: the kernel could not tell us all of it;
     everything was read again and compared, and what we added ourselves has to be looked at.
+    ``down``: interfaces (their numbers) that went, or were set down, even if they are up again.
     """
 
     names: frozenset[str]
     gained: tuple[tuple[int, AnyInterface], ...] = ()
     lost: tuple[Loss, ...] = ()
     gap: bool = False
+    down: frozenset[int] = frozenset()
 
 
 class Links:
@@ -134,13 +136,16 @@ class Links:
         if messages is None:
             return self._compare()
         names: set[str] = set()
+        down: set[int] = set()
         gained: list[tuple[int, AnyInterface]] = []
         lost: list[Loss] = []
         notices = [_notice(message) for message in messages]
         primaries = _primaries(notices)
         for number, (message, each) in enumerate(zip(messages, notices, strict=True)):
             if each is None:
+                up = self._up()
                 names |= self._apply_link(message)
+                down |= up - self._up()
                 continue
             link = self._by_index.get(each.index)
             if link is None:
@@ -154,11 +159,11 @@ class Links:
                     names.update(link.names)
                 cause, primary = self._cause(each), primaries.get(number)
                 lost.append(Loss(link.index, link.name, each.address, cause, primary))
-        return News(frozenset(names), tuple(gained), tuple(lost))
+        return News(frozenset(names), tuple(gained), tuple(lost), down=frozenset(down))
 
     def _compare(self) -> News:
         """Notices were lost: read everything, and tell what is not as it was."""
-        links, addresses = self._by_index, self._addresses
+        links, addresses, up = self._by_index, self._addresses, self._up()
         self._read_all()
         gained = [
             (index, address)
@@ -174,7 +179,11 @@ class Links:
         ]
         everything = (*links.values(), *self._by_index.values())
         names = {name for link in everything for name in link.names}
-        return News(frozenset(names), tuple(gained), tuple(lost), gap=True)
+        down = frozenset(up - self._up())
+        return News(frozenset(names), tuple(gained), tuple(lost), gap=True, down=down)
+
+    def _up(self) -> set[int]:
+        return {index for index, link in self._by_index.items() if link.up}
 
     def _cause(self, each: Notice) -> Cause:
         if each.port == self._port:

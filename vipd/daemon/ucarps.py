@@ -3,10 +3,8 @@
 from vipd.config.numbers import strtoul
 from vipd.config.options import from_arguments
 from vipd.linux.names import canonical
-from vipd.linux.tenancy import ucarps
-
-Group = tuple[str, int]
-"""Interface, by the name that the kernel has for it, and VHID."""
+from vipd.linux.processes import ucarps
+from vipd.linux.tenancy import Group
 
 
 def running_ucarps() -> dict[Group, int]:

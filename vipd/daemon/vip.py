@@ -31,13 +31,14 @@ from vipd.daemon.interface import Interface
 from vipd.daemon.journal import Fields, VipLog
 from vipd.daemon.ownership import Ownership
 from vipd.daemon.passage import Passage
+from vipd.daemon.rivals import Tenancy
 from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
 from vipd.daemon.services import Services
 from vipd.daemon.suspicions import Suspicions
 from vipd.linux.announce import announcement
 from vipd.linux.links import Cause, Loss
 from vipd.linux.names import canonical
-from vipd.linux.tenancy import Tenancy, Tenant
+from vipd.linux.tenancy import Tenant
 from vipd.linux.wire import BROADCAST, multicast_mac
 
 _NOWHERE = IPv4Address(0)
@@ -150,6 +151,8 @@ class Vip:
             )
             self._look_at_link()
             await self._services.rivals.end_of(rival, self._end)
+            if self._end.done():
+                return False
         self._tenancy, self._group, self._rival = rival, group, ""
         return not self._end.done()
 
@@ -351,7 +354,7 @@ class Vip:
         link = self._interface.link
         if self._tenancy and link and link.name != self._group[0]:
             group = link.name, self.config.vhid
-            taken = Tenancy(*group)
+            taken = self._services.rivals.take(group)
             self._tenancy.close()
             self._tenancy, self._group = taken, group
             self._owned.leave_will()

@@ -1,9 +1,14 @@
 """One process for each CARP group on an interface of this host.
 
 Two on the same host would not hear each other (nobody hears its own host's packets) and both be
-master. So each of our processes holds a name in the kernel, an abstract socket, which belongs to
-the network namespace as interfaces do and goes with its process, however that ends. A real ucarp
-holds no such name and is found among the processes.
+master. So each process of ours claims its groups where all others see it, and no user can claim,
+fill or fake anything: a claim is a packet socket, which only CAP_NET_RAW opens, and that is also
+what one needs to speak CARP. The socket receives nothing. Its filter program carries the claim:
+interface, VHIDs and process. sock_diag(7) shows the packet sockets of a network namespace with
+their filters, whatever directories a process sees. A claim ends with its process.
+
+Nothing is exclusive about a socket, so the order makes it so: claim first, then look. Of two that
+claim the same group the later one sees the other, and withdraws.
 """
 
 import os
@@ -14,114 +19,190 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_CREDENTIALS = struct.Struct("=iII")  # struct ucred: process, user, group
-_PROC = Path("/proc")
+from vipd.linux import bpf, processes
+
+Group = tuple[str, int]
+"""Interface, by the name that the kernel has for it, and VHID."""
+
+_MAGIC = int.from_bytes(b"vipd")
+_INTERFACE = struct.Struct("=4I")  # IFNAMSIZ, 16 bytes
+#: magic, process, its PID namespace, four words of the interface, eight words of VHIDs, return
+_LENGTH = 3 + 4 + 8 + 1
+_INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter
+
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_NLM_F_REQUEST_DUMP = 0x301
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+_REQUEST = struct.Struct("=BBHIIII")  # struct packet_diag_req
+_ANSWER = struct.Struct("=BBHIII")  # struct packet_diag_msg
+_ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
+_PACKET_SHOW_FILTER, _PACKET_DIAG_FILTER = 0x20, 7
+#: The kernel ends a dump early, without an error, at a filter that its buffer has no room for. It
+#: makes the buffer as large as the largest that was offered to it before, up to 32 kB.
+_BUFFER = 1 << 18
+#: Seconds for an answer: the kernel gives it at once.
+_PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A process that runs the group already. ``end`` becomes readable when it does not any more."""
+    """A process that runs the group already. ``end``: a pidfd, which becomes readable when it has
+    ended, or None: look again every now and then."""
 
-    process: int
-    end: socket.socket | int
+    process: int  # 0: in another PID namespace, where we cannot see it
+    end: int | None = None
 
     @property
     def name(self) -> str:
         """What to call it: "ucarp (process 77, ucarp@001.service)"."""
-        where = f", {self.unit}" if self.unit else ""
-        return f"{_command(self.process)} (process {self.process}{where})"
+        return processes.name(self.process) if self.process else "a vipd in a container"
 
     @property
     def unit(self) -> str:
         """The systemd service it belongs to, "" if it is none's."""
-        try:
-            groups = (_PROC / str(self.process) / "cgroup").read_text()
-        except OSError:
-            return ""
-        parts = (part.strip() for part in groups.split("/"))
-        return next((part for part in parts if part.endswith(".service")), "")
+        return processes.unit(self.process)
 
     def close(self) -> None:
-        if isinstance(self.end, int):
+        if self.end is not None:
             os.close(self.end)
-        else:
-            self.end.close()
-
-
-class Tenancy:
-    """The name of one group, held until `close`. Raises OSError, EADDRINUSE if it is taken."""
-
-    def __init__(self, interface: str, vhid: int) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        try:
-            self._socket.bind(_name(interface, vhid))
-            self._socket.listen(16)  # whoever waits is connected, and hears when we close
-        except OSError:
-            self._socket.close()
-            raise
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-def tenant(interface: str, vhid: int) -> Tenant | None:
-    """The process of ours that holds the name. None if there is none, or a user's who has no
-    business here: he must not keep us from running."""
-    other = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    other.setblocking(False)
-    try:
-        other.connect(_name(interface, vhid))
-        credentials = other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    except OSError:  # it is gone by now
-        other.close()
-        return None
-    process, user, _ = _CREDENTIALS.unpack(credentials)
-    if user not in (0, os.geteuid()):
-        other.close()
-        return None
-    return Tenant(process, other)
-
-
-def ucarps() -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Process and arguments of every ucarp in our network namespace, as far as we may look."""
-    ours = (_PROC / "self/ns/net").stat().st_ino
-    for entry in _PROC.iterdir():
-        if not entry.name.isdigit():
-            continue
-        with suppress(OSError):  # it has ended
-            if not _is_ucarp((entry / "comm").read_text().strip()):
-                continue
-            words = (entry / "cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
-            # vipd-ucarp may go by this name, too; but that is a Python program.
-            if _is_ucarp(Path(words[0]).name) and _network(entry) in (ours, None):
-                yield int(entry.name), tuple(words[1:-1])
 
 
 def watched(process: int) -> Tenant | None:
-    """A process found by `ucarps` as a tenant; None if it has ended."""
+    """A process found by `processes.ucarps` as a tenant; None if it has ended."""
     try:
         return Tenant(process, os.pidfd_open(process))
     except ProcessLookupError:
         return None
 
 
-def _name(interface: str, vhid: int) -> str:
-    return f"\0vipd/{interface}/{vhid}"
+class Claims:
+    """What this process claims: a socket for each interface."""
+
+    def __init__(self) -> None:
+        self._sockets: dict[str, socket.socket] = {}
+        self._vhids: dict[str, set[int]] = {}
+
+    def __contains__(self, group: Group) -> bool:
+        return group[1] in self._vhids.get(group[0], ())
+
+    def add(self, group: Group) -> None:
+        """Others see it from now on. Raises OSError."""
+        interface, vhid = group
+        claim = self._sockets.get(interface)
+        if claim is None:
+            claim = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        vhids = {*self._vhids.get(interface, ()), vhid}
+        try:
+            bpf.attach(claim, _written(interface, vhids))
+        except OSError:
+            if interface not in self._sockets:
+                claim.close()
+            raise
+        self._sockets[interface], self._vhids[interface] = claim, vhids
+
+    def drop(self, group: Group) -> socket.socket | None:
+        """Others do not see it any more (if the kernel has no memory for the new filter: not before
+        the next change). Returns the socket when it was the last claim on this interface, for the
+        caller to close: that takes the kernel 10 ms."""
+        interface, vhid = group
+        if group not in self:
+            return None
+        vhids = self._vhids[interface] = self._vhids[interface] - {vhid}
+        with suppress(OSError):
+            bpf.attach(self._sockets[interface], _written(interface, vhids))
+        if vhids:
+            return None
+        del self._vhids[interface]
+        return self._sockets.pop(interface)
+
+    def of_others(self) -> dict[Group, int]:
+        """The groups that other processes in this network namespace claim, and which processes
+        (0: not to be seen from here). Raises OSError: ENOENT without the kernel module packet_diag,
+        EPERM without CAP_NET_ADMIN."""
+        ours = {os.fstat(each.fileno()).st_ino for each in self._sockets.values()}
+        namespace = _pid_namespace()
+        found: dict[Group, int] = {}
+        for inode, program in _filters():
+            claim = _read(program)
+            if claim and inode not in ours:
+                interface, vhids, process, its_namespace = claim
+                seen = process if its_namespace == namespace else 0
+                found.update(dict.fromkeys(((interface, vhid) for vhid in vhids), seen))
+        return found
 
 
-def _is_ucarp(program: str) -> bool:
-    return program in ("ucarp", "ucarp.distrib")  # so called where it is one of two alternatives
+def _written(interface: str, vhids: set[int]) -> list[bpf.Instruction]:
+    """A claim as a filter, which loads its words one after the other and then drops the packet."""
+    bits = sum(1 << vhid for vhid in vhids)
+    words = (
+        _MAGIC,
+        os.getpid(),
+        _pid_namespace(),
+        *_INTERFACE.unpack(os.fsencode(interface)[:16].ljust(16, b"\0")),
+        *(bits >> shift & 0xFFFFFFFF for shift in range(0, 256, 32)),
+    )
+    return [*((bpf.LD_IMM, 0, 0, word) for word in words), (bpf.RET, 0, 0, 0)]
 
 
-def _network(entry: Path) -> int | None:
-    try:
-        return (entry / "ns/net").stat().st_ino
-    except PermissionError:
+def _read(program: bytes) -> tuple[str, list[int], int, int] | None:
+    """Interface, VHIDs, process and PID namespace of a claim; None for any other filter."""
+    if len(program) != _LENGTH * _INSTRUCTION.size:
         return None
+    *loads, last = _INSTRUCTION.iter_unpack(program)
+    if last != (bpf.RET, 0, 0, 0) or any(load[:3] != (bpf.LD_IMM, 0, 0) for load in loads):
+        return None
+    magic, process, namespace, *rest = (load[3] for load in loads)
+    if magic != _MAGIC:
+        return None
+    interface = os.fsdecode(_INTERFACE.pack(*rest[:4]).rstrip(b"\0"))
+    bits = sum(word << 32 * at for at, word in enumerate(rest[4:]))
+    vhids = [vhid for vhid in range(256) if bits >> vhid & 1]
+    return interface, vhids, process, namespace
 
 
-def _command(process: int) -> str:
-    try:
-        return (_PROC / str(process) / "comm").read_text().strip()
-    except OSError:
-        return "a program"
+def _pid_namespace() -> int:
+    return Path("/proc/self/ns/pid").stat().st_ino & 0xFFFFFFFF
+
+
+def _filters() -> Iterator[tuple[int, bytes]]:
+    """Inode and filter of each packet socket in our network namespace.
+
+    Asked for twice: the first answer makes the kernel's buffer large enough for the second, and
+    a socket that one of the two missed, because another was closed meanwhile, is in the other.
+    """
+    with socket.socket(
+        socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG
+    ) as diag:
+        diag.settimeout(_PATIENCE)
+        for _ in range(2):
+            yield from _dump(diag)
+
+
+def _dump(diag: socket.socket) -> Iterator[tuple[int, bytes]]:
+    body = _REQUEST.pack(socket.AF_PACKET, 0, 0, 0, _PACKET_SHOW_FILTER, 0, 0)
+    length = _HEADER.size + len(body)
+    diag.send(_HEADER.pack(length, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP, 1, 0) + body)
+    while True:
+        data = diag.recv(_BUFFER)
+        offset = 0
+        while offset + _HEADER.size <= len(data):
+            length, kind, *_ = _HEADER.unpack_from(data, offset)
+            if kind == _NLMSG_DONE:
+                return
+            if kind == _NLMSG_ERROR:
+                (code,) = struct.unpack_from("=i", data, offset + _HEADER.size)
+                raise OSError(-code, os.strerror(-code))
+            yield from _socket(data[offset + _HEADER.size : offset + length])
+            offset += (length + 3) & ~3
+
+
+def _socket(message: bytes) -> Iterator[tuple[int, bytes]]:
+    inode = _ANSWER.unpack_from(message)[3]
+    offset = _ANSWER.size
+    while offset + _ATTRIBUTE.size <= len(message):
+        length, kind = _ATTRIBUTE.unpack_from(message, offset)
+        if kind == _PACKET_DIAG_FILTER:
+            yield inode, message[offset + _ATTRIBUTE.size : offset + length]
+        offset += max(_ATTRIBUTE.size, (length + 3) & ~3)

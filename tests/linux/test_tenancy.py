@@ -1,0 +1,109 @@
+"""Claims of groups: who sees them, and what cannot hide them."""
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from vipd.lab import Host
+from vipd.lab.anchor import environment
+from vipd.linux import bpf
+from vipd.linux.tenancy import Claims, Group
+
+pytestmark = pytest.mark.lab
+
+HOLD = """
+import sys
+from vipd.linux.tenancy import Claims
+claims = Claims()
+for word in sys.argv[1:]:
+    interface, _, vhid = word.partition("=")
+    claims.add((interface, int(vhid)))
+print("held", flush=True)
+for line in sys.stdin:
+    interface, _, vhid = line.strip().partition("=")
+    claims.drop((interface, int(vhid)))
+    print("dropped", flush=True)
+"""
+
+
+@contextmanager
+def another(*groups: Group) -> Iterator["subprocess.Popen[str]"]:
+    """A process in the same network that claims these."""
+    words = [f"{interface}={vhid}" for interface, vhid in groups]
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
+        text=True,
+    )
+    with process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.usefixtures("web01")
+def test_others_see_a_claim_until_it_is_dropped_or_its_process_has_ended() -> None:
+    claims = Claims()
+    claims.add(("eth1", 7))
+    assert claims.of_others() == {}  # our own is not another's
+    everything: list[Group] = [("eth1", vhid) for vhid in range(1, 256)]
+    last: Group = ("a-name-that-long", 255)  # of an interface that is not there (yet)
+    with another(*everything, ("eth1.20", 32), last) as other:
+        expected = dict.fromkeys([*everything, ("eth1.20", 32), last], other.pid)
+        assert claims.of_others() == expected
+        assert other.stdin
+        assert other.stdout
+        other.stdin.write("eth1=31\n")
+        other.stdin.flush()
+        other.stdout.readline()
+        del expected["eth1", 31]
+        assert claims.of_others() == expected
+    assert claims.of_others() == {}
+
+
+@pytest.mark.usefixtures("web01")
+def test_filters_of_any_size_hide_no_claim() -> None:
+    """The kernel ends a list early where a filter does not fit into its buffer."""
+    capture = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    bpf.attach(capture, [(bpf.LD_IMM, 0, 0, 1)] * 2000 + [(bpf.RET, 0, 0, 0)])
+    many = [socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) for _ in range(100)]
+    for each in many:
+        bpf.attach(each, [(bpf.LD_IMM, 0, 0, 1)] * 100 + [(bpf.RET, 0, 0, 0)])
+    with capture, another(("eth1", 1)) as other:
+        assert Claims().of_others() == {("eth1", 1): other.pid}
+    for each in many:
+        each.close()
+
+
+@pytest.mark.usefixtures("web01")
+def test_whoever_is_not_permitted_to_speak_carp_can_claim_nothing(web01: Host) -> None:
+    user = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    for space in ((), ("unshare", "--user", "--map-root-user")):
+        program = "import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)"
+        done = web01.run([*user, *space, "/usr/bin/python3", "-c", program])
+        assert "Operation not permitted" in done.stderr
+
+
+@pytest.mark.usefixtures("web01")
+def test_a_claim_leaves_nothing_open() -> None:
+    claims = Claims()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for vhid in range(1, 256):
+        claims.add(("eth1", vhid))
+    for vhid in range(1, 256):
+        unused = claims.drop(("eth1", vhid))
+        assert (unused is not None) == (vhid == 255)
+        if unused:
+            unused.close()
+    claims.drop(("eth1", 1))  # again: nothing
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

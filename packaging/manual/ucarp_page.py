@@ -46,6 +46,11 @@ _DESCRIPTION = (
     "As ucarp, it ends with status 0 when the interface is set down or goes away, whatever -S "
     "says: ifup starts it again, with the settings of that time. A cable that is pulled does not "
     "end it.",
+    "Under the name ucarp it is found by that name: by pidof ucarp, pgrep -x ucarp, ps -C ucarp, "
+    "and start-stop-daemon --name ucarp. What compares the program file does not find it, because "
+    "that is Python's: pidof /usr/sbin/ucarp, and start-stop-daemon --exec /usr/sbin/ucarp, which "
+    "would start a second one and overwrite the --pidfile. Write --name ucarp --startas "
+    "/usr/sbin/ucarp in place of --exec.",
 )
 _SIGNALS = [
     ("Dv SIGUSR1", mdoc.lines("Log the state.")),

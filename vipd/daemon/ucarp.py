@@ -118,6 +118,8 @@ class Wanted:
 
 def main() -> None:
     """Entry point of `vipd-ucarp`, and of `ucarp` where it is the alternative."""
+    with suppress(OSError):  # see _hidden
+        arguments.show(sys.argv)
     if len(sys.argv) <= 1:
         _usage()
     say = _Say()

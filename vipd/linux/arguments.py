@@ -2,20 +2,29 @@
 
 import ctypes
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 #: Fields of /proc/self/stat behind the program's name: where the arguments are in memory (proc(5)).
 _ARG_START, _ARG_END = 48 - 3, 49 - 3
 
 
+def show(command: Sequence[str]) -> None:
+    """Have lists of processes show ``command``, the end of our command line, from its beginning:
+    without the interpreter and its options, which a script's has in front. So `pidof` finds it.
+    Does nothing if it is longer than what is there. Raises OSError where /proc does not tell."""
+    start, end = _place()
+    words = b"".join(os.fsencode(word) + b"\0" for word in command)
+    if len(words) <= end - start:
+        ctypes.memmove(start, words.ljust(end - start, b"\0"), end - start)
+
+
 def hide(secret: str) -> None:
     """Overwrite an argument, or the end of one (``--pass=secret``, ``-zpsecret``), with x, so that
     no list of processes shows it. Raises OSError where /proc does not tell."""
-    stat = Path("/proc/self/stat").read_text()
-    fields = stat.rpartition(")")[2].split()
-    start, end = int(fields[_ARG_START]), int(fields[_ARG_END])
+    start, end = _place()
     length = len(wanted := os.fsencode(secret))
-    if not start or not length:
+    if not length:
         return
     position = start
     for argument in ctypes.string_at(start, end - start).split(b"\0"):
@@ -23,3 +32,10 @@ def hide(secret: str) -> None:
         if argument.endswith(wanted):
             ctypes.memset(position - length, ord("x"), length)
         position += 1
+
+
+def _place() -> tuple[int, int]:
+    """Where the arguments are in memory; nowhere (0, 0) if the kernel does not say."""
+    stat = Path("/proc/self/stat").read_text()
+    fields = stat.rpartition(")")[2].split()
+    return int(fields[_ARG_START]), int(fields[_ARG_END])

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import cycle
 
 from vipd.daemon import tasks
 from vipd.daemon.background import Background
@@ -36,7 +37,12 @@ _NEVER_RAN = "vipd-could-not-run-it"
 #: Reads what is written to 3, for as long as somebody may write there. An orphan, as those are.
 _DRAIN = "cat <&3 >/dev/null 2>&1 3<&- &"
 #: What systemd's settings for us say about us, not about programs that we start.
-_OURS_ALONE = ("NOTIFY_SOCKET", "RUNTIME_DIRECTORY", "STATE_DIRECTORY")
+_OURS_ALONE = (
+    *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"),
+    *("RUNTIME_DIRECTORY", "STATE_DIRECTORY"),
+)
+#: Programs that are loaded at a time: on a busy machine each may have to wait for a processor.
+_AT_A_TIME = 4
 
 
 class Children:
@@ -47,6 +53,8 @@ class Children:
         self._adopts = adopts
         self._ours: set[int] = set()
         self._starting = 0
+        self._environment = _environment()
+        self._loaders = cycle([Background() for _ in range(_AT_A_TIME)])
         if adopts:
             asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_orphans)
 
@@ -54,15 +62,14 @@ class Children:
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
-        background: Background,
         timeout: float,
     ) -> "Child":
         """Start a program with ``environment`` added to ours, nothing to read, and its output kept.
-        ``background`` is what starting it may hang in. Raises OSError; TimeoutError when the shell
-        itself could not be loaded for ``timeout`` seconds."""
-        start = _Start(command, {**_environment(), **environment})
+        Raises OSError; TimeoutError when the shell itself could not be loaded for ``timeout``
+        seconds."""
+        start = _Start(command, {**self._environment, **environment})
         self._starting += 1
-        work = tasks.start(self._started(start, background), "starting a script")
+        work = tasks.start(self._started(start), "starting a script")
         try:
             await asyncio.wait([work], timeout=timeout)
         finally:
@@ -71,9 +78,9 @@ class Children:
             return start.child
         raise start.error or TimeoutError(f"{_SHELL} could not be loaded for {timeout:g} s")
 
-    async def _started(self, start: "_Start", background: Background) -> None:
+    async def _started(self, start: "_Start") -> None:
         try:
-            await background.run(start.carry_out)
+            await next(self._loaders).run(start.carry_out)
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread is to be had
             start.error = OSError(*error.args)
             os.close(start.reader)
@@ -91,12 +98,12 @@ class Children:
         """Have somebody read what processes in the background write, for as long as they live."""
 
         def leave() -> None:
-            os.waitpid(spawn((_SHELL, "-c", _DRAIN), _environment(), {3: reader}), 0)
+            os.waitpid(spawn((_SHELL, "-c", _DRAIN), self._environment, {3: reader}), 0)
 
         os.set_blocking(reader, True)
         self._starting += 1
         try:
-            await Background().run(leave)
+            await next(self._loaders).run(leave)
         except (OSError, RuntimeError) as error:
             log.warning(
                 "what a script left in the background cannot write any more: %s; let it write to a "

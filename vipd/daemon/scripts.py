@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from vipd.daemon import tasks
-from vipd.daemon.background import Background
 from vipd.daemon.children import Child, Children
 from vipd.daemon.journal import VipLog, printable
 
@@ -54,7 +53,6 @@ class Scripts:
         self._done = done
         self._log = log
         self._children = children
-        self._background = Background()
         self._wanted: Wanted | None = None
         self._job = Job((), {}, 0.0)
         self._worker: asyncio.Task[None] | None = None
@@ -101,9 +99,7 @@ class Scripts:
             extra={"script": wanted.value},
         )
         try:
-            child = await self._children.start(
-                job.command, job.environment, self._background, job.timeout
-            )
+            child = await self._children.start(job.command, job.environment, job.timeout)
         except OSError as error:
             return Outcome(wanted, None, loop.time() - started, _cannot_run(wanted, str(error)))
         try:

@@ -6,7 +6,7 @@ from signal import SIGKILL
 from time import sleep
 
 import pytest
-from helpers.configured import VIP, write_script
+from helpers.configured import VIP, write_script, write_vip
 from helpers.hosts import address_of, until
 from owner.group import PATIENCE, SECOND, Group, Report
 
@@ -170,3 +170,118 @@ def test_the_will_follows_the_password(group: Group) -> None:
     die(first)
     carry_out(host)
     second.wait_for(r"state: MASTER \(the master is leaving", timeout=PATIENCE)
+
+
+#: Everything that is no will of ours, each by its name, made by a shell in the directory of wills.
+#: The first and the last name surround vip-001, which must be carried out all the same.
+NO_WILLS = {
+    "vip-000-directory": "mkdir $F; touch $F/something",
+    "vip-000-empty": ": >$F",
+    "vip-000-fifo": "mkfifo $F",
+    "vip-000-link": "ln -s /run/lab/precious $F",
+    "vip-000-nowhere": "ln -s /run/lab/nowhere $F",
+    "vip-000-huge": "head -c 3000000 /dev/zero >$F",
+    "vip-000-binary": "head -c 3000 /dev/urandom >$F; echo >>$F",
+    "vip-000-no-interface": "sed /^interface/d vip-001 >$F",
+    "vip-000-odd-hex": "sed 's/^delete /&xx/' vip-001 >$F",
+    "vip-000-cut": "sed 's/^\\(delete .*\\)......../\\1/' vip-001 >$F",
+    "vip-000-short": "{ echo interface eth1; echo delete 00; } >$F",
+    "vip-000-silent": "sed '/^delete/s/15000500/15000100/' vip-001 >$F",
+    "vip-000-no-value": "printf 'interface eth1\\ndelete\\nsend\\n' >$F",
+    "vip-000-gone": "printf 'interface eth9\\nsend\\n' >$F",
+    "vip-000-\u00fc\u202e": "echo odd >$F",
+    "vip-000-a line\nof two": "echo odd >$F",
+    "vip-000-others": "cp vip-001 $F; chown 65534 $F",
+    "vip-000-for-all": "cp vip-001 $F; chmod 666 $F",
+    "vip-002-second-name": "cp vip-001 $F; ln $F /run/lab/second",
+}
+
+
+def put(host: Host, wills: dict[str, str]) -> None:
+    host.run(["sh", "-c", "echo precious >/run/lab/precious"])
+    for name, how in wills.items():
+        done = host.run(["env", "-C", WILLS, f"F={name}", "sh", "-c", how.replace("$F", '"$F"')])
+        assert done.returncode == 0, done.stderr
+
+
+def test_what_is_no_will_is_put_away_and_the_others_are_carried_out(group: Group) -> None:
+    first, _ = group.pair()
+    host = group.host("web01")
+    until(lambda: wills(host) == ["vip-001"], lambda: f"no will: {wills(host)}")
+    put(host, NO_WILLS)
+    die(first)
+    said = carry_out(host).splitlines()
+    assert len(said) == len(NO_WILLS) + 1  # a line for each, whatever its name
+    assert all(line.startswith("<4>") and line.isprintable() for line in said)
+    assert sum("next host is told" in line for line in said) == 1
+    assert sum("was not carried out" in line for line in said) == len(NO_WILLS)
+    assert wills(host) == []
+    assert host.run(["cat", "/run/lab/precious"]).stdout == "precious\n"
+    assert host.run(["ls", f"{RUNTIME_DIR}/vip-000-directory.refused"]).stdout == "something\n"
+    group.belongs_to("web02", lasting=1)
+    assert carry_out(host) == ""  # and that was that
+
+
+def test_vipd_starts_whatever_it_finds_in_its_runtime_directory(group: Group) -> None:
+    """Neither a FIFO nor a link in it is waited for or followed."""
+    first = group.vipd("web01")
+    group.belongs_to("web01")
+    host = group.host("web01")
+    until(lambda: wills(host) == ["vip-001"], lambda: f"no will: {wills(host)}")
+    put(host, NO_WILLS)
+    die(first)
+    host.run(
+        [
+            "sh",
+            "-c",
+            f"cd {RUNTIME_DIR}; rm counter; mkfifo counter; ln -s /run/lab/precious counter.new",
+        ]
+    )
+    group.vipd("web01")
+    group.belongs_to("web01", lasting=1)
+    assert host.run(["cat", "/run/lab/precious"]).stdout == "precious\n"
+    until(lambda: wills(host) == ["vip-001"], lambda: f"no will: {wills(host)}")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "touch farewell",
+        "mkfifo farewell",
+        "mkdir /run/lab/else; ln -s /run/lab/else farewell",
+        "mkdir farewell; chown 65534 farewell",
+        "mkdir -m 777 farewell",
+    ],
+    ids=["file", "fifo", "link", "another's", "anybody's"],
+)
+def test_a_directory_of_wills_that_is_not_ours_is_set_aside(group: Group, how: str) -> None:
+    host = group.host("web01")
+    made = host.run(["sh", "-ec", f"mkdir -p {RUNTIME_DIR}; cd {RUNTIME_DIR}; {how}"])
+    assert made.returncode == 0, made.stderr
+    first = group.vipd("web01")
+    first.wait_for(r"farewell.*refused.*remove it", timeout=PATIENCE)
+    group.belongs_to("web01")
+    until(lambda: wills(host) == ["vip-001"], lambda: f"no will: {wills(host)}")
+    assert host.run(["sh", "-c", "ls /run/lab/else 2>/dev/null"]).stdout == ""
+    die(first)
+    assert "next host is told" in carry_out(host)
+
+
+def test_the_lock_is_no_link_and_no_user_can_hold_it(group: Group) -> None:
+    host = group.host("web01")
+    host.run(["sh", "-c", f"echo precious >/run/lab/precious; mkdir -p {RUNTIME_DIR}"])
+    lock = f"{RUNTIME_DIR}/vipd.pid"
+    write_vip(group.directory / "web01")
+    for how in ("ln -s", "ln"):
+        host.run(["sh", "-c", f"{how} /run/lab/precious {lock}"])
+        refused = host.vipd(group.directory / "web01")
+        assert refused.wait() == 1
+        assert "remove it" in refused.log() or "symbolic links" in refused.log()
+        host.run(["rm", lock])
+    assert host.run(["cat", "/run/lab/precious"]).stdout == "precious\n"
+    first = group.vipd("web01")
+    group.belongs_to("web01")
+    die(first)
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    held = host.run([*user, "flock", "--nonblock", lock, "true"])
+    assert "Permission denied" in held.stderr

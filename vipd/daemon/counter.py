@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+from vipd.daemon.kept_files import read, replace
+
 #: How far ahead of the clock one life of the daemon may count. 255 groups that advertise 256 times
 #: a second need half a year for it; the clock (in ns) makes up for it in 18 minutes.
 _RESERVED = 1 << 40
@@ -18,16 +20,14 @@ class Counter:
 
     def __init__(self, file: Path | None) -> None:
         try:
-            used = int(file.read_text()) if file else 0
-        except (FileNotFoundError, ValueError):
+            used = int(read(file, 100)) if file else 0
+        except (OSError, ValueError):
             used = 0
         self._used = max(time.time_ns(), used) % (1 << 63)
         #: Larger than any number of this life, and smaller than those of the next.
         self.last = self._used + _RESERVED
         if file:
-            new = file.with_suffix(".new")
-            new.write_text(f"{self.last}\n")
-            new.replace(file)
+            replace(file, f"{self.last}\n".encode())
 
     def __next__(self) -> int:
         self._used += 1

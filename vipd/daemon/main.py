@@ -21,6 +21,7 @@ from vipd.daemon.farewell import carry_out
 from vipd.daemon.history import History
 from vipd.daemon.interface import shared
 from vipd.daemon.journal import log
+from vipd.daemon.kept_files import open_to_lock
 from vipd.daemon.leases import Leases
 from vipd.daemon.logformat import FORMS
 from vipd.daemon.maintenance import Maintenance
@@ -188,14 +189,12 @@ def _only_one(runtime_dir: Path) -> TextIO:
         )
     try:
         runtime_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-        # Opened for appending: the process id of the holder must survive our attempt.
-        lock = (runtime_dir / "vipd.pid").open("a+")
+        lock = open_to_lock(runtime_dir / "vipd.pid")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
             raise UnusableError(
-                f"another vipd (process {lock.read().strip()}) runs with {runtime_dir}; stop it "
+                f"another vipd (process {lock.read(20).strip()}) runs with {runtime_dir}; stop it "
                 "first, or give this one a --runtime-dir of its own"
             ) from None
         lock.truncate(0)
@@ -207,6 +206,20 @@ def _only_one(runtime_dir: Path) -> TextIO:
         ) from error
 
 
+def _counter(file: Path) -> Counter:
+    try:
+        return Counter(file)
+    except OSError as error:
+        log.error(
+            "cannot write %s: %s; advertisements are numbered by the clock alone: do not set it "
+            "back, and see why the file cannot be written",
+            file,
+            error,
+            extra={"reason": "counter"},
+        )
+        return Counter(None)
+
+
 async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     loop = asyncio.get_running_loop()
     tasks.catch(loop)
@@ -216,10 +229,7 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     runtime_dir = place.runtime_dir
     for line in carry_out(str(runtime_dir)):
         log.warning("%s", line, extra={"reason": "farewell"})
-    try:
-        counter = Counter(runtime_dir / "counter")
-    except OSError as error:
-        raise UnusableError(f"cannot write to {runtime_dir}: {error}") from error
+    counter = _counter(runtime_dir / "counter")
     netlink = Netlink()
     links = Links(netlink)
     wills = Wills(runtime_dir, counter.last)

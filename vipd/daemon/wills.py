@@ -8,10 +8,15 @@ same, because who sends that frame deposes us.
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
+from errno import EPERM
 from pathlib import Path
 
-from vipd.daemon.farewell import DELETE, INTERFACE, PREPARE, SEND, wills_in
+from vipd.daemon.farewell import DELETE, INTERFACE, PREPARE, SEND, trusted, wills_in
 from vipd.daemon.journal import log
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class Wills:
@@ -39,13 +44,7 @@ class Wills:
             f"{SEND} {frame.hex()}\n",
         ]
         try:
-            self._directory.mkdir(mode=0o700, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-            descriptor = os.open(self._file(vip), flags, 0o600)
-            try:
-                os.write(descriptor, "\n".join(lines).encode())
-            finally:
-                os.close(descriptor)
+            self._write(vip, "\n".join(lines))
         except OSError as error:
             if not self._silent:
                 log.warning(
@@ -54,6 +53,24 @@ class Wills:
                     error,
                 )
             self._silent = True
+
+    def _write(self, vip: str, text: str) -> None:
+        """Raises OSError. No link is followed, and no file kept that others may have made."""
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        directory = os.open(self._directory, _DIRECTORY)
+        try:
+            if not trusted(os.fstat(directory)):
+                raise PermissionError(EPERM, "others may write there: remove it, and restart vipd")
+            name = self._file(vip).name
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=directory)
+            file = os.open(name, _NEW, 0o600, dir_fd=directory)
+            try:
+                os.write(file, text.encode())
+            finally:
+                os.close(file)
+        finally:
+            os.close(directory)
 
     def revoke(self, vip: str) -> None:
         """This VIP is not master any more. A will that stays does no harm: it bows out only if it

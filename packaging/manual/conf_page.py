@@ -43,9 +43,14 @@ def _description() -> list[str]:
         "not count.",
         "They are shell-style assignments: NAME=value, with export, quotes of both kinds, "
         "backslashes, comments, continuation lines, and $NAME or ${NAME} of an earlier line or of "
-        "vip-common.conf. They are never executed: what would have run a command is refused with "
-        "its line and column. A broken file does not stop the others. vipctl check shows how the "
-        "files are understood.",
+        "vip-common.conf. A line . FILE, with a path that begins with /, reads more assignments "
+        "from another file. Nothing is ever executed.",
+        "What the shell of the ucarp service did without a doubt is done, and warned of: "
+        "${NAME:-text} and its relatives := :+ :?, declare, typeset, readonly, unset; and commands "
+        "that set no variable are skipped. What could change values in ways that reading cannot "
+        "follow is refused with its line and column: substitutions of commands, if, loops, "
+        "functions, arrays, eval, exit, pipes. A broken file does not stop the others. vipctl "
+        "check shows how the files are understood.",
         "Files that hold a password should have mode 0600.",
     )
     out: list[str] = []

@@ -656,10 +656,6 @@ def crlf(path: Path) -> None:
     path.write_bytes(text(GOOD).replace("\n", "\r\n").encode())
 
 
-def a_byte_order_mark(path: Path) -> None:
-    path.write_bytes(b"\xef\xbb\xbf" + text(GOOD).encode())
-
-
 def half_written(path: Path) -> None:
     path.write_text(text(GOOD)[:-5])
 
@@ -678,7 +674,6 @@ FILES = [
     (a_binary_file, "not a text file"),
     (binary_without_zeros, "command"),
     (crlf, "CR LF"),
-    (a_byte_order_mark, "byte order mark"),
     (half_written, "never ends"),
     (ten_megabytes, f"larger than {MAX_BYTES} bytes"),
 ]
@@ -841,3 +836,54 @@ def test_no_file_makes_load_raise(tmp_path: Path, content: bytes) -> None:
         assert problem.line >= 1
         assert problem.column >= 1
         assert (problem.message + problem.hint).isprintable()
+
+
+# ---- what ran with ucarp, and runs the same ------------------------------------------------------
+
+
+def write(directory: Path, name: str, *lines: str) -> None:
+    (directory / name).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+def test_a_byte_order_mark_costs_the_first_line_as_it_did_in_the_shell(tmp_path: Path) -> None:
+    write(tmp_path, "vip-001.conf", "\ufeff# web", text(GOOD))
+    write(
+        tmp_path, "vip-002.conf", "\ufeffVIP_ADDRESS=198.51.100.155", text(GOOD).partition("\n")[2]
+    )
+    snapshot = read(tmp_path)
+    assert [vip.id for vip in snapshot.vips] == ["001"]
+    first, second, missing = snapshot.problems
+    assert "byte order mark" in first.message
+    assert (first.message, is_error(first), is_error(second)) == (second.message, False, False)
+    assert missing.message == "VIP_ADDRESS is missing"
+
+
+def test_a_file_may_read_another_which_is_watched_with_it(tmp_path: Path) -> None:
+    write(tmp_path, "secrets", "PASSWORD='love'", ". $CONFDIR/more")
+    write(tmp_path, "vip-common.conf", f". {tmp_path}/secrets", "OPTIONS=-P")
+    write(tmp_path, "more", "BIND_INTERFACE=eth5")
+    write(tmp_path, "vip-001.conf", "VIP_ADDRESS=198.51.100.1", f". {tmp_path}/later")
+    snapshot = read(tmp_path)
+    (vip,) = snapshot.vips
+    assert (vip.interface, vip.preempt) == ("eth5", True)
+    assert vip.password.get_secret_value() == b"love"
+    here = {str(tmp_path / name) for name in ("secrets", "more", "later")}
+    assert here <= snapshot.files
+    (problem,) = snapshot.problems
+    assert (problem.line, is_error(problem)) == (2, False)
+    assert f"there is no {tmp_path}/later" in problem.message
+
+
+@pytest.mark.parametrize("content", ["BIND_INTERFACE=$(x)\n", "BIND_INTERFACE=a/b\n", "A='\n"])
+def test_what_is_wrong_in_a_file_that_is_read_keeps_its_vip_from_running(
+    tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "more").write_text(content)
+    write(tmp_path, "vip-001.conf", text(GOOD), f". {tmp_path}/more")
+    write(tmp_path, "vip-002.conf", text(OTHER | {"BIND_INTERFACE": "eth2"}))
+    snapshot = read(tmp_path)
+    assert [vip.id for vip in snapshot.vips] == ["002"]
+    assert snapshot.failed["001"].file == str(tmp_path / "more")
+    assert not snapshot.common_broken
+    write(tmp_path, "vip-common.conf", f". {tmp_path}/more")
+    assert read(tmp_path).common_broken

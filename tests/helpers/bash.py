@@ -11,9 +11,11 @@ from typing import Self
 NOBODY = 65534
 #: Asked for names and a text, both ending in a zero byte; answers their values in the same way.
 #: `ulimit`: it can start no process and write no file, whatever we took for an assignment.
+#: `some_command` stands for a program, which it could not start.
 #: LC_ALL=C: else the zero byte would go down with half a character before it.
 _LOOP = r"""
 ulimit -f 0 -u 0
+some_command() { :; }
 while IFS= read -r -d '' __names && LC_ALL=C IFS= read -r -d '' __text; do
     eval -- "$__text" >/dev/null
     for __name in $__names; do printf '%s\0' "${!__name-<unset>}"; done

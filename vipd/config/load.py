@@ -12,7 +12,7 @@ from vipd.config.files import UnreadableError, read_configuration
 from vipd.config.memory import Memory
 from vipd.config.model import Settings, Vip
 from vipd.config.problem import Place, Problem, error, is_error, shown
-from vipd.config.shell import Script, Variables
+from vipd.config.shell import Reader, Script, Variables
 
 DEFAULT_SCRIPTS = Path("/usr/libexec/ucarp")
 """Where EPEL's package has vip-up and vip-down."""
@@ -30,7 +30,8 @@ class Snapshot:
     `places` tells where each virtual IP's BIND_INTERFACE stands, by `Vip.id`. `files` are the
     paths of all files that were read, or would have been if they were there. `common_broken`: an
     ERROR stands in vip-common.conf, so that any virtual IP may have other settings than meant.
-    `settings`: what it says about the daemon.
+    `settings`: what it says about the daemon. `failed`: the names of the files that are there, and
+    from which no virtual IP can run, each with its first ERROR, in whatever file that stands.
 
     `listed`: False if the directory could not be read, or another one without any virtual IP has
     taken its place (the mount point of a file system that is gone): then this says nothing about
@@ -47,6 +48,7 @@ class Snapshot:
     listed: bool = True
     faults: bool = False
     gone: Mapping[str, float] = field(default_factory=dict, compare=False)
+    failed: Mapping[str, Problem] = field(default_factory=dict, compare=False)
 
 
 def load(directory: Path, *, only: str | None = None, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
@@ -105,8 +107,10 @@ def loading(
     problems: list[Problem] = []
     common = _common(directory, names, memory)
     problems.extend(common.problems)
-    settings, wrong = _settings(common, directory)
+    settings, shared, wrong = _settings(common, directory, memory)
+    shared |= {_path(path) for path in commons}
     problems.extend(wrong)
+    failed: dict[str, Problem] = {}
     vips: list[Vip] = []
     places: dict[str, Place] = {}
     claims = Claims()
@@ -127,15 +131,17 @@ def loading(
         files.update(built.files)
         if clash:
             problems.append(clash)
+            failed[name] = clash
         elif built.vip:
             vips.append(built.vip)
             places[name] = built.places["BIND_INTERFACE"]
+        else:
+            failed[name] = next(filter(is_error, built.problems))
     memory.end()
     if gone:
         vips.sort(key=lambda vip: os.fsencode(f"vip-{vip.id}.conf"))
     # What is wrong in vip-common.conf is found once for each virtual IP, and reported once.
     unique = tuple(dict.fromkeys(problems))
-    shared = {_path(path) for path in commons}
     common_broken = any(is_error(problem) and problem.file in shared for problem in unique)
     yield Snapshot(
         tuple(vips),
@@ -144,6 +150,7 @@ def loading(
         frozenset(files),
         common_broken,
         settings,
+        failed=failed,
         faults=memory.faults,
         gone=dict(memory.gone()),
     )
@@ -169,10 +176,15 @@ def _is_vip_file(name: str) -> bool:
     return name != _COMMON and _VIP_FILE.fullmatch(name) is not None
 
 
-def _settings(common: Script, directory: Path) -> tuple[Settings, tuple[Problem, ...]]:
-    variables = Variables.of({"CONFDIR": _path(directory)}, Place(_path(directory / _COMMON)))
+def _settings(
+    common: Script, directory: Path, memory: Memory
+) -> tuple[Settings, set[str], tuple[Problem, ...]]:
+    """What vip-common.conf says about the daemon, the files that it reads, what is wrong."""
+    place = Place(_path(directory / _COMMON))
+    variables = Variables.of({"CONFDIR": _path(directory)}, place, _reader(memory))
     variables.run(common)  # what is wrong with its variables is told of each virtual IP
-    return daemon_settings(variables)
+    settings, problems = daemon_settings(variables)
+    return settings, set(map(_shown, variables.sourced)), problems
 
 
 def _each(
@@ -212,17 +224,23 @@ def _one(
     presets = {**defaults, "FILE": path.name}
     if name.isascii() and name.isdigit():
         presets["ID"] = name
-    variables = Variables.of(presets, Place(file))
+    variables = Variables.of(presets, Place(file), _reader(memory))
     variables.run(common)
     common_problems = list(variables.problems)
     variables.problems.clear()
     variables.run(script)
+    before = (*common_problems, *script.problems, *variables.problems)
     if any(map(is_error, variables.problems)):
-        return Built(None, {}, (*common_problems, *script.problems, *variables.problems))
+        return Built(None, {}, before, tuple(variables.sourced))
     common_broken = common.broken or any(map(is_error, common_problems))
     built = build(name, file, variables, directory, common_broken, memory)
-    before = (*common_problems, *script.problems, *variables.problems)
-    return Built(built.vip, built.places, (*before, *built.problems), built.files)
+    files = (*variables.sourced, *built.files)
+    return Built(built.vip, built.places, (*before, *built.problems), files)
+
+
+def _reader(memory: Memory) -> Reader:
+    """Reads the files that files read."""
+    return lambda path: _read(Path(path), memory)
 
 
 def _common(directory: Path, names: list[str], memory: Memory) -> Script:
@@ -250,5 +268,8 @@ def _read(path: Path, memory: Memory, *, empty_is_broken: bool = False) -> Scrip
 
 def _path(path: Path) -> str:
     """A path as it is shown: bytes that are no UTF-8 are escaped."""
-    text = str(path)
+    return _shown(str(path))
+
+
+def _shown(text: str) -> str:
     return shown(text, len(text))

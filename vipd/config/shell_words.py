@@ -1,4 +1,4 @@
-"""The reader under `shell`: from characters to assignments made of literals and $NAMEs.
+"""The reader under `shell_commands`: from characters to words made of literals and $NAMEs.
 
 It follows bash 5's own reader: a backslash before a newline vanishes (except in single quotes),
 double quotes know five escapes, `$'…'` knows C's. What needs execution is reported and skipped.
@@ -6,10 +6,9 @@ double quotes know five escapes, `$'…'` knows C's. What needs execution is rep
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from vipd.config.problem import Place, Problem, Run, error, shown
+from vipd.config.problem import Place, Problem, Run, error, warning
+from vipd.config.shell_steps import Literal, Otherwise, Part, Variable
 
 MAX_PROBLEMS = 20
 """A file with more errors than this is no configuration; reading on would only make noise."""
@@ -18,12 +17,18 @@ MAX_STEPS = 200_000
 """Looks at a next character in one file. A real file needs a thousand; a megabyte of settings
 would keep the daemon from its timers for seconds."""
 
+MAX_NESTING = 10
+"""How deep one `${NAME:-…}` may stand in another."""
 
-def _words(text: str) -> frozenset[str]:
+BOM = "\ufeff"
+
+
+def listed(text: str) -> frozenset[str]:
+    """The words of a text."""
     return frozenset(text.split())
 
 
-BASH_SETS = _words(
+BASH_SETS = listed(
     "BASH BASHOPTS BASHPID BASH_ALIASES BASH_ARGC BASH_ARGV BASH_ARGV0 BASH_CMDS BASH_COMMAND "
     "BASH_LINENO BASH_SOURCE BASH_SUBSHELL BASH_VERSINFO BASH_VERSION COMP_WORDBREAKS DIRSTACK "
     "EPOCHREALTIME EPOCHSECONDS EUID FUNCNAME GROUPS HISTCMD HOME HOSTNAME HOSTTYPE IFS LANG "
@@ -32,31 +37,16 @@ BASH_SETS = _words(
 )
 """Names that have a value in bash (or in a service's environment) without being set in a file."""
 
-_CONTROL = _words(
-    "if then elif else fi for while until do done case esac select function time { } ! [[ coproc "
-    "return exit"
-)
-_BUILTINS = _words(
-    "source . eval exec set unset shopt declare typeset local readonly alias echo printf test [ "
-    "read let cd umask trap true false : logger ip hostname"
-)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NAME_PART = (_NAME, re.compile(r"[A-Za-z0-9_]+"))
-_LITERALLY = "for a literal text use single quotes"
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME_PART = (NAME, re.compile(r"[A-Za-z0-9_]+"))
+LITERALLY = "for a literal text use single quotes"
 # Characters that mean nothing special where they stand, so that they are taken many at a time.
 _PLAIN = re.compile(r"[^\\'\"$`~:={ \t\n;&|<>()]+")
 _PLAIN_IN_DOUBLE_QUOTES = re.compile(r'[^"$`\\\n]+')
 _PLAIN_IN_SINGLE_QUOTES = re.compile(r"[^'\n]+")
 _PLAIN_IN_C_QUOTES = re.compile(r"[^'\\\n]+")
-# Nearly every assignment: nothing but plain characters, quoted or not, up to the end of the word.
-_USUAL = re.compile(
-    rf"(?P<name>{_NAME.pattern})="
-    r"""(?:"(?P<double>[^"$`\\\n]*)"|'(?P<single>[^'\n]*)'|(?P<bare>[^\\'"$`~:={ \t\n;&|<>()]*))"""
-    r"(?=[ \t\n;]|\Z)"
-)
-_USUAL_STEPS = 7
-"""Looks that it stands for, so that MAX_STEPS is as much work as ever."""
-_ESCAPED_IN_QUOTES = re.compile(r'\\[$`"\\]')
+_OPERATOR = re.compile(r":?[-=+?]")
+_PLAIN_IN_BRACES = re.compile(r"[^}\\'\"$`~<>\n]+")
 _ESCAPES = {
     "a": "\a",
     "b": "\b",
@@ -78,56 +68,19 @@ _CODED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """Text that stands for itself, with the place of each character."""
-
-    text: str
-    places: Sequence[Place]
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """`$NAME` or `${NAME}`; `place` is that of the dollar sign."""
-
-    name: str
-    place: Place
-
-
-Part = Literal | Variable
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """`name=parts` (or `name+=parts`); `place` is that of the name, `start` that of the value."""
-
-    name: str
-    parts: tuple[Part, ...]
-    append: bool
-    place: Place
-    start: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """Assignments that stand on one line. With `export`, all values are expanded before any is
-    assigned; without, one after the other."""
-
-    assignments: tuple[Assignment, ...]
-    export: bool
-
-
-class _StopReading(Exception):  # noqa: N818 (not an error: the end of what can be understood)
+class StopReading(Exception):  # noqa: N818 (not an error: the end of what can be understood)
     """Nothing after this point can be understood (an open quote, a block of code)."""
 
 
-class Parser:
-    """Reads one text once: iterate over `commands`, then look at `problems`."""
+class WordReader:
+    """Reads one text once, a word at a time, and keeps the problems."""
 
     def __init__(self, text: str, file: str) -> None:
         self.problems: list[Problem] = []
         self._file = file
-        self._text = self._cleaned(text)
+        # Kept, because it belongs to the first word of the first line; but no editor shows it.
+        self._bom = text.startswith(BOM)
+        self._text = BOM * self._bom + self._cleaned(text.removeprefix(BOM))
         self._index = 0
         self._steps = 0
         self._lines = [0, *(match.end() for match in re.finditer("\n", self._text))]
@@ -135,22 +88,14 @@ class Parser:
         self._characters: list[str] = []
         self._places: list[Place] = []
         self._good = True
+        self._skipping = False  # the word is not used: what has no effect in it does not matter
+        self._nesting = 0
         self._first_long_quote: int | None = None
-
-    def commands(self) -> Iterator[Command]:
-        """Each command that could be read."""
-        try:
-            while self._index < len(self._text):
-                command = self._command()
-                if command is not None and command.assignments:
-                    yield command
-        except _StopReading:
-            return
 
     # ---- the text as a whole -------------------------------------------------------------------
 
     def _cleaned(self, text: str) -> str:
-        """Without byte order mark and carriage returns, each reported once; nothing if binary."""
+        """Without carriage returns, reported once; nothing if binary."""
         if (nul := text.find("\0")) >= 0:
             place = Place(self._file, text.count("\n", 0, nul) + 1, nul - text.rfind("\n", 0, nul))
             self.problems.append(
@@ -161,15 +106,6 @@ class Parser:
                 )
             )
             return ""
-        if text.startswith("\ufeff"):
-            self.problems.append(
-                error(
-                    Place(self._file),
-                    "the file begins with a byte order mark, which the shell takes for text",
-                    "save it as UTF-8 without a byte order mark",
-                )
-            )
-            text = text[1:]
         if (match := re.search(r"\r(?=\n|\Z)", text)) is not None:
             begin = match.start()
             place = Place(
@@ -187,20 +123,29 @@ class Parser:
 
     def _place(self, index: int) -> Place:
         line = bisect_right(self._lines, index)
-        return Place(self._file, line, index - self._lines[line - 1] + 1)
+        column = index - self._lines[line - 1] + 1
+        if self._bom and line == 1:
+            column = max(column - 1, 1)
+        return Place(self._file, line, column)
 
     def _refuse(self, index: int, message: str, hint: str) -> None:
         self._good = False
-        self.problems.append(error(self._place(index), message, hint))
+        self._report(index, error(self._place(index), message, hint))
+
+    def _warn(self, index: int, message: str, hint: str) -> None:
+        self._report(index, warning(self._place(index), message, hint))
+
+    def _report(self, index: int, problem: Problem) -> None:
+        self.problems.append(problem)
         if len(self.problems) >= MAX_PROBLEMS:
             self.problems.append(
                 error(
                     self._place(index),
-                    "too many errors: the rest of this file is not read",
+                    "too many problems: the rest of this file is not read",
                     "correct the first ones; some of the others may follow from them",
                 )
             )
-            raise _StopReading
+            raise StopReading
 
     # ---- characters ----------------------------------------------------------------------------
 
@@ -213,7 +158,7 @@ class Parser:
                 "the file is too long for a configuration: the rest is not read",
                 "put the right file in its place",
             )
-            raise _StopReading
+            raise StopReading
         while self._text.startswith("\\\n", self._index):
             self._index += 2
         return self._text[self._index : self._index + 1]
@@ -242,82 +187,6 @@ class Parser:
             self._parts.append(Literal("".join(self._characters), tuple(self._places)))
             self._characters, self._places = [], []
 
-    # ---- commands ------------------------------------------------------------------------------
-
-    def _command(self) -> Command | None:
-        """One command up to its `;` or newline; None when it was refused."""
-        assignments: list[Assignment] = []
-        words = 0
-        export = False
-        before = ""
-        while True:
-            while (character := self._peek()) and character in " \t":
-                self._index += 1
-            if character == "#":
-                self._skip_comment()
-                continue
-            if not character or character in "\n;":
-                if character == ";" and not words:
-                    self._refuse(self._index, "a ; without a command before it", "remove it")
-                self._index += 1
-                return Command(tuple(assignments), export)
-            if character in "&|<>()":
-                self._refuse_operator(character)
-                return None
-            words += 1
-            begin = self._index
-            self._good = True
-            if (assignment := self._assignment(export)) is not None:
-                before = assignment.name
-                if self._good:
-                    assignments.append(assignment)
-                continue
-            bare = self._bare_word(begin)
-            if bare == "export" and words == 1:
-                export = True
-            elif not (export and bare and _NAME.fullmatch(bare)):
-                self._refuse_word(begin, bare, before, export)
-                self._skip_command()
-                return None
-
-    def _skip_comment(self) -> None:
-        end = self._text.find("\n", self._index)
-        self._index = len(self._text) if end < 0 else end
-
-    def _assignment(self, export: bool) -> Assignment | None:
-        """`NAME=value` or `NAME+=value` from here; None, and nothing read, when it is not one."""
-        begin = self._index
-        if (usual := _USUAL.match(self._text, begin)) is not None:
-            return self._usual(usual)
-        name = self._name()
-        append = self._peek() == "+"
-        if name and append:
-            self._index += 1
-        if not name or self._peek() != "=":
-            self._index = begin
-            return None
-        self._index += 1
-        if self._peek() == "(":
-            self._refuse(self._index, "this is an array", 'write NAME="one value"')
-            raise _StopReading
-        start = self._place(min(self._index, len(self._text)))
-        parts = self._value(export)
-        return Assignment(name, parts, append, self._place(begin), start)
-
-    def _usual(self, match: re.Match[str]) -> Assignment:
-        """What the rest of this class would make of it, in a fifth of the time."""
-        self._index = match.end()
-        self._steps += _USUAL_STEPS
-        place = self._place(match.start())
-        file, line, column = place
-        quoting = match.lastgroup or ""
-        text = match[quoting]
-        start = Place(file, line, column + match.end("name") + 1 - match.start())
-        first = column + match.start(quoting) - match.start()
-        run = Run(file, line, range(first, first + len(text)))
-        parts = (Literal(text, run),) if text else ()
-        return Assignment(match["name"], parts, False, place, start)
-
     def _name(self) -> str:
         name = ""
         # More than one round only where a continuation line splits the name.
@@ -325,85 +194,6 @@ class Parser:
             name += more[0]
             self._index = more.end()
         return name
-
-    def _bare_word(self, begin: int) -> str | None:
-        """Read a word that is no assignment; its text if nothing in it was quoted or expanded."""
-        known = len(self.problems)
-        parts = self._value(export=False)
-        del self.problems[known:]  # the word itself is refused; no second complaint about it
-        self._good = True
-        text = self._text[begin : self._index]
-        plain = not parts or (len(parts) == 1 and isinstance(parts[0], Literal))
-        return text if plain and not set(text) & set("\"'\\$`") else None
-
-    def _skip_command(self) -> None:
-        """Read on to the end of a refused command, over its quotes, without further complaints.
-
-        Stops all reading where a block begins: what is inside it must not count as a setting.
-        """
-        known = len(self.problems)
-        while (character := self._peek()) and character not in "\n;":
-            after_blank = self._text[self._index - 1] in " \t"
-            if character in "()" or self._text.startswith("<<", self._index):
-                raise _StopReading
-            if character == "#" and after_blank:
-                self._skip_comment()
-            elif character in " \t&|<>":
-                self._index += 1
-            elif character == "{" and after_blank:
-                raise _StopReading
-            else:
-                self._value(export=False)
-        self._index += 1
-        del self.problems[known:]
-
-    def _refuse_operator(self, character: str) -> None:
-        what = {
-            "&": "& or && starts commands",
-            "|": "| or || joins commands",
-            "<": "< redirects input",
-            ">": "> redirects output",
-            "(": "( starts a command or a function",
-            ")": ") ends a command",
-        }[character]
-        self._refuse(
-            self._index,
-            f"{what}; configuration files are not executed",
-            f"only NAME=value is read here; {_LITERALLY}",
-        )
-        self._skip_command()
-
-    def _refuse_word(self, begin: int, bare: str | None, before: str, export: bool) -> None:
-        """Say what is wrong with a word that stands where an assignment should.
-
-        Never quotes an unknown word: it may be the second half of a password with a blank in it.
-        """
-        if bare in _CONTROL:
-            self._refuse(
-                begin,
-                f"“{bare}” belongs to a program; configuration files are not executed",
-                "write plain NAME=value lines; nothing after this one is read",
-            )
-            raise _StopReading
-        if bare in (".", "source"):
-            message = f"“{bare}” reads another file; vipd reads vip-common.conf and this file only"
-            hint = "put shared lines into vip-common.conf"
-        elif bare in _BUILTINS:
-            message = f"“{bare}” is a command; configuration files are not executed"
-            hint = "write plain NAME=value lines"
-        elif export:
-            message = "after export only NAME or NAME=value is read"
-            hint = 'write export NAME="value"'
-        elif before:
-            message = f"the value of {shown(before)} ends before this word, which is not part of it"
-            hint = f'quote values that have blanks: {shown(before)}="…"; no blank after the ='
-        elif re.match(r"[ \t]*\+?=", self._text[self._index :][:80]):
-            message = "there is a blank before the =, so this is a command, not an assignment"
-            hint = "write NAME=value without blanks around the ="
-        else:
-            message = "this is a command, not an assignment; configuration files are not executed"
-            hint = 'write NAME="value", or # in front of a comment'
-        self._refuse(begin, message, hint)
 
     # ---- values --------------------------------------------------------------------------------
 
@@ -431,14 +221,14 @@ class Parser:
                 self._dollar(quoted=False)
             elif character == "`":
                 self._backquoted()
-            elif character == "~" and previous in ("=", ":"):
+            elif character == "~" and previous in ("=", ":") and not self._skipping:
                 self._refuse(
                     begin,
                     "the shell would put a home directory for this ~",
                     "write the whole path, or quote the value",
                 )
                 self._index += 1
-            elif character == "{" and export:
+            elif character == "{" and export and not self._skipping:
                 self._refuse(begin, "the shell may expand { } after export", "quote the value")
                 self._index += 1
             else:
@@ -490,7 +280,7 @@ class Parser:
             line = self._place(self._first_long_quote).line
             hint = f"write the missing {quote}; perhaps it is missing since line {line}"
         self._refuse(begin, f"the quote that {quote} opens here never ends", hint)
-        raise _StopReading
+        raise StopReading
 
     # ---- what a dollar sign starts -------------------------------------------------------------
 
@@ -504,7 +294,7 @@ class Parser:
             self._index += 1
             self._double_quoted(begin)
         elif character == "{":
-            self._braces(begin)
+            self._braces(begin, quoted)
         elif character == "(":
             arithmetic = self._text.startswith("((", self._index)
             self._skip_nested("(", ")", begin)
@@ -527,14 +317,19 @@ class Parser:
         self._close_literal()
         self._parts.append(Variable(name, self._place(begin)))
 
-    def _braces(self, begin: int) -> None:
-        """`${NAME}`, from its brace on."""
+    def _braces(self, begin: int, quoted: bool) -> None:
+        """`${NAME}` and `${NAME:-word}`, from the brace on."""
         brace = self._index
         self._index += 1
         name = self._name()
         if name and self._peek() == "}":
             self._index += 1
             self._variable(begin, name)
+            return
+        operator = _OPERATOR.match(self._text, self._index)
+        if name and operator and name != "_":
+            self._index = operator.end()
+            self._otherwise(begin, name, operator[0], quoted)
             return
         self._index = brace
         self._skip_nested("{", "}", begin)
@@ -544,11 +339,77 @@ class Parser:
         else:
             self._refuse(
                 begin,
-                "of ${…} only the plain ${NAME} is read",
-                f"write the value itself; {_LITERALLY}",
+                "of ${…} only ${NAME} and ${NAME:-text} (also :=, :+ and :?) are read",
+                f"write the value itself; {LITERALLY}",
             )
 
+    def _otherwise(self, begin: int, name: str, operator: str, quoted: bool) -> None:
+        """`${NAME:-word}`, from the word on."""
+        self._nesting += 1
+        if self._nesting > MAX_NESTING:
+            self._refuse(
+                begin,
+                f"more than {MAX_NESTING} of ${{…}} stand in each other",
+                "write the value itself",
+            )
+            raise StopReading
+        self._close_literal()
+        outer, self._parts = self._parts, []
+        self._braced_word(begin, quoted)
+        self._close_literal()
+        word, self._parts = tuple(self._parts), outer
+        self._nesting -= 1
+        place = self._place(begin)
+        self._parts.append(Otherwise(name, operator[-1], len(operator) == 2, word, place))
+
+    def _braced_word(self, begin: int, quoted: bool) -> None:
+        """Up to the brace that ends `${NAME:-word}`; in double quotes if `quoted`."""
+        while character := self._peek():
+            index = self._index
+            if self._take_run(_PLAIN_IN_BRACES):
+                continue
+            if character == "}":
+                self._index += 1
+                return
+            if character == "$":
+                self._dollar(quoted)
+            elif character == "`":
+                self._backquoted()
+            elif character == "\\":
+                after = self._text[index + 1 : index + 2]
+                if after and (not quoted or after in '$`"\\}'):
+                    self._index += 1
+                self._take_next()
+            elif quoted and character in "\"'":
+                if self._good:  # once for both of them
+                    self._refuse(
+                        index,
+                        "quotes inside of ${…} that stands in quotes itself are not read",
+                        "write the value itself",
+                    )
+                self._index += 1
+            elif character == "'":
+                self._single_quoted()
+            elif character == '"':
+                self._index += 1
+                self._double_quoted(index)
+            elif character in "<>" and not quoted and self._text.startswith("(", index + 1):
+                self._refuse_execution(index, arithmetic=False)
+                raise StopReading
+            elif character == "~" and not quoted:
+                self._refuse(
+                    index,
+                    "the shell may put a home directory for this ~",
+                    "write the whole path, or quote the value",
+                )
+                self._index += 1
+            else:
+                self._take_next()
+        self._unterminated(begin, "${")
+
     def _refuse_special(self, begin: int, character: str) -> None:
+        if self._skipping:
+            return
         meaning = {
             "$": "the shell's process number, another one on each host and at each start",
             "!": "a process number",
@@ -568,7 +429,7 @@ class Parser:
         self._refuse(
             begin,
             f"{what}; configuration files are not executed",
-            f"write the result itself; {_LITERALLY}",
+            f"write the result itself; {LITERALLY}",
         )
 
     def _backquoted(self) -> None:

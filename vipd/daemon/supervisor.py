@@ -1,7 +1,6 @@
 """Wanted against running: the only one that starts and ends VIPs."""
 
 import asyncio
-import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator
@@ -30,7 +29,6 @@ from vipd.daemon.watch import Watch
 #: Seconds before a VIP that broke is started again: doubled each time, up to the second value,
 #: and forgotten after it has run for that long.
 _BACKOFF = (1.0, 60.0)
-_VIP_FILE = re.compile(r"vip-(?P<name>.+)\.conf")
 #: A delay that an administrator should know of, seconds.
 _WORTH_A_LINE = 0.5
 #: Seconds after which reading the files counts as hanging.
@@ -411,8 +409,8 @@ class Supervisor:
                 results.setdefault(identifier, (Result.STARTED, ""))
                 self._start_after(in_the_way.of(config), config)
         self._forget_interfaces()
-        for identifier, why in failures(snapshot.problems):
-            results.setdefault(identifier, (Result.FAILED, why))
+        for identifier, why in snapshot.failed.items():
+            results.setdefault(identifier, (Result.FAILED, f"line {why.line}: {why.message}"))
         return [Outcome(identifier, *results[identifier]) for identifier in sorted(results)]
 
     def _tell(self, outcomes: list[Outcome], why: Why) -> None:
@@ -447,13 +445,12 @@ class Supervisor:
         A broken vip-common.conf changes nothing that runs: half of it is not what anybody wrote.
         But nobody stays in the way of a VIP that is whole, on its VHID or with its addresses.
         """
-        broken = {p.file for p in snapshot.problems if p.severity is Severity.ERROR}
         keep = set()
         for identifier, running in self.runs.items():
             config = wanted.get(identifier)
             if config is None:
                 others = [c for i, c in wanted.items() if i != identifier]
-                stays = running.config.file in broken and not any(
+                stays = identifier in snapshot.failed and not any(
                     _clash(running.config, other) for other in others
                 )
             else:
@@ -579,14 +576,6 @@ class Supervisor:
 
 async def _nobody_asks(_settings: Settings) -> None:
     pass
-
-
-def failures(problems: Iterable[Problem]) -> Iterator[tuple[str, str]]:
-    """The IDs whose own file has an error, and the first of them."""
-    for problem in problems:
-        name = Path(problem.file).name
-        if problem.severity is Severity.ERROR and (match := _VIP_FILE.fullmatch(name)):
-            yield match["name"], f"line {problem.line}: {problem.message}"
 
 
 def _moves(old: Config, new: Config) -> bool:

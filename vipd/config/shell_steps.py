@@ -1,0 +1,110 @@
+"""What a configuration file does, step by step, as far as it may do anything."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vipd.config.problem import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Text that stands for itself, with the place of each character."""
+
+    text: str
+    places: Sequence[Place]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`$NAME` or `${NAME}`; `place` is that of the dollar sign."""
+
+    name: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """`${NAME:-word}` and its relatives. `operator` is one of - = + ?; with `colon`, an empty value
+    counts as none; `place` is that of the dollar sign."""
+
+    name: str
+    operator: str
+    colon: bool
+    word: "tuple[Part, ...]"
+    place: Place
+
+    @property
+    def written(self) -> str:
+        """As it stands in the file, without the word."""
+        return f"${{{self.name}{':' * self.colon}{self.operator}…}}"
+
+
+Part = Literal | Variable | Otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """`name=parts` (or `name+=parts`); `place` is that of the name, `start` that of the value."""
+
+    name: str
+    parts: tuple[Part, ...]
+    append: bool
+    place: Place
+    start: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Assignments that stand on one line. With `at_once` (export, declare, readonly), all values
+    are expanded before any is assigned; without, one after the other."""
+
+    assignments: tuple[Assignment, ...]
+    at_once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A variable that a command names without giving it a value."""
+
+    name: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Declare:
+    """`declare NAME`: in a function, which the old service sourced the files in, the variable loses
+    its value; elsewhere it keeps it."""
+
+    names: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnly:
+    """`readonly NAME`, or `readonly NAME=value` after its assignment: the value stays."""
+
+    names: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unset:
+    """`unset NAME …`."""
+
+    names: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """`. FILE`; `place` is that of the file's name."""
+
+    path: tuple[Part, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A command that sets no variable, except through `${NAME:=word}` among its words."""
+
+    parts: tuple[Part, ...]
+
+
+Step = Command | Declare | ReadOnly | Unset | Source | Skipped

@@ -14,6 +14,7 @@ import click
 from vipd.cli.compat import differences
 from vipd.cli.machine import machine_problems
 from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option, settings
+from vipd.cli.subnets import together
 from vipd.cli.text import Colour, coloured, paint, table, write
 from vipd.config.load import Snapshot, load
 from vipd.config.model import Vip
@@ -119,7 +120,24 @@ def _objects(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 def surroundings(snapshot: Snapshot, directory: Path) -> list[Problem]:
     """What is wrong with the machine, for these virtual IPs."""
-    return [*interface_problems(snapshot), *machine_problems(snapshot, directory)]
+    return [
+        *interface_problems(snapshot),
+        *subnet_problems(snapshot),
+        *machine_problems(snapshot, directory),
+    ]
+
+
+def subnet_problems(snapshot: Snapshot) -> list[Problem]:
+    """A warning for each virtual IP that would take other addresses along when it goes, if it is
+    not vipd that adds it: else vipd sets the kernel so that it does not."""
+    found = []
+    for vip in snapshot.vips:
+        if vip.manage_address != "no":
+            continue
+        if text := together(vip.interface, map(str, vip.addresses)):
+            place = snapshot.places.get(vip.id, Place(vip.file))
+            found.append(warning(place, *(shown(each, 300) for each in text)))
+    return found
 
 
 def interface_problems(snapshot: Snapshot) -> list[Problem]:

@@ -67,6 +67,7 @@ def _with_daemon(answers: _Answers, where: Settings) -> list[Finding]:
         *examine.owners(vips),
         *examine.lonely(vips, now),
         *examine.interfaces(vips),
+        *examine.subnets(vips),
         *examine.files(answers.daemon["files"]),
         *examine.daemon(answers.daemon, now),
         *examine.clock(where.runtime_dir, now),

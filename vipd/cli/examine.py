@@ -6,6 +6,8 @@ from ipaddress import IPv4Address, IPv4Network, ip_interface
 from pathlib import Path
 
 from vipd.carp.machine import State
+from vipd.cli.origins import files_with, placed
+from vipd.cli.subnets import together
 from vipd.cli.text import safe, span
 from vipd.daemon.varlink import Daemon, Vip
 from vipd.linux import sysctls
@@ -119,17 +121,40 @@ def owners(vips: Iterable[Vip]) -> Iterator[Finding]:
                     safe(vip.id),
                     f"this host has {safe(address)} although it is {vip.state.value}: two hosts "
                     "own it as soon as another is master",
-                    f"ip addr del {safe(address)}/32 dev {safe(canonical(vip.interface))}, and "
-                    "find out who added it: a network configuration file, or an UPSCRIPT",
+                    _removal(IPv4Address(address), canonical(vip.interface)),
                     serious=True,
                 )
-            elif vip.state is State.MASTER and address not in here:
+            elif vip.state is State.MASTER and address not in here and vip.manages_address:
+                # What is not for vipd to add, the daemon looks for by itself.
                 yield Finding(
                     safe(vip.id),
                     f"this host is MASTER, but does not have {safe(address)}",
-                    "see what UPSCRIPT does, or write MANAGE_ADDRESS=yes",
+                    "see vipctl history and the log for who took it off",
                     serious=True,
                 )
+
+
+def _removal(address: IPv4Address, interface: str) -> str:
+    """How an address that stands here by itself goes for good."""
+    places = placed(address) or [(f"{address}/32", interface)]
+    commands = " && ".join(f"ip addr del {safe(each)} dev {safe(name)}" for each, name in places)
+    if files := ", ".join(safe(file) for file in files_with(address)):
+        return f"{commands}, and take it out of {files}: the address is vipd's to add"
+    return (
+        f"{commands}, and find out who added it: a network configuration file (none of the usual "
+        "ones names it), or an UPSCRIPT"
+    )
+
+
+def subnets(vips: Iterable[Vip]) -> Iterator[Finding]:
+    """Addresses that would take others along (`vipd.linux.secondaries`). vipd sets the kernel so
+    that they do not: where it manages them, when it starts; else, when it is master."""
+    for vip in vips:
+        if vip.upscript and not vip.manages_address and vip.state is not State.MASTER:
+            continue
+        if text := together(vip.interface, vip.addresses):
+            what, cure = map(safe, text)
+            yield Finding(safe(vip.id), what, cure, serious=vip.state is State.MASTER)
 
 
 def lonely(vips: Iterable[Vip], now: float) -> Iterator[Finding]:

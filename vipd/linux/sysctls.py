@@ -16,8 +16,8 @@ _LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 
 def effective(interface: str, name: str) -> int:
     """The value of net.ipv4.conf.*.`name` that counts for `interface`: the larger of its own and
-    that of “all”, as for rp_filter, arp_ignore, arp_announce, arp_filter and drop_gratuitous_arp
-    (ip-sysctl). 0 when it cannot be read."""
+    that of “all”, as for rp_filter, arp_ignore, arp_announce, arp_filter, drop_gratuitous_arp
+    and promote_secondaries (ip-sysctl). 0 when it cannot be read."""
     values = [0]
     for who in ("all", interface):
         try:
@@ -25,6 +25,11 @@ def effective(interface: str, name: str) -> int:
         except (OSError, ValueError):
             continue
     return max(values)
+
+
+def exists(interface: str) -> bool:
+    """Whether the settings of this interface can be read."""
+    return (_CONF / interface).is_dir()
 
 
 def default_routes() -> set[str]:

@@ -9,11 +9,12 @@ import pytest
 
 from cli.samples import BACKUP, MASTER, NOW
 from vipd.cli.examine import clock, daemon, files, lonely
-from vipd.daemon.varlink import Daemon
+from vipd.daemon.varlink import Daemon, Maintained
 
 DAEMON = Daemon(
     version="1", pid=1, since=NOW, config_dir="", runtime_dir="", state_dir="", files=[],
     log_level="info", group="", missing_capabilities=[], late_worst=0.0, late_at=None,
+    maintenance=Maintained(False, [], []),
     connections=1,
 )  # fmt: skip
 

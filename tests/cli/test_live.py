@@ -147,6 +147,9 @@ def test_maintenance_is_shown_everywhere_until_it_is_over(pair: Pair) -> None:
     assert "1 in maintenance" in status.stdout
     assert "BACKUP maintenance" in status.stdout
     assert "It is in maintenance" in pair.vipctl("why", "001").stdout
+    assert pair.vipctl("maintenance").stdout == (
+        "In maintenance: 001. End it: vipctl maintenance off 001\n"
+    )
     over = pair.vipctl("maintenance", "off", "001")
     assert (over.returncode, over.stdout) == (0, "Maintenance is over: 001\n")
     pair.settle()

@@ -169,6 +169,37 @@ def test_monitor_begins_where_somebody_left_off(pair: Pair) -> None:
         assert next(stream)["events"] == known[1:]
 
 
+def test_monitor_begins_with_however_many_events_are_known(web01: Host, files: Path) -> None:
+    """255 VIPs have 16,000; more than may happen while a client does not read."""
+    names = [f"{number:03}" for number in range(1, 31)]
+    for number, name in enumerate(names, 1):
+        write_vip(files, name, VHID=str(number), VIP_ADDRESS=f"192.0.2.{number}")
+    daemon = web01.vipd(files)
+    daemon.wait_for("files read: 30 started", timeout=30)
+    with Client(daemon) as client:
+        for name in names:
+            for _ in range(64):  # each makes an event
+                client.send("Demote", ids=[name], hold=0)
+            for _ in range(64):
+                client.answer()
+        known = [event["number"] for event in client.history()]
+        assert len(known) > 30 * 64
+        seen: list[int] = []
+        for answer in client.stream("Monitor", after=0):
+            seen += [event["number"] for event in answer["events"]]
+            if seen and seen[-1] >= known[-1]:
+                break
+    # Transitions meanwhile push out the oldest ones of their VIPs.
+    assert seen == sorted(set(seen))
+    assert len(seen) > 30 * 60
+    with Client(daemon) as client:
+        answers = client.stream("History", limit=1500)
+        last = [event["number"] for answer in answers for event in answer["events"]]
+        assert len(last) == 1500
+        assert last == sorted(last)
+        assert last[-1] >= known[-1]
+
+
 def test_a_watcher_that_has_gone_is_noticed(pair: Pair) -> None:
     watchers = [Client(pair.first) for _ in range(5)]
     for watcher in watchers:

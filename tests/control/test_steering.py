@@ -6,7 +6,7 @@ from pathlib import Path
 from signal import SIGHUP
 
 import pytest
-from helpers.asking import Client, ask, vip_of
+from helpers.asking import Client, RefusedError, ask, vip_of
 from helpers.configured import VIP, WEB02, write_vip
 from helpers.hosts import ip, until
 
@@ -146,6 +146,72 @@ def test_maintenance_is_over_for_a_vip_whose_file_was_away_when_it_ended(
     file.with_suffix(".away").rename(file)
     daemon.wait_for("files read: .*1 started, 1 unchanged|files read: 1 unchanged, 1 started")
     becomes(daemon, "MASTER")
+
+
+def test_nothing_else_leaves_maintenance_with_a_vip_that_does(
+    web01: Host, files: Path, tmp_path: Path
+) -> None:
+    """One that waits to be started again, one whose file is away, one that was never there."""
+    state = f"--state-dir={tmp_path / 'state'}"
+    write_vip(files, OPTIONS="--deadratio=1")
+    away = write_vip(files, "002", VIP_ADDRESS="198.51.100.155", OPTIONS="--deadratio=1")
+    daemon = web01.vipd(files, state)
+    daemon.wait_for("files read: 2 started", timeout=30)
+    ask(daemon, "Maintenance", on=True)
+    away.rename(away.with_suffix(".away"))
+    daemon.wait_for("files read: .*1 stopped")
+    ask(daemon, "Maintenance", on=False, ids=["001"])
+    becomes(daemon, "MASTER", "001")
+    assert ask(daemon, "Describe")["maintenance"] == {
+        "host": True, "ids": [], "excepted": ["001"]
+    }  # fmt: skip
+    daemon.stop()
+    daemon = web01.vipd(files, state)
+    away.with_suffix(".away").rename(away)
+    write_vip(files, "003", VIP_ADDRESS="198.51.100.156", OPTIONS="--deadratio=1")
+    becomes(daemon, "MASTER", "001")
+    for other in ("002", "003"):
+        becomes(daemon, "BACKUP", other)
+        assert vip_of(daemon, other)["mode"] == "HOLDING"
+    ask(daemon, "Maintenance", on=True, ids=["001"])
+    assert ask(daemon, "Describe")["maintenance"]["excepted"] == []
+    becomes(daemon, "BACKUP", "001")
+    ask(daemon, "Maintenance", on=False)
+    for each in ("001", "002", "003"):
+        becomes(daemon, "MASTER", each)
+
+
+def test_maintenance_of_a_vip_whose_file_is_gone_can_be_ended(
+    web01: Host, files: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    # As versions wrote it that knew no exceptions.
+    (state / "maintenance.json").write_text('{"host": false, "ids": ["007", "001"]}')
+    write_vip(files, OPTIONS="--deadratio=1")
+    daemon = web01.vipd(files, f"--state-dir={state}")
+    until(lambda: vip_of(daemon)["mode"] == "HOLDING", daemon.tail)
+    with pytest.raises(RefusedError, match="UnknownVip"):
+        ask(daemon, "Maintenance", on=False, ids=["009"])  # a slip
+    with pytest.raises(RefusedError, match="UnknownVip"):
+        ask(daemon, "Maintenance", on=True, ids=["009"])
+    assert ask(daemon, "Maintenance", on=False, ids=["007"])["handovers"] == []
+    daemon.wait_for("maintenance off 007, asked by uid 0")
+    assert ask(daemon, "Describe")["maintenance"]["ids"] == ["001"]
+    ask(daemon, "Maintenance", on=False, ids=["001"])
+    becomes(daemon, "MASTER")
+    assert list(state.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "x" * 256, "\ud800", "\0"], ids=ascii)
+def test_what_cannot_be_the_name_of_a_vip_is_no_exception(
+    web01: Host, files: Path, name: str
+) -> None:
+    write_vip(files)
+    daemon = web01.vipd(files)
+    ask(daemon, "Maintenance", on=True)
+    with pytest.raises(RefusedError, match="UnknownVip"):
+        ask(daemon, "Maintenance", on=False, ids=[name])
 
 
 def test_the_only_host_in_maintenance_says_that_nobody_owns_the_address(

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 from pathlib import Path
 
@@ -24,8 +25,8 @@ from vipd.daemon.background import Background
 from vipd.daemon.connections import Connections, Peer, Turns
 from vipd.daemon.events import DAEMON, Event, Hub, Kind, Subject
 from vipd.daemon.history import History
-from vipd.daemon.journal import log
-from vipd.daemon.maintenance import Maintenance
+from vipd.daemon.journal import log, printable
+from vipd.daemon.maintenance import Maintenance, is_name
 from vipd.daemon.supervisor import ReloadError, Run, Supervisor
 from vipd.daemon.varlink import (
     SOCKET,
@@ -47,8 +48,11 @@ from vipd.linux import capabilities
 
 #: How many VIPs or events make an answer: a millisecond of work.
 _SOME = 12
-#: Events that may wait for a client of Monitor.
-_WAITING = 1000
+#: Events that are looked for in a turn of the loop.
+_MANY = 200
+#: Events that may happen while a client of Monitor does not take an answer; and that may wait for
+#: one that takes them, first those that were known before.
+_UNREAD, _WAITING = 1000, 20000
 #: Longest hold that may be asked for, seconds.
 LONGEST_HOLD = 86400.0
 #: How often to look whether a hand-over is done, seconds.
@@ -128,8 +132,40 @@ class Control:
         """Root, and members of the group as long as it may write to the socket."""
         if peer.uid in (0, os.geteuid()):
             return True
-        mode = (self.place.runtime_dir / SOCKET).stat().st_mode
+        try:
+            mode = (self.place.runtime_dir / SOCKET).lstat().st_mode
+        except OSError:  # somebody has removed it
+            return False
         return bool(mode & stat.S_IWGRP)
+
+
+class _News:
+    """Listens for the events of some VIPs (None: all) and keeps them for one client."""
+
+    def __init__(self, ids: set[str] | None) -> None:
+        #: How many came since this was set to 0.
+        self.unread = 0
+        #: The client was too slow: not all were kept.
+        self.too_many = False
+        self._ids = ids
+        self._events: deque[Event] = deque()
+        self._came = asyncio.Event()
+
+    def __call__(self, event: Event) -> None:
+        if self._ids is not None and event.id not in self._ids:
+            return
+        self.unread += 1
+        self.too_many |= self.unread > _UNREAD or len(self._events) >= _WAITING
+        if not self.too_many:
+            self._events.append(event)
+        self._came.set()
+
+    async def some(self) -> list[Event]:
+        """Wait for the next ones."""
+        while not self._events:
+            self._came.clear()
+            await self._came.wait()
+        return [self._events.popleft() for _ in range(min(_SOME, len(self._events)))]
 
 
 class Desk:
@@ -162,31 +198,21 @@ class Desk:
 
     async def monitor(self, ids: list[str] | None, after: int | None) -> AsyncIterator[list[Event]]:
         wanted = None if ids is None else {*self._known(ids), DAEMON.id}
-        events: deque[Event] = deque()
-        news = asyncio.Event()
-
-        def listen(event: Event) -> None:
-            if wanted is None or event.id in wanted:
-                if len(events) <= _WAITING:
-                    events.append(event)
-                news.set()
-
-        leave = self._control.hub.subscribe(listen)
+        news = _News(wanted)
+        leave = self._control.hub.subscribe(news)
         try:
             last = self._control.hub.last if after is None else after
-            if after is not None:
-                events.extend(self._control.history.events(wanted, after))
+            old = self._control.history.events(wanted, last)  # as they are before anything is new
             yield []
             while True:
-                if len(events) > _WAITING:
+                async with self._control.turns.turn():
+                    some = list(islice(old, _SOME))
+                if news.too_many:
                     raise TooSlow(last=last)
-                some = [events.popleft() for _ in range(min(_SOME, len(events)))]
-                if some:
-                    last = some[-1].number
-                    yield some
-                    continue
-                news.clear()
-                await news.wait()
+                some = some or await news.some()
+                last = some[-1].number
+                yield some
+                news.unread = 0
         finally:
             leave()
 
@@ -197,9 +223,27 @@ class Desk:
         async with self._control.turns.turn():
             events = self._control.history.events(wanted)
         if limit is not None:
-            events = events[max(0, len(events) - limit) :]
-        for begin in range(0, max(1, len(events)), _SOME):
-            yield events[begin : begin + _SOME]
+            events = iter(await self._newest(wanted, limit))
+        first = True
+        while True:
+            async with self._control.turns.turn():
+                some = list(islice(events, _SOME))
+            if not (some or first):
+                return
+            first = False
+            yield some
+
+    async def _newest(self, ids: Iterable[str] | None, limit: int) -> list[Event]:
+        """The last ``limit`` events, oldest first."""
+        found: list[Event] = []
+        async with self._control.turns.turn():
+            newest = islice(self._control.history.newest(ids), limit)
+        while True:
+            async with self._control.turns.turn():
+                some = list(islice(newest, _MANY))
+            if not some:
+                return found[::-1]
+            found += some
 
     async def problems(self) -> list[Problem]:
         supervisor = self._control.supervisor
@@ -233,6 +277,7 @@ class Desk:
             "late_worst": supervisor.late_worst,
             "late_at": supervisor.late_at,
             "connections": len(control.connections),
+            "maintenance": control.maintenance.kept,
         }
 
     # Changing
@@ -255,11 +300,11 @@ class Desk:
         return await self._hand_over(wanted, hold, Reason.STEPPED_DOWN)
 
     async def maintenance(self, ids: list[str] | None, on: bool) -> list[Handover]:
-        wanted = self._ids(ids)
+        wanted = self._ids(None) if ids is None else list(self._maintained(ids, on))
         self._may_change()
         control, supervisor = self._control, self._control.supervisor
         try:
-            await control.maintenance.switch(on, ids, supervisor.runs)
+            await control.maintenance.switch(on, None if ids is None else wanted)
         except OSError as error:
             raise NotKept(text=str(error)) from error
         self._begin(f"maintenance {'on' if on else 'off'}", Kind.MAINTENANCE, ids)
@@ -271,6 +316,20 @@ class Desk:
                 if identifier not in control.maintenance:  # it may be on again
                     supervisor.resume(identifier)
         return [_same(run) for run in self._runs(wanted)]
+
+    def _maintained(self, ids: Sequence[str], on: bool) -> Iterator[str]:
+        """IDs that may be put into maintenance: of VIPs that run, that broke, whose files have
+        errors, or that something is remembered of. Out of it: whatever is in it, too, because a
+        file that is away may come back. Raises UnknownVip."""
+        supervisor = self._control.supervisor
+        known = {*supervisor.runs, *supervisor.failed}
+        for identifier in dict.fromkeys(ids):
+            kept = not on and identifier in self._control.maintenance and is_name(identifier)
+            if identifier == DAEMON.id or not (
+                kept or identifier in known or identifier in self._control.history
+            ):
+                raise UnknownVip(id=identifier)
+            yield identifier
 
     async def set_log_level(self, level: LogLevel) -> LogLevel:
         before = _log_level()
@@ -291,12 +350,12 @@ class Desk:
     def _begin(self, what: str, kind: Kind | None = None, ids: Sequence[str] | None = None) -> None:
         """Who changes what goes to the log. Raises NotPermitted."""
         self._may_change()
-        whom = f" {' '.join(ids)}" if ids and len(ids) > 1 else ""
+        run = self._control.supervisor.runs.get(ids[0]) if ids and len(ids) == 1 else None
+        whom = f" {printable(' '.join(ids))}" if ids and not run else ""
         text = f"{what}{whom}, asked by {self._peer}"
         if kind is None:
             log.info("%s", text, extra={"reason": "control"})
             return
-        run = self._control.supervisor.runs.get(ids[0]) if ids and len(ids) == 1 else None
         subject = DAEMON
         if run:
             config = run.config

@@ -1,7 +1,8 @@
 """The last events of each VIP, in memory; a reload does not touch them."""
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import merge
 
 from vipd.daemon.events import Event
@@ -31,9 +32,25 @@ class History:
         """Whether something is known of this VIP."""
         return identifier in self._of
 
-    def events(self, ids: Iterable[str] | None = None, after: int = 0) -> list[Event]:
-        """The events of these VIPs (None: everything) with numbers above ``after``, oldest
-        first."""
-        of = self._of.values() if ids is None else [self._of.get(i, ()) for i in dict.fromkeys(ids)]
-        found = merge(*of, key=lambda event: event.number)
-        return [event for event in found if event.number > after]
+    def events(self, ids: Iterable[str] | None = None, after: int = 0) -> Iterator[Event]:
+        """The events of these VIPs (None: everything) that are known now, with numbers above
+        ``after``, oldest first. There may be 30,000: each is looked for when it is fetched."""
+        tails = []
+        for events in self._of_these(ids):
+            if events[-1].number > after:
+                tail = list(events)
+                tails.append(tail[bisect_right(tail, after, key=_number) :])
+        return merge(*tails, key=_number)
+
+    def newest(self, ids: Iterable[str] | None = None) -> Iterator[Event]:
+        """The same, newest first."""
+        tails = [list(reversed(events)) for events in self._of_these(ids)]
+        return merge(*tails, key=_number, reverse=True)
+
+    def _of_these(self, ids: Iterable[str] | None) -> Iterator[deque[Event]]:
+        wanted = self._of if ids is None else dict.fromkeys(ids)
+        return (self._of[each] for each in wanted if each in self._of)
+
+
+def _number(event: Event) -> int:
+    return event.number

@@ -1,25 +1,30 @@
 """Which VIPs are in maintenance: never master on this host, across restarts and reboots."""
 
 import asyncio
+import errno
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
+from vipd.daemon import kept_files
 from vipd.daemon.background import Background
 from vipd.daemon.journal import log
+from vipd.daemon.varlink import Maintained
 
 #: Longest file that is read, bytes.
 _LONGEST = 1 << 20
+#: How many IDs are kept, so that the file stays below that, and how long each may be, bytes.
+_MOST, _LONGEST_ID = 1000, 255
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """``host``: all VIPs, those that are added later included; else those in ``ids``."""
-
-    host: bool = False
-    ids: frozenset[str] = frozenset()
+def is_name(identifier: str) -> bool:
+    """Whether a VIP may have this ID, which is part of the name of its file."""
+    try:
+        length = len(os.fsencode(identifier))
+    except ValueError:  # no name of a file at all
+        return False
+    return 0 < length <= _LONGEST_ID and not {"/", "\0"} & set(identifier)
 
 
 class Maintenance:
@@ -30,37 +35,45 @@ class Maintenance:
         self._file = directory / "maintenance.json"
         self._lock = asyncio.Lock()
         self._background = Background()
-        self._kept = self._read()
+        #: What is in maintenance.
+        self.kept = self._read()
 
     def __contains__(self, identifier: object) -> bool:
-        return self._kept.host or identifier in self._kept.ids
+        kept = self.kept
+        return identifier in kept.ids or (kept.host and identifier not in kept.excepted)
 
-    async def switch(self, on: bool, ids: Iterable[str] | None, known: Iterable[str]) -> None:
+    async def switch(self, on: bool, ids: Iterable[str] | None) -> None:
         """Put these VIPs (None: the whole host) into maintenance, or take them out of it. If the
-        whole host was, all ``known`` VIPs but these stay in it. When it returns it is on the disk;
-        raises OSError, and then nothing is changed."""
+        whole host is, all others stay in it, those too that do not run now. When it returns it is
+        on the disk; raises OSError, and then nothing is changed."""
         async with self._lock:
-            old = self._kept
+            old = self.kept
             if ids is None:
-                new = _Kept(on)
-            elif on:
-                new = _Kept(old.host, old.ids.union(ids))
+                new = Maintained(on, [], [])
             else:
-                new = _Kept(False, (frozenset(known) if old.host else old.ids).difference(ids))
+                these = set(ids)
+                inside, excepted = set(old.ids) - these, set(old.excepted) - these
+                if on and not old.host:
+                    inside |= these
+                elif old.host and not on:
+                    excepted |= these
+                new = Maintained(old.host, sorted(inside), sorted(excepted))
+            if max(len(new.ids), len(new.excepted)) > _MOST:
+                raise OSError(errno.EFBIG, f"not for more than {_MOST} IDs: take the whole host")
             if new != old:
                 await self._background.run(lambda: self._write(new))  # a disk may be slow
-                self._kept = new
+                self.kept = new
 
-    def _read(self) -> _Kept:
+    def _read(self) -> Maintained:
         try:
-            with self._file.open() as file:
-                kept = json.loads(file.read(_LONGEST))
-            host, ids = kept["host"], kept["ids"]
-            if type(host) is not bool or not all(isinstance(each, str) for each in ids):
+            kept = json.loads(kept_files.read(self._file, _LONGEST))
+            # A version that knew no exceptions wrote none.
+            host, ids, excepted = kept["host"], kept["ids"], kept.get("except", [])
+            if type(host) is not bool or not all(isinstance(i, str) for i in (*ids, *excepted)):
                 raise ValueError("it holds something else")
-            return _Kept(host, frozenset(ids))
+            return Maintained(host, sorted(set(ids)), sorted(set(excepted)))
         except FileNotFoundError:
-            return _Kept()
+            return Maintained(False, [], [])
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             log.error(
                 "cannot read %s: %s; so the whole host is in maintenance, until "
@@ -69,20 +82,17 @@ class Maintenance:
                 error,
                 extra={"reason": "maintenance"},
             )
-            return _Kept(True)
+            return Maintained(True, [], [])
 
-    def _write(self, kept: _Kept) -> None:
+    def _write(self, kept: Maintained) -> None:
         directory = self._file.parent
-        if kept == _Kept():
+        if kept == Maintained(False, [], []):
             self._file.unlink(missing_ok=True)
         else:
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-            new = self._file.with_suffix(".new")
-            with new.open("w") as file:
-                json.dump({"host": kept.host, "ids": sorted(kept.ids)}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._file)
+            # A version that knows no exceptions reads: the whole host.
+            content = {"host": kept.host, "ids": kept.ids, "except": kept.excepted}
+            kept_files.replace(self._file, json.dumps(content).encode(), durable=True)
         if directory.exists():
             handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:

@@ -86,6 +86,8 @@ class Supervisor:
         #: What was wrong in the files when they were read last (Unix time), and their paths.
         self.problems: frozenset[Problem] = frozenset()
         self.files: frozenset[str] = frozenset()
+        #: The IDs whose own files have errors.
+        self.failed: frozenset[str] = frozenset()
         self.read_at = 0.0
         #: The longest time for which we did not run, seconds, and when that was (Unix time).
         self.late_worst = 0.0
@@ -377,6 +379,7 @@ class Supervisor:
             )
         self._gone = frozenset(snapshot.gone)
         self._in_files, self.files = frozenset(snapshot.problems), snapshot.files
+        self.failed = frozenset(snapshot.failed)
 
     async def _apply(self, snapshot: Snapshot) -> list[Outcome]:
         wanted = {config.id: config for config in snapshot.vips}

@@ -146,6 +146,16 @@ class Handover:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """What is in maintenance: the VIPs in ``ids``; and if ``host``, the whole host except those in
+    ``excepted``. There need not be a VIP of such an ID."""
+
+    host: bool
+    ids: list[str]
+    excepted: list[str]
+
+
 class Vips(TypedDict):
     vips: list[Vip]
 
@@ -182,6 +192,7 @@ class Daemon(TypedDict):
     late_worst: float
     late_at: float | None
     connections: int
+    maintenance: Maintained
 
 
 def plain(value: object) -> object:
@@ -330,7 +341,8 @@ class VipdInterface(VarlinkInterface, name=INTERFACE):
     @varlinkmethod(return_parameter="handovers")
     async def Maintenance(self, *, on: bool, ids: list[str] | None = None) -> list[Handover]:
         """Hand over and stay backup until switched off, across restarts and reboots; or end that,
-        and any hold. ids null: the whole host, VIPs that are added later included."""
+        and any hold. ids null: the whole host, VIPs that are added later included. What is in
+        maintenance can be taken out whether it runs or not."""
         return await self._backend.maintenance(ids, on)
 
     @varlinkmethod

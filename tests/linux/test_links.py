@@ -1,6 +1,7 @@
 """Interfaces as the kernel has them, and the news of their changes."""
 
 import select
+import socket
 from collections.abc import Iterator
 from ipaddress import ip_interface
 
@@ -10,7 +11,8 @@ from helpers.configured import WEB01
 from vipd.lab import Host
 from vipd.linux.addresses import Address
 from vipd.linux.links import Cause, Links, Loss, News
-from vipd.linux.netlink import Netlink
+from vipd.linux.messages import ifinfmsg
+from vipd.linux.netlink import NLM_F_DUMP, Netlink, encode
 
 pytestmark = pytest.mark.lab
 
@@ -158,3 +160,49 @@ def test_what_we_do_ourselves_is_no_news_and_what_others_do_is(
     news = links.changes()
     assert news.lost == (Loss(eth1.index, "eth1", ours, Cause.OTHERS),)
     assert news.gained == ((eth1.index, ip_interface("198.51.100.154/24")),)
+
+
+def test_after_lost_news_only_what_is_really_gone_is_told_as_gone(
+    links: Links, web01: Host
+) -> None:
+    ip(web01, "addr add 192.0.2.1/32 dev eth1")
+    ip(web01, "addr add 192.0.2.2/32 dev eth1")
+    wait_for_news(links, "eth1")
+    while links.changes().names:
+        pass
+    # As large as a socket must be: a handful of news is more than it holds.
+    links._monitor._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    many = "\n".join(f"addr add 203.0.113.{number}/32 dev eth1" for number in range(1, 101))
+    done = web01.run(["ip", "-batch", "-"], text=f"{many}\naddr del 192.0.2.1/32 dev eth1")
+    assert done.returncode == 0, done.stderr
+    news = links.changes()
+    while not news.gap:
+        assert select.select([links], [], [], 5)[0], "no news"
+        news = links.changes()
+    assert [loss.address for loss in news.lost] == [ip_interface("192.0.2.1/32")]
+    assert ip_interface("203.0.113.100/32") in {address for _, address in news.gained}
+
+
+def test_a_dump_that_was_changed_while_it_was_made_is_asked_for_again(
+    netlink: Netlink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel sets NLM_F_DUMP_INTR (0x10) in the message; here in the first two dumps."""
+    dumps = 0
+
+    class Socket(socket.socket):
+        def send(self, data: bytes, *_: int) -> int:  # type: ignore[override]
+            nonlocal dumps
+            dumps += 1
+            return super().send(data)
+
+        def recv_into(self, buffer: bytearray, *_: int) -> int:  # type: ignore[override]
+            size = super().recv_into(buffer)
+            if dumps <= 2:
+                buffer[6] |= 0x10
+            return size
+
+    changing = Socket(socket.AF_NETLINK, socket.SOCK_RAW, 0, netlink._socket.detach())
+    monkeypatch.setattr(netlink, "_socket", changing)
+    found = netlink.dump(encode(ifinfmsg(), 18, NLM_F_DUMP))
+    assert dumps == 3
+    assert len(found) >= 2  # lo and eth1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers.advertising import LATE, go_on, lateness, of_vhid
+from helpers.asking import ask as reload
 from helpers.captured import capture
 from helpers.configured import QUICK, VIP, write_vip
 from helpers.hosts import until
@@ -201,8 +202,111 @@ def test_nobody_who_asks_makes_an_advertisement_late(
     client.kill()
     assert lateness(of_vhid(dump, 1)) < LATE
     assert len(lab.ownership(VIP).changes) == 1
-    # Those that hold a connection lose it after 10 s at the latest: then it is Prometheus' turn.
+    # Those that held a connection are gone, or soon will be.
     until(lambda: "vipd_state" in ask(web01), master.tail, timeout=20)
+
+
+#: 64 connections that are opened again as soon as they are closed. To be replaced: what each does
+#: once it is there.
+_MANY = f"""
+import selectors, socket, time
+watch = selectors.DefaultSelector()
+def connect():
+    s = socket.socket()
+    s.setblocking(False)
+    s.connect_ex(("127.0.0.1", {PORT}))
+    watch.register(s, selectors.EVENT_WRITE)
+for _ in range(64):
+    connect()
+print("here", flush=True)
+while True:
+    for key, events in watch.select():
+        s = key.fileobj
+        try:
+            if events & selectors.EVENT_WRITE:
+                ACT
+                watch.modify(s, selectors.EVENT_READ)
+            elif not READS or not s.recv(65536):
+                raise OSError
+        except OSError:
+            watch.unregister(s)
+            s.close()
+            connect()
+"""
+
+
+@pytest.mark.parametrize(
+    "act",
+    ["pass", "s.send(b'GET /metr')", "s.send(b'GET /metrics HTTP/1.1\\r\\n\\r\\n')"],
+    ids=["idle", "half a request", "asking"],
+)
+def test_a_scrape_gets_through_whoever_else_is_connected(
+    master: Process, web01: Host, act: str
+) -> None:
+    """From the same address, too. Prometheus gives up after 10 s."""
+    program = _MANY.replace("ACT", act).replace("READS", "True")
+    other = web01.start([sys.executable, "-I", "-S", "-c", program])
+    other.wait_for("here")
+    until(lambda: len(connected(web01)) >= 16, lambda: "they are not connected")
+    for _ in range(5):
+        begin = time.monotonic()
+        assert scrape(web01).value("vipd_state") == 2
+        assert time.monotonic() - begin < 10
+    assert other.alive
+    assert master.alive
+
+
+def connected(host: Host) -> list[str]:
+    """Connections that are open to vipd's end."""
+    lines = host.run(["cat", "/proc/net/tcp"]).stdout.splitlines()
+    return [line for line in lines if f":{PORT:04X} " in line.split(" 0")[0] or " 01 " in line]
+
+
+def test_what_a_link_leads_to_is_left_alone(lab: Lab, web01: Host, files: Path) -> None:
+    """METRICS_LISTEN in a directory of a user's: neither a mode is changed nor a file removed."""
+    web01.run(["sh", "-ec", "mkdir -m 777 /run/lab/open; chmod 755 /run/lab"])
+    web01.run(["sh", "-ec", "echo x >/run/lab/precious; chmod 600 /run/lab/precious"])
+    squatter = web01.start(
+        [
+            *(sys.executable, "-I", "-S", "-c"),
+            "import socket, time\n"
+            "s = socket.socket(socket.AF_UNIX); s.bind('/run/lab/alive'); s.listen()\n"
+            "print('here', flush=True); time.sleep(600)",
+        ]
+    )
+    squatter.wait_for("here")
+    web01.run(["chmod", "600", "/run/lab/alive"])
+    write_vip(files, OPTIONS=QUICK)
+    daemon = web01.vipd(files)
+    where = "/run/lab/open/metrics"
+    for what in (
+        "ln -s /run/lab/precious",
+        "ln -s /run/lab/alive",
+        "ln -s /run/lab/nothing",
+        "ln /run/lab/precious",
+        "ln /run/lab/alive",
+        "cp /run/lab/precious",
+    ):
+        mark = daemon.mark()
+        web01.run(["sh", "-ec", f"{what} {where}"])
+        listening(files, f"unix:{where}")
+        daemon.wait_for("metrics cannot be served on unix:", since=mark)
+        listening(files, "off")
+        reload(daemon, "Reload")
+        modes = web01.run(["stat", "-c", "%a", "/run/lab/precious", "/run/lab/alive"]).stdout
+        assert modes.split() == ["600", "600"], what
+        assert web01.run(["test", "-e", "/run/lab/nothing"]).returncode != 0
+        assert web01.run(["sh", "-c", f"test -e {where} || test -L {where}"]).returncode == 0, what
+        web01.run(["rm", where])
+    mark = daemon.mark()
+    listening(files, f"unix:{where}")
+    served(daemon, "unix:", since=mark)
+    assert web01.run(["stat", "-c", "%a %F", where]).stdout == "666 socket\n"
+    assert scrape(web01, where).status == 200
+    web01.run(["sh", "-ec", f"rm {where}; echo another >{where}"])
+    assert daemon.stop() == 0
+    assert web01.run(["cat", where]).stdout == "another\n"  # that was not ours
+    assert lab.hosts
 
 
 def master_pid(host: Host) -> str:

@@ -9,7 +9,6 @@ work is done in each turn of the event loop, so that an advertisement waits for 
 
 import asyncio
 import json
-import os
 import select
 import socket
 import struct
@@ -32,7 +31,7 @@ from asyncvarlink import (
 from asyncvarlink.conversion import ConversionError
 from asyncvarlink.serviceerrors import InvalidParameter
 
-from vipd.daemon import tasks
+from vipd.daemon import local_socket, tasks
 from vipd.daemon.varlink import Busy, plain
 
 #: Connections at the same time: of root, and of all others together. So nobody locks root out.
@@ -44,6 +43,8 @@ PATIENCE = 30.0
 #: How often to look whether the client that a stream of answers goes to is still there, seconds.
 _LOOK = 5.0
 _BACKLOG = 64
+#: Seconds until connections are accepted again, when there were no descriptors for one.
+_NO_ROOM = 1.0
 _SO_PEERGROUPS = 59
 
 
@@ -101,42 +102,47 @@ class Connections:
         self._loop = asyncio.get_running_loop()
         self._path = Path()
         self._socket: socket.socket | None = None
+        self._file = (0, 0)
+        self._later: asyncio.TimerHandle | None = None
         self._tasks: dict[asyncio.Task[None], Peer] = {}
 
     def __len__(self) -> int:
         return len(self._tasks)
 
     def listen(self, path: Path, group: int | None) -> None:
-        """Listen at ``path``, for root and, if it is not None, the members of ``group``. Whatever
-        is at that path is replaced. Raises OSError."""
-        path.unlink(missing_ok=True)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        try:
-            listening.setblocking(False)
-            _bind(listening, path, group)
-            listening.listen(_BACKLOG)
-        except OSError:
-            listening.close()
-            raise
-        self._path, self._socket = path, listening
-        self._loop.add_reader(listening.fileno(), self._accept, listening)
+        """Listen at ``path``, for root and, if it is not None, the members of ``group``. Raises
+        OSError."""
+        mode = 0o600 if group is None else 0o660
+        self._socket, self._file = local_socket.listen(path, mode, _BACKLOG, group)
+        self._path = path
+        self._accept_again()
 
     async def close(self) -> None:
         """Listen no more, and end every connection."""
         if self._socket:
-            self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_reader(self._socket)
+            if self._later:
+                self._later.cancel()
             self._socket.close()
-            self._path.unlink(missing_ok=True)
+            local_socket.remove(self._path, self._file)
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    def _accept_again(self) -> None:
+        if self._socket:
+            self._loop.add_reader(self._socket, self._accept, self._socket)
+
     def _accept(self, listening: socket.socket) -> None:
         """One in each turn of the loop."""
         try:
             connection, _ = listening.accept()
-        except OSError:  # it is gone already, or there are no descriptors left
+        except (BlockingIOError, InterruptedError, ConnectionError):  # it is gone already
+            return
+        except OSError:  # there are no descriptors left, and it would be there in the next turn
+            self._loop.remove_reader(listening)
+            self._later = self._loop.call_later(_NO_ROOM, self._accept_again)
             return
         try:
             peer = Peer.of(connection)
@@ -248,16 +254,6 @@ class _Connection:
         poll = select.poll()
         poll.register(self._socket.fileno(), 0)
         return bool(poll.poll(0))
-
-
-def _bind(listening: socket.socket, path: Path, group: int | None) -> None:
-    """Nobody but us may connect before the permissions are as they should be."""
-    os.fchmod(listening.fileno(), 0o600)  # bind(2) gives the file this mode
-    listening.bind(str(path))
-    if group is not None:
-        if path.stat().st_gid != group:  # as user vipd we may not change it, and need not
-            os.chown(path, -1, group)
-        path.chmod(0o660)
 
 
 def _decoded(message: bytes) -> VarlinkMethodCall | None:

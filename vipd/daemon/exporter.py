@@ -1,19 +1,22 @@
 """Serves the metrics over HTTP, in the event loop, without getting in anybody's way.
 
-Whoever asks may be slow, silent, or many: connections are few and short-lived, the text is made
-once a second at most, and in between the loop does what is due.
+Whoever asks may be slow, silent, or many: connections are few and short-lived (see
+`vipd.daemon.visitors`), the text is made once a second at most, and in between the loop does what
+is due.
 """
 
 import asyncio
 import importlib
+import socket
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vipd.config.model import Settings, Tcp, Unix
-from vipd.daemon import tasks
+from vipd.daemon import local_socket, tasks
 from vipd.daemon.journal import Log
+from vipd.daemon.local_socket import Identity
+from vipd.daemon.visitors import BACKLOG, Visitor, Visitors
 
 if TYPE_CHECKING:
     from vipd.daemon.exposition import Exposition
@@ -23,10 +26,8 @@ if TYPE_CHECKING:
 SLICE = 0.002
 #: Seconds for which a text is good enough for whoever asks.
 FRESH = 1.0
-#: Seconds that a client has for its request and for taking the answer.
-PATIENCE = 10.0
-#: Connections at a time. Prometheus needs one.
-CONNECTIONS = 16
+#: Seconds that a client has for its request, and then for taking the answer.
+PATIENCE_TO_ASK, PATIENCE = 3.0, 10.0
 #: Longest request, bytes.
 REQUEST = 8192
 #: Seconds until an address that cannot be listened to is tried again.
@@ -49,12 +50,12 @@ class Exporter:
         self._look = look
         self._log = Log()
         self._listen: Tcp | Unix | None = None
-        self._server: asyncio.Server | None = None
+        self._visitors: Visitors | None = None
+        self._file: Identity | None = None  # of the unix socket that we made
         self._opening: asyncio.Task[None] | None = None
         self._exposition: Exposition | None = None
         self._text: asyncio.Task[bytes] | None = None
         self._made = float("-inf")
-        self._clients: set[asyncio.Task[None]] = set()
 
     async def configure(self, settings: Settings) -> None:
         """Serve where METRICS_LISTEN says from now on, and nowhere else."""
@@ -68,25 +69,26 @@ class Exporter:
 
     async def close(self) -> None:
         """Stop serving, at once."""
-        tasks = [task for task in (self._opening, *self._clients, self._text) if task]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        if self._server:
-            self._server.close()
-            if isinstance(self._listen, Unix):
-                with suppress(OSError):
-                    Path(self._listen.path).unlink()
-        self._listen = self._server = self._opening = self._exposition = self._text = None
+        if self._opening:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        if isinstance(self._listen, Unix) and self._file:
+            local_socket.remove(Path(self._listen.path), self._file)
+        if self._visitors:
+            await self._visitors.close()
+        if self._text:
+            self._text.cancel()
+            await asyncio.wait([self._text])
+        self._listen = self._visitors = self._file = None
+        self._opening = self._exposition = self._text = None
 
     async def _open(self, where: Tcp | Unix) -> None:
         """Start to listen; when that does not work, tell why, and try until it does."""
         self._exposition = await _load()
         told = ""
-        while self._server is None:
+        while self._visitors is None:
             try:
-                self._server = await self._bind(where)
+                self._visitors = Visitors(self._bind(where), self._client)
             except OSError as error:
                 why = error.strerror or str(error)
                 if why != told:
@@ -102,36 +104,41 @@ class Exporter:
                 await asyncio.sleep(RETRY)
         self._log.info("metrics are served on %s", where)
 
-    async def _bind(self, where: Tcp | Unix) -> asyncio.Server:
-        if isinstance(where, Tcp):
-            return await asyncio.start_server(
-                self._client,
-                str(where.address),
-                where.port,
-                limit=REQUEST,
-                backlog=CONNECTIONS,
-            )
-        server = await asyncio.start_unix_server(
-            self._client, where.path, limit=REQUEST, backlog=CONNECTIONS
-        )
-        Path(where.path).chmod(0o666)  # as open as a port of 127.0.0.1: the directory says to whom
-        return server
-
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._clients) >= CONNECTIONS:
-            writer.transport.abort()
-            return
-        self._clients.add(task)
+    def _bind(self, where: Tcp | Unix) -> socket.socket:
+        if isinstance(where, Unix):
+            # As open as a port of 127.0.0.1: the directory says to whom.
+            listening, self._file = local_socket.listen(Path(where.path), 0o666, BACKLOG)
+            return listening
+        # Looks nothing up: it is an address already, perhaps with a scope.
+        family, *_, address = socket.getaddrinfo(
+            str(where.address), where.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        )[0]
+        listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
         try:
+            listening.setblocking(False)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listening.bind(address)
+            listening.listen(BACKLOG)
+        except OSError:
+            listening.close()
+            raise
+        return listening
+
+    async def _client(self, visitor: Visitor) -> None:
+        reader, writer = await asyncio.open_connection(sock=visitor.socket, limit=REQUEST)
+        try:
+            async with asyncio.timeout(PATIENCE_TO_ASK):
+                request = await reader.readuntil(b"\r\n\r\n")
+            visitor.spoke = True
             async with asyncio.timeout(PATIENCE):
-                writer.write(await self._answer(await reader.readuntil(b"\r\n\r\n")))
+                writer.write(await self._answer(request))
                 writer.close()
                 await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # its loss; ours would be to care
         finally:
-            self._clients.discard(task)
             writer.transport.abort()
 
     async def _answer(self, request: bytes) -> bytes:

@@ -17,6 +17,9 @@ class Owner(Protocol):
     """A VIP, as far as its addresses are concerned."""
 
     @property
+    def owns(self) -> bool: ...
+
+    @property
     def owns_alone(self) -> bool: ...
 
     def claimed(self, address: IPv4Address, mac: bytes) -> None: ...
@@ -81,7 +84,6 @@ class Neighbourhood:
     def open(self, wire: Wire) -> None:
         """Send through ``wire`` from now on; ARP is heard after `watch`."""
         self._wire = wire
-        self._ticking = self._loop.call_later(self._PROBE_TICK, self._tick)
 
     def close(self) -> None:
         for timer in (self._ticking, self._survey):
@@ -112,14 +114,23 @@ class Neighbourhood:
             with suppress(OSError):  # advertisements, which matter, tell of it
                 self._wire.send_frame(probe(address, self._wire.mac))
 
+    def look_after(self) -> None:
+        """A VIP has become an owner: ask about its addresses for as long as there is one."""
+        if self._ticking is None and self._wire:
+            self._ticking = self._loop.call_later(self._PROBE_TICK, self._tick)
+
     def _tick(self) -> None:
-        self._ticking = self._loop.call_later(self._PROBE_TICK, self._tick)
+        self._ticking = None
+        owners = {id(owner): owner for owner in self._owners.values() if owner.owns}
+        if owners:
+            self.look_after()
+        alone = {key for key, owner in owners.items() if owner.owns_alone}
         now = self._loop.time()
         before = self._probed
         self._probed = {
             address: before.get(address, -self.PROBE_EVERY)
             for address, owner in self._owners.items()
-            if owner.owns_alone
+            if id(owner) in alone
         }
         for address in self._due(now):
             self._probed[address] = now

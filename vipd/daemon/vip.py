@@ -308,6 +308,11 @@ class Vip:
         self._suspicions.claimed(address, mac)
 
     @property
+    def owns(self) -> bool:
+        """Whether we are master."""
+        return self.machine.state is State.MASTER
+
+    @property
     def owns_alone(self) -> bool:
         """Whether nobody else may have our addresses now."""
         return self._suspicions.owns_alone
@@ -599,6 +604,8 @@ class Vip:
         self.last, self.since = transition, time.time()
         passage = Passage(transition, self._services.clock, self.config.manages_address)
         self.decided, self._gained = passage.began, inf
+        if transition.new is State.MASTER:
+            self._interface.neighbourhood.look_after()
         return passage
 
     def _tell(self, passage: Passage) -> None:

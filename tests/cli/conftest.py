@@ -28,7 +28,7 @@ def vipctl(lonely: Host) -> Vipctl:
     """Run vipctl there with these arguments, its output in pipes."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return lonely.run([*COMMAND, *arguments], timeout=30)
+        return lonely.run([*COMMAND, *arguments], timeout=60)
 
     return run
 
@@ -42,6 +42,6 @@ def terminal(lonely: Host) -> Vipctl:
         env = [f"{name}={value}" for name, value in settings.items()]
         # script(1) gives the command a terminal, and its exit status is the command's.
         words = subprocess.list2cmdline([*COMMAND, *arguments])
-        return lonely.run(["env", *env, "script", "-qec", words, "/dev/null"], timeout=30)
+        return lonely.run(["env", *env, "script", "-qec", words, "/dev/null"], timeout=60)
 
     return run

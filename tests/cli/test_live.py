@@ -43,8 +43,8 @@ class Pair:
 
     def settle(self) -> None:
         """Wait until each host has the address that it is preferred for."""
-        self.lab.wait_owner(VIP, "web01", timeout=40, stable=0.5)
-        self.lab.wait_owner(SECOND, "web02", timeout=40, stable=0.5)
+        self.lab.wait_owner(VIP, "web01", timeout=60, stable=0.5)
+        self.lab.wait_owner(SECOND, "web02", timeout=60, stable=0.5)
 
     def vipctl(self, *arguments: str, host: Host | None = None) -> Done:
         """Run it, on web01 unless told otherwise."""
@@ -181,7 +181,7 @@ def test_log_level_and_version(pair: Pair) -> None:
 def test_watch_ends_with_its_last_frame_on_the_screen(pair: Pair) -> None:
     command = " ".join(["timeout", "--foreground", "-s", "INT", "8", *COMMAND, "watch"])
     size = ["env", "TERM=xterm", "COLUMNS=100", "LINES=24", "NO_COLOR=1"]
-    done = pair.web02.run([*size, "script", "-qec", command, "/dev/null"], timeout=30)
+    done = pair.web02.run([*size, "script", "-qec", command, "/dev/null"], timeout=60)
     frame = done.stdout.rpartition("\x1b[?1049l")[2]
     lines = frame.replace("\r", "").splitlines()
     assert any(re.match(rf"001  {VIP}  BACKUP  \S+ +{WEB01} .*a$", line) for line in lines), frame
@@ -199,7 +199,7 @@ def test_watch_wants_a_terminal(pair: Pair) -> None:
 
 def test_tab_completes_the_ids_that_the_daemon_runs(pair: Pair) -> None:
     words = ["env", "COMP_WORDS=vipctl why ", "COMP_CWORD=2", "_VIPCTL_COMPLETE=bash_complete"]
-    offered = pair.web01.run([*words, *COMMAND], timeout=30).stdout
+    offered = pair.web01.run([*words, *COMMAND], timeout=60).stdout
     assert offered.split() == ["plain,001", "plain,002"]
 
 
@@ -296,10 +296,10 @@ def test_a_digest_that_does_not_verify_is_told_with_its_proof(
         host.vipd(tmp_path / host.name, "--state-dir", "/run/state")
 
     def told(*arguments: str) -> Done:
-        return web01.run([*COMMAND, *arguments], timeout=30)
+        return web01.run([*COMMAND, *arguments], timeout=60)
 
     proof = "It has the PASSWORD of our VIP 002"
-    until(lambda: proof in told("status").stdout, lambda: told("status").stdout, timeout=20)
+    until(lambda: proof in told("status").stdout, lambda: told("status").stdout, timeout=60)
     status = told("status")
     assert status.returncode == 1
     assert status.stdout.startswith("ATTENTION (001")
@@ -319,7 +319,7 @@ COMMANDS = [
 def test_without_a_daemon_the_status_is_2_and_says_what_to_do(
     lonely: Host, arguments: list[str]
 ) -> None:
-    done = lonely.run([*COMMAND, *arguments], timeout=30)
+    done = lonely.run([*COMMAND, *arguments], timeout=60)
     assert done.returncode == 2
     said = done.stdout + done.stderr
     assert "vipd does not run: nobody listens on /run/vipd/io.vipd" in said
@@ -331,7 +331,7 @@ def test_a_frozen_daemon_is_not_waited_for_for_ever(lab: Lab, web01: Host, tmp_p
     daemon = web01.vipd(tmp_path / "files", "--state-dir", "/run/state")
     lab.wait_owner(VIP, "web01")
     daemon.freeze()
-    done = web01.run([*COMMAND, "status"], timeout=30)
+    done = web01.run([*COMMAND, "status"], timeout=60)
     daemon.thaw()
     assert done.returncode == 2
     assert done.stderr.startswith("vipctl: vipd does not answer")

@@ -31,6 +31,6 @@ def pair(web01: Host, web02: Host, files: Path, tmp_path: Path) -> Pair:
             vip_of(pair.first)["state"] == "MASTER" and vip_of(pair.second)["heard"] is not None
         ),
         lambda: f"{pair.first.tail()}{pair.second.tail()}",
-        timeout=30,
+        timeout=60,
     )
     return pair

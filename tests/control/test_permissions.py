@@ -61,7 +61,7 @@ def daemon(web01: Host, files: Path) -> Process:
 
 
 def until_there(daemon: Process) -> None:
-    until(lambda: socket_of(daemon).exists(), daemon.tail, timeout=20)
+    until(lambda: socket_of(daemon).exists(), daemon.tail, timeout=60)
 
 
 def test_members_of_the_group_may_read_and_change(web01: Host, daemon: Process) -> None:

@@ -94,10 +94,10 @@ def test_history_has_the_reason_and_the_measured_times_of_a_transition(pair: Pai
 def test_history_survives_a_reload_and_what_becomes_of_the_vip(web01: Host, files: Path) -> None:
     vip = write_vip(files)
     daemon = web01.vipd(files)
-    daemon.wait_for("state: MASTER", timeout=30)
+    daemon.wait_for("state: MASTER", timeout=60)
     vip.unlink()
     daemon.signal(SIGHUP)
-    daemon.wait_for("files read: 1 stopped", timeout=30)
+    daemon.wait_for("files read: 1 stopped", timeout=60)
     with Client(daemon) as client:
         until(lambda: client.vips() == {}, daemon.tail)  # it hands over first
         reasons = [e["transition"]["reason"] for e in client.history("001") if e.get("transition")]
@@ -132,7 +132,7 @@ def test_a_script_that_fails_is_a_problem(web01: Host, files: Path, tmp_path: Pa
     broken = write_script(tmp_path / "up", "exit 3")
     write_vip(files, UPSCRIPT=str(broken), OPTIONS="--deadratio=1 --neutral")
     daemon = web01.vipd(files)
-    daemon.wait_for("upscript failed: exit status 3", timeout=30)
+    daemon.wait_for("upscript failed: exit status 3", timeout=60)
     vip = vip_of(daemon)
     assert vip["script_failed"]["status"] == 3
     assert [problem["code"] for problem in vip["problems"]] == ["script_failed"]
@@ -143,9 +143,11 @@ def test_a_vip_that_broke_says_why_and_is_tried_again(web01: Host, files: Path) 
     assert web01.run(["sh", "-c", off]).returncode == 0
     write_vip(files, VIP_ADDRESS=f"{VIP} 2001:db8::154", OPTIONS="--deadratio=1")
     daemon = web01.vipd(files)
-    daemon.wait_for("001: failed: .*; starts again in 2 s", timeout=30)
+    daemon.wait_for("001: failed: .*; starts again in 2 s", timeout=60)
     vip = vip_of(daemon)
-    assert (vip["state"], vip["waiting_for"][:8]) == ("INIT", "failed: ")
+    while not vip["waiting_for"].startswith("failed: "):  # it is being tried once more
+        vip = vip_of(daemon)
+    assert vip["state"] == "INIT"
     assert [(p["code"], p["text"]) for p in vip["problems"]] == [("failed", vip["waiting_for"])]
     with Client(daemon) as client:
         assert "FAILURE" in {event["kind"] for event in client.history("001")}
@@ -205,17 +207,17 @@ def test_a_watcher_that_has_gone_is_noticed(pair: Pair) -> None:
     for watcher in watchers:
         watcher.send("Monitor", more=True)
         watcher.answer()
-    assert ask(pair.first, "Describe")["connections"] == 6
+    until(lambda: ask(pair.first, "Describe")["connections"] == 6, pair.first.tail)
     for watcher in watchers:
         watcher.socket.close()
-    until(lambda: ask(pair.first, "Describe")["connections"] == 1, lambda: "", timeout=20)
+    until(lambda: ask(pair.first, "Describe")["connections"] == 1, lambda: "", timeout=60)
 
 
 def test_problems_of_files_have_their_place_and_cure(web01: Host, files: Path) -> None:
     write_vip(files, PASSWORD=None)
     write_vip(files, "002", VIP_ADDRESS="198.51.100.155")
     daemon = web01.vipd(files)
-    daemon.wait_for("files read", timeout=30)
+    daemon.wait_for("files read", timeout=60)
     with Client(daemon) as client:
         (problem,) = [p for p in client.problems() if p["code"] == "configuration"]
         assert list(client.vips()) == ["002"]
@@ -234,7 +236,7 @@ def test_problems_of_the_network_are_proved(pair: Pair, tmp_path: Path) -> None:
             problem: dict[str, object] = found.get("DIGEST", {})
             return problem
 
-    until(lambda: bool(told()), pair.first.tail, timeout=20)
+    until(lambda: bool(told()), pair.first.tail, timeout=60)
     problem = told()
     assert (problem["id"], problem["interface"]) == ("001", "eth1")
     assert f"packet from {WEB02} for VHID 1 dropped: bad digest" in str(problem["text"])
@@ -245,7 +247,7 @@ def test_problems_of_the_network_are_proved(pair: Pair, tmp_path: Path) -> None:
 def test_the_daemon_describes_itself(web01: Host, files: Path) -> None:
     write_vip(files)
     daemon: Process = web01.vipd(files, "--log-level=debug")
-    daemon.wait_for("files read", timeout=30)
+    daemon.wait_for("files read", timeout=60)
     about = ask(daemon, "Describe")
     assert about["version"] == __version__
     assert about["config_dir"] == str(files)

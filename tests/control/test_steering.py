@@ -44,7 +44,7 @@ def test_a_backup_that_is_demoted_stays_backup_even_if_the_master_dies(pair: Pai
     (handover,) = ask(pair.second, "Demote", ids=["001"], hold=60)["handovers"]
     assert (handover["before"], handover["after"]) == ("BACKUP", "BACKUP")
     pair.first.kill()
-    pair.second.wait_for(rf"^<3>001: nobody owns {VIP}: .*vipctl maintenance off 001", timeout=20)
+    pair.second.wait_for(rf"^<3>001: nobody owns {VIP}: .*vipctl maintenance off 001", timeout=60)
     assert vip_of(pair.second)["state"] == "BACKUP"
     ask(pair.second, "Maintenance", on=False, ids=["001"])
     becomes(pair.second, "MASTER")
@@ -63,7 +63,7 @@ def stop_and_start(host: Host, daemon: Process, files: Path) -> Process:
 def pull_the_cable(host: Host, daemon: Process, files: Path) -> Process:
     assert files.exists()
     host.cut()
-    daemon.wait_for("001: waiting: ", timeout=30)
+    daemon.wait_for("001: waiting: ", timeout=60)
     host.join()
     return daemon
 
@@ -71,7 +71,7 @@ def pull_the_cable(host: Host, daemon: Process, files: Path) -> Process:
 def change_in_place(host: Host, daemon: Process, files: Path) -> Process:
     assert host.alive
     write_vip(files, OPTIONS="--preempt --shutdown --deadratio=2")
-    daemon.wait_for("changed in place: deadratio", timeout=30)
+    daemon.wait_for("changed in place: deadratio", timeout=60)
     return daemon
 
 
@@ -79,7 +79,7 @@ def start_anew(host: Host, daemon: Process, files: Path) -> Process:
     """A reload that has to start the VIP anew."""
     ip(host, "addr add 198.51.100.7/24 dev eth1")
     write_vip(files, OPTIONS="--preempt --shutdown", SOURCE_ADDRESS="198.51.100.7")
-    daemon.wait_for("files read: 1 restarted", timeout=30)
+    daemon.wait_for("files read: 1 restarted", timeout=60)
     return daemon
 
 
@@ -93,7 +93,7 @@ def test_maintenance_lasts_until_it_is_switched_off(
     assert (handover["before"], handover["successor"]) == ("MASTER", WEB02)
     daemon = happens(web01, pair.first, files)
     mark = pair.second.mark()
-    until(lambda: vip_of(daemon)["state"] == "BACKUP", daemon.tail, timeout=30)
+    until(lambda: vip_of(daemon)["state"] == "BACKUP", daemon.tail, timeout=60)
     time.sleep(5)  # master-down is 3 s, and the host preempts
     vip = vip_of(daemon)
     assert (vip["state"], vip["mode"], vip["maintenance"]) == ("BACKUP", "HOLDING", True)
@@ -219,7 +219,7 @@ def test_the_only_host_in_maintenance_says_that_nobody_owns_the_address(
 ) -> None:
     write_vip(files, OPTIONS="--deadratio=1")
     daemon = web01.vipd(files)
-    daemon.wait_for("state: MASTER", timeout=30)
+    daemon.wait_for("state: MASTER", timeout=60)
     (handover,) = ask(daemon, "Maintenance", on=True)["handovers"]
     assert (handover["before"], handover["after"]) == ("MASTER", "BACKUP")
     assert handover.get("successor") is None
@@ -239,7 +239,7 @@ def test_maintenance_that_cannot_be_read_is_that_of_the_whole_host(
     state.mkdir()
     (state / "maintenance.json").write_text('{"host": fal')
     daemon = web01.vipd(files, f"--state-dir={state}")
-    daemon.wait_for("^<3>cannot read .*maintenance.json.*whole host is in maintenance", timeout=30)
+    daemon.wait_for("^<3>cannot read .*maintenance.json.*whole host is in maintenance", timeout=60)
     until(lambda: vip_of(daemon)["mode"] == "HOLDING", daemon.tail)
     ask(daemon, "Maintenance", on=False)
     becomes(daemon, "MASTER")
@@ -251,7 +251,7 @@ def test_maintenance_that_cannot_be_kept_is_refused_and_changes_nothing(
 ) -> None:
     write_vip(files, OPTIONS="--deadratio=1")
     daemon = web01.vipd(files, "--state-dir=/proc/nowhere")
-    daemon.wait_for("state: MASTER", timeout=30)
+    daemon.wait_for("state: MASTER", timeout=60)
     with Client(daemon) as client:
         client.send("Maintenance", on=True)
         with pytest.raises(Exception, match="NotKept"):
@@ -267,7 +267,7 @@ def test_a_reload_tells_what_became_of_each_vip(web01: Host, files: Path) -> Non
     for number in (1, 2, 3, 4, 5):
         vip(number)
     daemon = web01.vipd(files)
-    daemon.wait_for("files read: 5 started", timeout=30)
+    daemon.wait_for("files read: 5 started", timeout=60)
     with Client(daemon) as client:
         daemon.freeze()  # so that it hears of the files from us first
         vip(1, OPTIONS="--advskew=7", PASSWORD="hate")
@@ -334,8 +334,8 @@ def test_a_signal_before_everything_is_imported_is_kept(web01: Host, files: Path
     daemon = web01.vipd(files)
     until(lambda: "SigBlk" in status(daemon) and blocked(daemon), lambda: status(daemon))
     daemon.signal(SIGHUP)
-    daemon.wait_for("files read: 1 started", timeout=30)
-    daemon.wait_for("files read: 1 unchanged", timeout=30)
+    daemon.wait_for("files read: 1 started", timeout=60)
+    daemon.wait_for("files read: 1 unchanged", timeout=60)
     assert daemon.alive
 
 

@@ -99,7 +99,7 @@ def test_ignoreifstate_goes_on_without_carrier(lab: Lab, web01: Host, files: Pat
     web01.cut()
     wait_until(
         lambda: "NO-CARRIER" in web01.run(["ip", "link", "show", "eth1"]).stdout or None,
-        timeout=5,
+        timeout=30,
         complaint=lambda: "the carrier stays",
     )
     lab.wait_owner(VIP, "web01", stable=1.5)
@@ -175,4 +175,4 @@ def test_what_an_earlier_life_left_behind_is_cleared_at_the_start(
     ip(web01, f"addr add {VIP}/32 dev eth1")
     write_vip(files, OPTIONS="--advbase=200")  # long before it could be master
     web01.vipd(files)
-    lab.wait_owner(VIP, None, timeout=20)
+    lab.wait_owner(VIP, None, timeout=60)

@@ -131,7 +131,7 @@ def test_a_script_that_hangs_is_ended_with_all_it_started(
     assert stage.ended == [(UP, -9)]
     wait_until(  # the kernel kills a group one process after the other
         lambda: all(gone(int(pid)) for pid in pids.read_text().split()) or None,
-        timeout=10,
+        timeout=60,
         complaint=lambda: f"one of {pids.read_text()} lives on",
     )
     assert "upscript still runs after 2 s: SIGTERM to its process group" in caplog.text

@@ -1,15 +1,16 @@
 """UPSCRIPT, DOWNSCRIPT and MANAGE_ADDRESS on a running daemon."""
 
-import itertools
 import re
 from contextlib import suppress
 from pathlib import Path
 from signal import SIGUSR2
 
 import pytest
+from helpers.advertising import lateness
 from helpers.captured import advertisements, capture
 from helpers.configured import QUICK, VIP, write_script, write_vip
 from helpers.hosts import complaints
+from helpers.machine import Delay
 
 from vipd.lab import Host, Lab, Process
 from vipd.lab.host import VIP_DOWN, VIP_UP
@@ -92,15 +93,13 @@ def test_a_slow_upscript_does_not_hold_advertisements_up(
     dump = capture(web02, "proto", "112")
     script = write_script(tmp_path / "up", "exec sleep 10")
     write_vip(files, UPSCRIPT=str(script), OPTIONS=QUICK)
-    web01.vipd(files)
+    delay = Delay(web01.vipd(files))
     wait_until(
         lambda: len(advertisements(dump)) >= 5 or None,
-        timeout=20,
+        timeout=60,
         complaint=lambda: f"advertisements stopped{dump.tail()}",
     )
-    times = [ad.time for ad in advertisements(dump)]
-    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert max(gaps) < 3  # what a peer would wait
+    assert lateness(advertisements(dump), delay) < 2  # what a peer would wait, an interval less
 
 
 def test_only_the_last_wanted_state_is_brought_about(
@@ -193,7 +192,7 @@ def test_scripts_leave_no_zombies_and_no_descriptors(
         wait_for_text(said, expected)
         wait_until(
             lambda: over() or None,
-            timeout=5,
+            timeout=30,
             complaint=lambda: f"children in state {children(daemon)}, {descriptors()}",
         )
         counts.append(len(descriptors()))

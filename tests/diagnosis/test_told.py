@@ -62,7 +62,7 @@ def test_a_digest_that_does_not_verify_is_explained_as_far_as_it_can_be_proved(
         f"<4>{vhid:03}: eth1: packet from {WEB02} for VHID {vhid} dropped: bad digest"
     )
     assert cure in line
-    peer.wait_for("Bad digest", timeout=15)  # ucarp is told as well, so it has advertised for long
+    peer.wait_for("Bad digest", timeout=60)  # ucarp is told as well, so it has advertised for long
     once(master, "bad digest")
 
 
@@ -153,7 +153,7 @@ def test_two_masters_are_told_by_the_one_that_hears_the_other(
     write_vip(files.parent / "other", OPTIONS=f"{QUICK} --advskew=100")
     web02.vipd(files.parent / "other")
     daemon = web01.vipd(files)
-    daemon.wait_for("two masters", timeout=15)
+    daemon.wait_for("two masters", timeout=60)
     line = once(daemon, "two masters")
     assert line.startswith(
         f"<4>001: two masters: {WEB02} (advbase 1, advskew 100) goes on advertising although we do"
@@ -174,7 +174,7 @@ def test_another_host_that_has_our_address_is_named_by_its_mac(
         web02.run([*speak, neighbours.pop()])  # asks who has it, in the name of our address
         return bool(complaints(master, "answers for"))
 
-    until(told, master.tail, timeout=20)
+    until(told, master.tail, timeout=60)
     for _ in range(2):
         web02.run([*speak, neighbours.pop()])
     line = once(master, "answers for")

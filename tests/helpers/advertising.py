@@ -1,14 +1,15 @@
 """What a capture says about advertisements that must go on while files change."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from helpers.captured import Carp, advertisements
 from helpers.hosts import until
+from helpers.machine import Delay
 from vipd.lab import Process
 
-#: The issue asks that no advertisement be more than 50 ms late; the machine that runs the tests may
-#: have better things to do for a while. A lost one would be a whole second late.
+#: The issue asks that no advertisement be more than 50 ms late. What vipd waited for a processor is
+#: taken off; the rest is for what no counter shows. A lost one would be a whole second late.
 LATE = 0.6
 
 
@@ -31,23 +32,28 @@ def seen(
     )
 
 
-def go_on(dump: Process, *vhids: int) -> None:
-    """Wait until each of these groups has advertised twice more."""
+def go_on(dump: Process, *vhids: int, times: int = 2) -> None:
+    """Wait until each of these groups has advertised so many times more."""
     counts = {vhid: len(of_vhid(dump, vhid)) for vhid in vhids}
     until(
-        lambda: all(len(of_vhid(dump, vhid)) >= counts[vhid] + 2 for vhid in vhids),
+        lambda: all(len(of_vhid(dump, vhid)) >= counts[vhid] + times for vhid in vhids),
         lambda: f"one of {vhids} fell silent{dump.tail()}",
     )
 
 
-def lateness(ads: list[Carp]) -> float:
-    """Seconds that the latest of these came after it was due."""
+def lateness(ads: Sequence[Carp], delay: Delay) -> float:
+    """Seconds that the latest of these came after it was due, but for those in which its sender
+    was not let run."""
+    assert len(ads) > 1, ads
     return max(
-        later.time - earlier.time - (earlier.advbase + earlier.advskew / 256)
+        later.time
+        - earlier.time
+        - (earlier.advbase + earlier.advskew / 256)
+        - delay.between(earlier.time, later.time)
         for earlier, later in itertools.pairwise(ads)
     )
 
 
-def bows_out(ads: list[Carp]) -> bool:
-    """Whether their last word was that they leave."""
-    return bool(ads) and (ads[-1].advbase, ads[-1].advskew) == (255, 255)
+def bows_out(dump: Process, vhid: int) -> None:
+    """Wait until the last word of a group is that it leaves."""
+    seen(dump, vhid, lambda ad: (ad.advbase, ad.advskew) == (255, 255))

@@ -43,7 +43,7 @@ class Client:
             return connection
 
         self.socket = wait_until(
-            connect, timeout=20, complaint=lambda: f"nobody listens on {path}{daemon.tail()}"
+            connect, timeout=60, complaint=lambda: f"nobody listens on {path}{daemon.tail()}"
         )
         self._rest = b""
 

@@ -42,7 +42,7 @@ def ip(host: Host, *commands: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def until(condition: Callable[[], bool], complaint: Callable[[], str], timeout: float = 10) -> None:
+def until(condition: Callable[[], bool], complaint: Callable[[], str], timeout: float = 30) -> None:
     """Wait until `condition()` holds; TimeoutError(complaint()) after `timeout` seconds."""
     wait_until(lambda: condition() or None, timeout=timeout, complaint=complaint)
 

@@ -28,7 +28,7 @@ class Manager:
             lines = (line.partition("=") for line in text.splitlines())
             self.said.append((time.monotonic(), {key: value for key, _, value in lines}))
 
-    def wait_for(self, key: str, value: str | None = None, timeout: float = 10.0) -> dict[str, str]:
+    def wait_for(self, key: str, value: str | None = None, timeout: float = 60.0) -> dict[str, str]:
         """Wait for a new datagram with this key (and value); all up to it are forgotten."""
         deadline = time.monotonic() + timeout
         while True:

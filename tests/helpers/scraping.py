@@ -64,7 +64,7 @@ def ask(
 ) -> str:
     """What comes back for this request (with backslash escapes), all of it; "" if nothing does."""
     command = [sys.executable, "-I", "-S", "-c", _ASK, where, request, str(PORT)]
-    return host.run(command, timeout=30).stdout
+    return host.run(command, timeout=60).stdout
 
 
 def scrape(host: Host, where: str = "127.0.0.1", path: str = "/metrics") -> Answer:
@@ -90,5 +90,5 @@ def wait_until_told(host: Host, right: Callable[[Answer], bool]) -> Answer:
         answers.append(scrape(host))
         return right(answers[-1])
 
-    until(look, lambda: answers[-1].text, timeout=15)
+    until(look, lambda: answers[-1].text, timeout=60)
     return answers[-1]

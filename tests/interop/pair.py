@@ -15,7 +15,7 @@ DISBELIEF = "dropped:"
 UCARP_DISBELIEF = "Bad digest"
 #: Longer than any delay that is right: ucarp sleeps 10 s when its interface is down, and 3 s
 #: master-down and a busy machine come on top.
-PATIENCE = 30.0
+PATIENCE = 60.0
 #: Longer than an advertisement takes to be sent, and ucarp's 1 s buffer to give it out: by then
 #: two hosts that do not understand each other both own the address.
 LASTING = 2.0

@@ -46,7 +46,7 @@ def mac(host: Host) -> str:
 def wait_for_advertisements(dump: Process, number: int) -> None:
     wait_until(
         lambda: len(advertisements(dump)) >= number or None,
-        timeout=20,
+        timeout=60,
         complaint=lambda: f"fewer than {number} advertisements{dump.tail()}",
     )
 
@@ -57,7 +57,7 @@ def wait_for_two_announcements(dump: Process, since: float) -> list[Arp]:
         return seen if len(seen) == 2 else None
 
     return wait_until(
-        both, timeout=10, complaint=lambda: f"{VIP} was not announced twice{dump.tail()}"
+        both, timeout=60, complaint=lambda: f"{VIP} was not announced twice{dump.tail()}"
     )
 
 
@@ -151,7 +151,7 @@ def test_every_spelling_of_the_options_puts_the_same_on_the_wire_as_ucarp(
 
     wait_until(
         lambda: all(len(said(dump)) == len(SPELLINGS) for dump in dumps) or None,
-        timeout=30,
+        timeout=60,
         complaint=lambda: f"silent: {[set(SPELLINGS) - said(dump).keys() for dump in dumps]}",
     )
     mine, yours = map(said, dumps)
@@ -218,7 +218,7 @@ def test_a_group_may_have_several_addresses_of_both_families(
         host.vipd(directory)
     everything = {VIP, "198.51.100.9", VIP6, "2001:db8::9"}
     for address in everything:
-        lab.wait_owner(address, "web01", timeout=20, stable=0.5)
+        lab.wait_owner(address, "web01", timeout=60, stable=0.5)
     assert "dropped:" not in lab.tails()
     assert everything.isdisjoint(web02.addresses())
     for address in (VIP6, "2001:db8::9"):
@@ -231,7 +231,7 @@ def test_a_group_may_have_several_addresses_of_both_families(
     assert ping.returncode == 0, ping.stdout  # usable at once: no duplicate address detection
     web01.crash()
     for address in everything:
-        lab.wait_owner(address, "web02", timeout=20)
+        lab.wait_owner(address, "web02", timeout=60)
 
 
 def test_the_kernel_keeps_other_peoples_groups_from_the_daemon(
@@ -275,7 +275,7 @@ def wait_until_asleep(process: Process, seconds: float = 1.5) -> None:
             seen, since = now, time.monotonic()
         return time.monotonic() - since > seconds or None
 
-    wait_until(look, timeout=20, complaint=lambda: f"never sleeps{process.tail()}")
+    wait_until(look, timeout=60, complaint=lambda: f"never sleeps{process.tail()}")
 
 
 def test_a_demoted_openbsd_master_is_relieved_without_preempt(
@@ -290,4 +290,4 @@ def test_a_demoted_openbsd_master_is_relieved_without_preempt(
     send(web02, frame(openbsd.build()), frame(openbsd.but(demotion=1).build()))
 
     daemon.wait_for("Switching to state: MASTER .the master is demoted further than we are")
-    assert lab.owners(VIP) == ["web01"]
+    lab.wait_owner(VIP, "web01")

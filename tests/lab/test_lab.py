@@ -60,13 +60,18 @@ def test_several_interfaces_on_separate_bridges(lab: Lab) -> None:
 
 
 def test_a_lab_is_quick_to_make() -> None:
+    # As many processes as three hosts have, to compare with: agent, monitor and what sets them up.
+    start = time.monotonic()
+    for _ in range(8):
+        subprocess.run([sys.executable, "-I", "-S", "-c", ""], check=True)
+    control = time.monotonic() - start
     start = time.monotonic()
     with Lab() as lab:
         lab.host("web01", "198.51.100.179/24")
         lab.host("web02", "198.51.100.180/24")
         lab.observer("198.51.100.200/24")
         took = time.monotonic() - start
-    assert took < 2  # about 0.25 s; the rest is for a busy machine
+    assert took < 20 * control  # about 0.25 s, 0.1 s to compare with: 2 s
 
 
 def test_a_process_has_a_log_a_status_and_a_pid_of_this_machine(lab: Lab) -> None:
@@ -207,15 +212,24 @@ def test_the_observer_measures_a_gap(lab: Lab) -> None:
     with observer.watch(VIP) as watch:
         time.sleep(0.5)
         assert watch.longest(VIP) < 0.2  # 0.005 s and what a busy machine adds
+        began = time.time()
         web01.isolate()
+        isolated = time.time()
         time.sleep(0.5)
         assert watch.gaps(VIP)[-1].seconds > 0.4  # still open
+        rejoins = time.time()
         web01.rejoin()
-        time.sleep(0.5)
-    assert 0.45 < watch.longest() < 1.0
+        ended = time.time()
+        answers = watch.answers(VIP)
+        wait_until(
+            lambda: watch.answers(VIP) > answers or None,
+            timeout=30,
+            complaint=lambda: "it answers no more",
+        )
+    assert rejoins - isolated - 0.05 < watch.longest() < ended - began + 0.5
     gap = max(watch.gaps(), key=lambda gap: gap.seconds)
     assert gap.address == VIP
-    assert abs(gap.start - (time.time() - 1)) < 0.5
+    assert began - 0.25 < gap.start < isolated + 0.25
     assert watch.gaps(since=time.time()) == []
     assert watch.answers(VIP) > 50
 
@@ -225,14 +239,18 @@ def test_ownership_is_a_timeline_of_the_kernels_events(lab: Lab) -> None:
     web02 = lab.host("web02", "198.51.100.180/24")
     before = time.time()
     web01.run(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
+    first = time.time()
     time.sleep(0.2)
+    two = time.time()
     web02.run(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
     time.sleep(0.1)
     web02.run(["ip", "addr", "change", f"{VIP}/32", "dev", "eth1", "valid_lft", "60"])
     web01.run(["ip", "addr", "del", f"{VIP}/32", "dev", "eth1"])
+    one, none = time.time(), time.time()
     web02.run(["ip", "addr", "del", f"{VIP}/32", "dev", "eth1"])
     time.sleep(0.3)
     web01.run(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
+    again = time.time()
     lab.wait_owner(VIP, "web01", stable=0.1)
     seen = lab.ownership(VIP)
     assert [(change.host, change.added) for change in seen.changes] == [
@@ -242,9 +260,9 @@ def test_ownership_is_a_timeline_of_the_kernels_events(lab: Lab) -> None:
         ("web02", False),
         ("web01", True),
     ]
-    assert 0 < seen.changes[0].time - before < 1
-    assert 0.1 < seen.longest_overlap() < 0.5
-    assert 0.3 < seen.longest_none() < 0.7
+    assert before < seen.changes[0].time < first + 0.1
+    assert 0.1 < seen.longest_overlap() < one - two + 0.1
+    assert 0.3 < seen.longest_none() < again - none + 0.1
     assert seen.since(seen.changes[3].time).longest_overlap() == 0
     assert seen.owners() == ["web01"]
 
@@ -353,7 +371,7 @@ def test_nothing_is_left_when_the_controller_is_killed() -> None:
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert len(done.stdout.split()) == 2
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while (left := marked(mark)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert left == []

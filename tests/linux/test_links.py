@@ -125,7 +125,7 @@ def test_news_that_were_lost_are_made_up_for(links: Links, web01: Host) -> None:
         for verb in ("add", "del")
         for number in range(1, 255)
     )
-    done = web01.run(["ip", "-batch", "-"], text=flood, timeout=30)
+    done = web01.run(["ip", "-batch", "-"], text=flood, timeout=60)
     assert done.returncode == 0, done.stderr
     ip(web01, "link set eth9 up")
     ip(web01, "link set eth9 name eth8")

@@ -22,7 +22,7 @@ HOME = {FIRST: "web01", SECOND: "web02"}
 CLIENT = "198.51.100.10/24"
 
 #: Longer than anything takes to settle: 3 s of silence, 1 s until ucarp reads a packet.
-PATIENCE = 30.0
+PATIENCE = 60.0
 SETTLED = 2.0
 #: What ucarp shows by itself, seconds: a preempted ucarp looks at a packet up to 1 s late (its
 #: capture buffer), and is an owner for so long; after one that was stopped the silence counts.

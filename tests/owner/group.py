@@ -17,7 +17,7 @@ ADDRESSES = {"web01": "198.51.100.179", "web02": "198.51.100.180", "web03": "198
 UNMOVED = ADDRESSES["web02"]
 CLIENT = "198.51.100.10/24"
 #: Nothing here is late that comes within this time, seconds.
-PATIENCE = 20.0
+PATIENCE = 60.0
 #: Options of the second and third host: behind the first, by less than the kernel is late with the
 #: end of a lease.
 SECOND = "--advskew=10"

@@ -13,6 +13,7 @@ import pytest
 from helpers.configured import write_script, write_vip
 from helpers.forging import frame, send, signed
 from helpers.hosts import until
+from helpers.machine import Delay
 
 from vipd.config.load import load
 from vipd.config.model import Vip
@@ -31,7 +32,8 @@ BRIEF = re.compile(
     r"advskew=(\d+)",
     re.MULTILINE,
 )
-#: What the issue asks for, and what a machine that runs other tests at the same time may need.
+#: What the issue asks for, and what a machine that runs other tests at the same time may need
+#: besides what vipd waited for a processor.
 APPLIED_WITHIN, APPLIED_WITHIN_HERE = 1.0, 3.0
 LATE_BY, LATE_BY_HERE = 0.05, 0.6
 
@@ -42,7 +44,7 @@ def brief_capture(host: Host) -> Process:
 
 def rarely(condition: Callable[[], bool], complaint: Callable[[], str]) -> None:
     """Wait, looking seldom: reading so much must not take the processor from what it is about."""
-    wait_until(lambda: condition() or None, timeout=30, interval=1, complaint=complaint)
+    wait_until(lambda: condition() or None, timeout=90, interval=1, complaint=complaint)
 
 
 def test_255_files_rewritten_are_255_changes_in_place(
@@ -55,6 +57,7 @@ def test_255_files_rewritten_are_255_changes_in_place(
 
     write_all(PATIENT)
     daemon = web01.vipd(files)
+    delay = Delay(daemon)
     rarely(
         lambda: daemon.log().count("state: MASTER") >= len(ALL),
         lambda: f"{daemon.log().count('state: MASTER')} are master{daemon.tail()}",
@@ -80,12 +83,13 @@ def test_255_files_rewritten_are_255_changes_in_place(
 
     assert daemon.log().count("Switching to state") == 2 * len(ALL)
     ads = heard()
-    applied = max(at for at, _, skew in ads if skew == 0) - written
+    last = max(at for at, _, skew in ads if skew == 0)
+    applied = last - written - delay.between(written, last)
     late = 0.0
     for vhid in ALL:
         ours = [(at, skew) for at, number, skew in ads if number == vhid]
         for (before, skew), (after, _) in itertools.pairwise(ours):
-            late = max(late, after - before - 1 - skew / 256)
+            late = max(late, after - before - 1 - skew / 256 - delay.between(before, after))
     print(f"255 files: last old advertisement {applied:.2f} s after, latest one {late:.3f} s late")
     assert applied < APPLIED_WITHIN_HERE
     assert late < LATE_BY_HERE
@@ -219,7 +223,7 @@ class Twin:
             return True if said == expected else None
 
         wait_until(
-            look, timeout=30, interval=0.2, complaint=lambda: f"{said} instead of {expected}"
+            look, timeout=90, interval=0.2, complaint=lambda: f"{said} instead of {expected}"
         )
 
     def believes(self, vips: Sequence[Vip]) -> None:

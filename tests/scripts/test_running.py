@@ -9,6 +9,7 @@ from helpers.advertising import LATE, go_on, lateness, of_vhid, seen
 from helpers.captured import capture
 from helpers.configured import QUICK, VIP, WEB02, write_script, write_vip
 from helpers.hosts import transitions, until
+from helpers.machine import Delay
 
 from vipd.lab import Host, Lab
 
@@ -34,7 +35,7 @@ def test_a_script_that_takes_ten_seconds_delays_nobody(
     dump = capture(web02, "proto", "112")
     write_vip(files, UPSCRIPT=str(slow), OPTIONS=QUICK)
     write_vip(files, "002", VIP_ADDRESS=SECOND, OPTIONS=QUICK)
-    web01.vipd(files)
+    delay = Delay(web01.vipd(files))
     until((tmp_path / "begun").exists, lambda: "no script ran")
     for vhid in (1, 2):
         seen(dump, vhid, times=2)
@@ -43,7 +44,7 @@ def test_a_script_that_takes_ten_seconds_delays_nobody(
     go_on(dump, 1, 2)
     assert not (tmp_path / "over").exists()
     for vhid in (1, 2):
-        assert lateness(of_vhid(dump, vhid)) < LATE
+        assert lateness(of_vhid(dump, vhid), delay) < LATE
 
 
 def test_a_sleeping_upscript_does_not_make_the_peer_take_over(
@@ -235,6 +236,7 @@ def test_scripts_inherit_nothing_and_what_they_leave_behind_holds_nobody_up(
     down = write_script(tmp_path / "down", f"touch {tmp_path}/down-ran")
     write_vip(files, UPSCRIPT=str(up), DOWNSCRIPT=str(down), OPTIONS=f"{QUICK} --neutral")
     daemon = web01.vipd(files)
+    daemon.wait_for(r"Spawning \[\S+/up ")
     daemon.wait_for("^<6>001: upscript: last words$", timeout=8)
     found = re.findall(r" (\d+) -> (\S+)", listing.read_text())
     # 3 is ls's own look at the directory

@@ -10,7 +10,7 @@ from vipd.lab import Host, Lab, Process
 
 pytestmark = pytest.mark.lab
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 DIRECTORY = "--runtime-dir"
 
 

@@ -77,7 +77,7 @@ class Anchor:
         return status
 
     def run(
-        self, argv: Sequence[str], *, text: str = "", timeout: float = 10.0
+        self, argv: Sequence[str], *, text: str = "", timeout: float = 30.0
     ) -> subprocess.CompletedProcess[str]:
         """Run `argv` to its end with `text` as its input; TimeoutError (and SIGKILL) after that."""
         with (

@@ -158,7 +158,7 @@ class Host:
         return Process(anchor, spawned, log, f"{label} on {self.name}")
 
     def run(
-        self, argv: Sequence[str | Path], *, text: str = "", timeout: float = 10.0
+        self, argv: Sequence[str | Path], *, text: str = "", timeout: float = 30.0
     ) -> subprocess.CompletedProcess[str]:
         """Run a program to its end, `text` on its stdin; its status is yours to judge.
 

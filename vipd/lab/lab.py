@@ -130,7 +130,7 @@ class Lab:
         return sorted(name for name, host in self.hosts.items() if wanted in host.addresses())
 
     def wait_owner(
-        self, address: str, owner: str | None, *, timeout: float = 10.0, stable: float = 0.0
+        self, address: str, owner: str | None, *, timeout: float = 30.0, stable: float = 0.0
     ) -> None:
         """Wait until exactly this host (None: nobody) owns the address, for `stable` seconds.
 

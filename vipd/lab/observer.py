@@ -140,6 +140,8 @@ class Observer:
         return watch
 
     def _ping(self, address: str) -> Process:
-        return self.host.start(
+        process = self.host.start(
             ["ping", "-D", "-O", "-n", "-i", str(INTERVAL), address], name=f"ping-{address}"
         )
+        process.hurry()
+        return process

@@ -53,6 +53,7 @@ class History:
 
         Returns when it listens, so that nothing is missed.
         """
+        monitor.hurry()
         _wait_for_monitor(monitor, lambda: bool(_unread(monitor.pid)))
         self._monitor = monitor
         self._position = 0

@@ -54,7 +54,7 @@ class Process:
         start = max(since, self.mark() - LOG_LIMIT) if skip else since
         return os.pread(self._log, LOG_LIMIT, start)
 
-    def wait_for(self, pattern: str, timeout: float = 10.0, since: int = 0) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout: float = 30.0, since: int = 0) -> re.Match[str]:
         """Wait until the log, from position `since`, has a match for the regex `pattern`.
 
         `^` and `$` match at lines. TimeoutError, with the log's tail, when the time is up or the
@@ -94,7 +94,7 @@ class Process:
             self._finish(0)
         return not self._finished
 
-    def wait(self, timeout: float = 10.0) -> int:
+    def wait(self, timeout: float = 30.0) -> int:
         """Wait for its end; the exit status, or -signal. TimeoutError with the log's tail."""
         if not self._finished:
             self._finish(timeout)
@@ -113,13 +113,13 @@ class Process:
         """Send a signal; ProcessLookupError when it has ended."""
         pidfd_send_signal(self._pidfd, number)
 
-    def stop(self, timeout: float = 10.0) -> int:
+    def stop(self, timeout: float = 30.0) -> int:
         """SIGTERM, waking it if it is frozen, and wait; its exit status. As wait() if it stays."""
         return self._end(lambda: self._signals(SIGTERM, SIGCONT), timeout)
 
     def kill(self) -> int:
         """SIGKILL, and wait until it is gone."""
-        return self._end(lambda: self._signals(SIGKILL), 10.0)
+        return self._end(lambda: self._signals(SIGKILL), 30.0)
 
     def freeze(self) -> None:
         """SIGSTOP: as a process on a machine that hangs."""
@@ -128,6 +128,13 @@ class Process:
     def thaw(self) -> None:
         """SIGCONT."""
         self.signal(SIGCONT)
+
+    def hurry(self) -> None:
+        """Let it run before all ordinary processes, where we may: the time that it notes is then
+        the time when something happened, however busy the machine is."""
+        if self.pid:  # 0 would be ourselves
+            with contextlib.suppress(PermissionError, ProcessLookupError):
+                os.sched_setscheduler(self.pid, os.SCHED_RR, os.sched_param(1))
 
     def _signals(self, *numbers: Signals) -> None:
         for number in numbers:

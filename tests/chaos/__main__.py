@@ -12,6 +12,7 @@ from chaos.stage import BrokenError, Stage
 from vipd.lab import Lab
 
 ROUND = 25.0  # seconds of faults before the network is put right and looked at
+SIEGE = 8.0  # seconds of faults, after that, that must not move an address
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
             play.open()
             while time.monotonic() < end:
                 play.round(ROUND)
+                play.siege(SIEGE)
                 figures = play.figures
                 print(
                     f"round {figures.rounds}: {figures.faults.total()} faults so far, "

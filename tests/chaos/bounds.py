@@ -21,6 +21,8 @@ SCRIPTLESS_HOLD = SCRIPT_TIMEOUT + _MERCY + 60.0
 #: A changed file: `vipd.daemon.watch` waits for the end of changes, 2 s at most; a reload before it
 #: may have VIPs to end, and so may this one.
 RELOADED = 2.0 + 2 * LEAVE_AT_MOST
+#: What was away for less than this is no wish that anything end; `vipd` waits for longer.
+AWAY = 1.5
 #: A stopped vipd ends within this: the hand-over, then scripts.
 STOPPED = LEAVE_AT_MOST + 2 * (SCRIPT_TIMEOUT + _MERCY)
 
@@ -72,6 +74,12 @@ def _healed(group: Group, healed: float, spans: list[Span]) -> float:
         if span.condition is Condition.LEAVING and span.overlaps(healed, heard)
     ]
     return max([heard, *leaving])
+
+
+def slack(group: Group) -> float:
+    """How late the machine has to be until a host that nothing befell may lose the address: an
+    advertisement renews the lease, and is what the backups wait for."""
+    return group.lease - group.interval
 
 
 def settled(group: Group) -> float:

@@ -1,7 +1,10 @@
-"""The eight addresses that three hosts share, how each is set up, and what follows for its timers.
+"""The eleven addresses that three hosts share, how each is set up, and what follows for its timers.
 
-Each host is the preferred one of two or three of them. The other two stand 20 and 40 steps of
+Each host is the preferred one of three or four of them. The other two stand 20 and 40 steps of
 1/256 s behind it, so that an edit may add up to 9 without changing who is preferred.
+
+Beside them each host has a crowd: VIPs on all other VHIDs. They listen and never become master, so
+they cost next to nothing, but whatever vipd does once for each VIP it does 254 times.
 """
 
 from collections.abc import Mapping
@@ -19,8 +22,9 @@ from vipd.carp import timing
 HOSTS = MappingProxyType(
     {"web01": "198.51.100.179", "web02": "198.51.100.180", "web03": "198.51.100.181"}
 )
-#: What all floating addresses are in.
-NETWORK = "203.0.113.0/24"
+#: Where the floating addresses are: in no host's own network, but for those of the other.
+APART, AMONG = "203.0.113", "198.51.100"
+NETWORK = f"{APART}.0/24"
 #: The most that an edit adds to an advskew.
 WITHIN = 9
 #: SCRIPT_TIMEOUT of all groups, seconds.
@@ -55,6 +59,8 @@ class Group:
     deadratio: int = 3
     options: str = ""
     scripts: Scripts | None = None
+    length: int = 32  # of the prefix
+    network: str = APART
 
     @property
     def name(self) -> str:
@@ -62,7 +68,7 @@ class Group:
 
     @property
     def address(self) -> str:
-        return f"203.0.113.{self.vhid}"
+        return f"{self.network}.{self.vhid}"
 
     @property
     def ip(self) -> IPv4Address:
@@ -116,7 +122,8 @@ class Group:
         written = write_vip(
             directory / f"{host}.new",
             self.name,
-            VIP_ADDRESS=self.address,
+            VHID=str(self.vhid),  # a name like 010 is 8 for ucarp, and for us
+            VIP_ADDRESS=f"{self.address}/{self.length}",
             SOURCE_ADDRESS=source,
             OPTIONS=f"--preempt --shutdown --advbase={self.advbase} --deadratio={self.deadratio} "
             f"--advskew={self.advskew(host) + more} {self.options}",
@@ -128,6 +135,18 @@ class Group:
             **keys,
         )
         written.rename(self.file(directory, host))
+
+
+def write_crowd(directory: Path, host: str) -> None:
+    """The files of the VIPs that only listen: they wait for a master for 11 hours."""
+    for vhid in CROWD:
+        write_vip(
+            directory / host,
+            f"{vhid:03}",
+            VHID=str(vhid),
+            VIP_ADDRESS=f"192.0.2.{vhid}",
+            OPTIONS="--advbase=200 --deadratio=200",
+        )
 
 
 def write_scripts(directory: Path) -> None:
@@ -143,4 +162,12 @@ GROUPS = (
     Group(6, options="--nomcast"),
     Group(7, options="--xparam=idle", scripts=Scripts.IDLE),
     Group(8, scripts=Scripts.ADDING),
+    # The kernel takes the second of these two for a secondary address of the first, which goes with
+    # it. What is put back with the next advertisement only is away for 2 s.
+    Group(9, advbase=2, deadratio=2, length=24),
+    Group(10, advbase=2, deadratio=2, length=24),
+    # In the hosts' own network, with its prefix length.
+    Group(11, length=24, network=AMONG),
 )
+#: The VHIDs of the crowd.
+CROWD = range(len(GROUPS) + 1, 255)

@@ -1,8 +1,9 @@
 """Chaos, round after round: each begins and ends with a network that is whole and at peace."""
 
 import heapq
-import json
+import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import count
@@ -10,16 +11,22 @@ from itertools import count
 from chaos import bounds
 from chaos.figures import Figures, Witness
 from chaos.groups import GROUPS, HOSTS, Group
-from chaos.plan import Fault, plan
+from chaos.plan import Fault, plan, siege
 from chaos.record import Condition, Record
 from chaos.stage import Act, BrokenError, Stage, Until
-from chaos.verdict import Measured, judge, missed_an_owner
+from chaos.verdict import Check, Measured, judge, judge_own, judge_siege, missed_an_owner
+from vipd.lab import Ownership
 
 #: What the machine that all this runs on may add to a bound, beside what it is known to be late.
 PATIENCE = 1.0
 #: How long nothing may change at the end of a round, seconds.
 PEACE = 2.0
+#: How long after a siege its effects are waited for, seconds: longer than any lease.
+AFTERMATH = 5.0
+#: The most that a vipd may say in a siege about packets and ARP that it did not believe, lines.
+LINES = 100
 
+_UNBELIEVED = re.compile("packet from|answers for|claims")
 _LOOK_AGAIN = 0.05  # seconds between two looks at something that has yet to happen
 _SAMPLE = 0.05  # seconds that a sample may differ from the event
 #: A late machine may have made up for it by the time when something is measured, seconds.
@@ -51,6 +58,22 @@ class Play:
             faults = plan(seed, length, tuple(HOSTS), [group.vhid for group in GROUPS])
         self._perform([(f.begin, f.end, self._stage.act(f)) for f in faults])
         self._settle()
+        self._judge(begin)
+
+    def siege(self, length: float, faults: Sequence[Fault] | None = None) -> None:
+        """So many seconds of faults that must not move an address, after a round; and the
+        verdict."""
+        begin = time.time()
+        if faults is None:
+            seed = f"{self._seed}/{self.figures.rounds}"
+            faults = siege(seed, length, tuple(HOSTS), [group.vhid for group in GROUPS])
+        self._perform([(f.begin, f.end, self._stage.act(f)) for f in faults])
+        time.sleep(AFTERMATH)
+        for group in GROUPS:
+            for witness, ownership in self._testimony(group.address, begin):
+                for measured in judge_siege(group, ownership, self._stage.record.spans):
+                    self._take(measured, witness)
+        self._listen(begin)
         self._judge(begin)
 
     def _perform(self, acts: Sequence[tuple[float, float, Act]]) -> None:
@@ -125,32 +148,71 @@ class Play:
         figures.seconds += now - begin
         figures.faults += record.faults
         figures.late = max(figures.late, self._stage.samples.lateness(begin, now))
+        for host, address in HOSTS.items():
+            for witness, ownership in self._testimony(address, begin):
+                for measured in judge_own(host, ownership, record.spans):
+                    self._take(measured, witness)
         for group in GROUPS:
-            events = self._stage.lab.ownership(group.address).since(begin)
-            samples = self._stage.samples.ownership(group.address).since(begin)
+            (_, events), (_, samples) = self._testimony(group.address, begin)
             figures.changes += len(events.changes) - 1
             told = list(judge(group, events, record.spans, PATIENCE))
             sampled = judge(group, samples, record.spans, PATIENCE)
             seen = [each for each in sampled if not missed_an_owner(each, told, _SAMPLE)]
             for witness, all_measured in ((Witness.EVENTS, told), (Witness.SAMPLES, seen)):
                 for measured in all_measured:
-                    figures.take(witness, measured)
-                    self._see_that_it_holds(measured, witness)
+                    self._take(measured, witness)
         self._stage.look_at_logs()
         carried = [span for span in record.spans if span.end > now]
         self._stage.record = Record(spans=carried)
 
-    def _see_that_it_holds(self, measured: Measured, witness: Witness) -> None:
-        begin, end = measured.begin, measured.begin + measured.seconds
+    def _testimony(self, address: str, since: float) -> tuple[tuple[Witness, Ownership], ...]:
+        """What each witness says about an address."""
+        return (
+            (Witness.EVENTS, self._stage.lab.ownership(address).since(since)),
+            (Witness.SAMPLES, self._stage.samples.ownership(address).since(since)),
+        )
+
+    def _take(self, measured: Measured, witness: Witness) -> None:
+        """Keep it, and see that it holds."""
+        self.figures.take(witness, measured)
+        patience = PATIENCE + (witness is Witness.SAMPLES) * _SAMPLE
+        allowed = measured.limit + (patience if measured.slack is None else 0.0)
+        if measured.seconds > allowed:
+            begin, end, needed = measured.begin, measured.begin, measured.slack
+            if needed is None:  # what the machine was late with later counts as well
+                end, needed = begin + measured.seconds, measured.seconds - allowed
+            self._object(f"{measured}; by {witness.value}", measured.group, begin, end, needed)
+
+    def _object(
+        self, text: str, group: Group | None, begin: float, end: float, needed: float
+    ) -> None:
+        """Something does not hold: raise it, unless the machine was late by what was `needed` for
+        it, in seconds."""
         late = self._stage.samples.lateness(begin - _SHORTLY, end)
-        allowed = measured.limit + PATIENCE + (witness is Witness.SAMPLES) * _SAMPLE
-        if measured.seconds <= allowed:
-            return
-        text = f"{measured}; by {witness.value}; the machine was {late:.2f} s late"
-        complaint = self._complaint(text, measured.group, begin)
-        if measured.seconds > allowed + late:
+        complaint = self._complaint(f"{text}; the machine was {late:.2f} s late", group, begin)
+        if needed > late:
             raise complaint
         self.figures.strained.append(str(complaint))
+
+    def _listen(self, begin: float) -> None:
+        """A third witness of a siege: vipd itself, which must not have changed a state (that of a
+        backup is seen nowhere else), nor have said much about what it did not believe."""
+        excused = any(
+            span.condition is Condition.EXCUSED and span.overlaps(begin, time.time())
+            for span in self._stage.record.spans
+        )
+        unbelieved: Counter[str] = Counter()
+        for process, line in self._stage.said(begin):
+            message = line["message"]
+            unbelieved[process.name] += bool(_UNBELIEVED.search(message))
+            if line.get("event") == "transition" and not excused:
+                at = datetime.fromisoformat(line["time"]).timestamp()
+                text = f"{Check.UNTOUCHED.value}: {process.name} says {line.get('id')}: {message}"
+                self._object(text, None, at, at, min(map(bounds.slack, GROUPS)))
+        for name, lines in unbelieved.items():
+            if lines > LINES:
+                text = f"{name} says {lines} lines about what it does not believe"
+                raise self._complaint(text, None, begin)
 
     # What is told when it does not
 
@@ -172,10 +234,7 @@ class Play:
             for change in self._stage.lab.ownership(one.address).changes:
                 did = "gets" if change.added else "loses"
                 yield change.time, f"    {change.host} {did} {one.address}"
-        for process in self._stage.processes:
-            for text in process.log().splitlines():
-                if text.startswith("{"):
-                    line = json.loads(text)
-                    if group is None or line.get("id", group.name) == group.name:
-                        at = datetime.fromisoformat(line["time"]).timestamp()
-                        yield at, f"        {process.name} {line.get('id', '')}: {line['message']}"
+        for process, line in self._stage.said(0.0):
+            if group is None or line.get("id", group.name) == group.name:
+                at = datetime.fromisoformat(line["time"]).timestamp()
+                yield at, f"        {process.name} {line.get('id', '')}: {line['message']}"

@@ -20,6 +20,7 @@ class Condition(Enum):
     LEAVING = "may hand over"
     BARRED = "in maintenance: must not own anything"
     SCRIPTLESS = "its scripts fail"
+    ADDRESSLESS = "its own address was taken away, or its power"
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """Ask the kernel every 20 ms which addresses there are; a script of its own, one a host.
 
-    python sampler.py NETWORK-PREFIX          (203.0.113. for instance)
+    python sampler.py NETWORK-PREFIX…         (203.0.113. for instance)
 
 Prints a line when the answer is another than before, and one when the machine was late with us. So
 that it is late with us when it is late with vipd, which changes addresses, it is asked each time to
@@ -93,14 +93,14 @@ class Waiting:
 
 
 def main() -> None:
-    prefix = sys.argv[1]
+    prefixes = tuple(sys.argv[1:])
     netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
     before: list[str] | None = None
     waiting = Waiting()
     due = look = time.monotonic()
     while True:
         wait_in_line(netlink)
-        now = sorted(a for a in addresses(netlink) if a.startswith(prefix))
+        now = sorted(a for a in addresses(netlink) if a.startswith(prefixes))
         if now != before:
             before = now
             say("=", *now)

@@ -4,10 +4,10 @@ import sys
 import time
 
 from chaos import sampler
-from chaos.groups import NETWORK
+from chaos.groups import AMONG, APART
 from vipd.lab import Change, Host, Ownership, Process
 
-_PREFIX = NETWORK.removesuffix("0/24")
+_PREFIXES = (f"{APART}.", f"{AMONG}.")
 
 
 class Samples:
@@ -22,7 +22,7 @@ class Samples:
 
     def follow(self, host: Host) -> None:
         """Start to sample a host."""
-        command = [sys.executable, "-I", "-S", sampler.__file__, _PREFIX]
+        command = [sys.executable, "-I", "-S", sampler.__file__, *_PREFIXES]
         process = host.start(command, name="sampler")
         process.wait_for("^= ")
         self._samplers[host.name] = process

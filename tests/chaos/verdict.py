@@ -24,23 +24,29 @@ class Check(Enum):
     ORPHAN = "still owner after being frozen or killed"
     CARRIER = "still owner after its cable was cut"
     BARRED = "owner although in maintenance"
+    OWN = "a host's own address gone, although nobody took it"
+    UNTOUCHED = "not where it was, although only the harmless befell it"
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Something that lasted from ``begin`` for ``seconds``, and may last for ``limit``."""
+    """Something that lasted from ``begin`` for ``seconds``, and may last for ``limit``.
+    ``group``: None for a host's own address. ``slack``: seconds that the machine has to be late for
+    it to be the machine's fault; None: as many as are beyond the limit."""
 
     check: Check
-    group: Group
+    group: Group | None
+    address: str
     hosts: tuple[str, ...]
     begin: float
     seconds: float
     limit: float
+    slack: float | None = None
 
     def __str__(self) -> str:
         return (
             f"{self.check.value}: {self.seconds:.3f} s ({self.limit:.3f} s allowed), "
-            f"{self.group.address}, {' and '.join(self.hosts)}"
+            f"{self.address}, {' and '.join(self.hosts)}"
         )
 
 
@@ -50,6 +56,59 @@ def judge(
     """Everything about one address that has a limit. What the machine adds to each of several that
     follow each other is ``patience`` seconds at most."""
     return _Case(group, ownership, spans, patience).measure()
+
+
+def judge_own(host: str, ownership: Ownership, spans: Sequence[Span]) -> Iterator[Measured]:
+    """For how long a host was without its own address, but for when somebody took that."""
+    taken = [s for s in spans if s.condition is Condition.ADDRESSLESS and s.host == host]
+    lost: float | None = None
+    for change in (*ownership.changes, Change(ownership.until, host, added=True)):
+        if change.host != host:
+            continue
+        if not change.added:
+            lost = change.time
+        elif lost is not None:
+            # It may go with a floating address only later; it is the first moment that counts.
+            begin = max([lost, *(s.end for s in taken if s.begin <= lost + _MOMENT)])
+            if begin < change.time:
+                yield Measured(
+                    Check.OWN, None, ownership.address, (host,), begin, change.time - begin, 0.0
+                )
+            lost = None
+
+
+def judge_siege(group: Group, ownership: Ownership, spans: Sequence[Span]) -> Iterator[Measured]:
+    """For how long an address was not with who had it at the begin, when nothing had a right to
+    move it. However short that is, it is too long. Nothing if somebody was excused: a host that
+    preempts again may be meant to."""
+    begin = ownership.changes[0].time if ownership.changes else 0.0
+    if any(
+        span.condition is Condition.EXCUSED
+        and span.concerns(group.vhid)
+        and span.overlaps(begin, ownership.until)
+        for span in spans
+    ):
+        return
+    home = {change.host for change in ownership.changes if change.time == begin}
+    owners = set(home)
+    astray: list[tuple[float, float]] = []
+    later = [change for change in ownership.changes if change.time > begin]
+    ends = [*(change.time for change in later), ownership.until][1:]
+    for change, end in zip(later, ends, strict=True):
+        (owners.add if change.added else owners.discard)(change.host)
+        if owners != home:
+            astray.append((change.time, end))
+    hosts = tuple(sorted(home | {change.host for change in later}))
+    yield Measured(
+        Check.UNTOUCHED,
+        group,
+        group.address,
+        hosts,
+        astray[0][0] if astray else begin,
+        sum(end - start for start, end in astray),
+        0.0,
+        bounds.slack(group),
+    )
 
 
 def missed_an_owner(sampled: Measured, told: Iterable[Measured], between_samples: float) -> bool:
@@ -241,4 +300,6 @@ class _Case:
         end: float,
         limit: float,
     ) -> Measured:
-        return Measured(check, self._group, tuple(sorted(hosts)), begin, end - begin, limit)
+        return Measured(
+            check, self._group, self._group.address, tuple(sorted(hosts)), begin, end - begin, limit
+        )

@@ -38,6 +38,11 @@ class Delay:
             self._read()
         return self.between(begin, time())
 
+    def worst(self, seconds: float) -> float:
+        """The most, in seconds, within any time of this length so far."""
+        moments = list(self._moments)
+        return max(self.between(moment, moment + seconds) for moment in moments)
+
     def _follow(self) -> None:
         with suppress(OSError):  # it has ended
             while True:

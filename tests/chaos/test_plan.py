@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from chaos.plan import LASTING, Fault, Kind, plan
+from chaos.plan import HARMLESS, LASTING, Fault, Kind, plan, siege
 
 HOSTS, VHIDS, LENGTH = ("a", "b", "c"), (1, 2, 3), 30.0
 CABLE = {Kind.CUT, Kind.PARTITION}
@@ -37,6 +37,16 @@ def test_what_befalls_one_thing_comes_one_after_the_other(seed: int) -> None:
                 assert one.end <= other.begin
 
 
+def besieged(seed: str) -> list[Fault]:
+    return siege(seed, LENGTH, HOSTS, VHIDS)
+
+
 def test_everything_happens_by_and_by() -> None:
-    kinds = {fault.kind for seed in range(20) for fault in drawn(str(seed))}
+    kinds = {
+        fault.kind for seed in range(20) for fault in (*drawn(str(seed)), *besieged(str(seed)))
+    }
     assert kinds == set(Kind)
+
+
+def test_in_a_siege_happens_what_must_not_move_an_address_and_nothing_else() -> None:
+    assert {fault.kind for seed in range(20) for fault in besieged(str(seed))} == HARMLESS

@@ -278,7 +278,7 @@ def test_a_directory_of_wills_that_is_not_ours_is_set_aside(group: Group, how: s
     host = group.host("web01")
     made = host.run(["sh", "-ec", f"mkdir -p {RUNTIME_DIR}; cd {RUNTIME_DIR}; {how}"])
     assert made.returncode == 0, made.stderr
-    first = group.vipd("web01")
+    first = group.vipd("web01", LEASE=LONG)
     first.wait_for(r"farewell.*refused.*remove it", timeout=PATIENCE)
     group.belongs_to("web01")
     until(lambda: wills(host) == ["vip-001"], lambda: f"no will: {wills(host)}")

@@ -38,9 +38,12 @@ def conf_page() -> str:
 def _description() -> list[str]:
     paragraphs = (
         "There is one file for each floating address, vip-NNN.conf, where NNN is a number from 1 "
-        "to 255 (any other NAME works if ID or VHID stands in the file), and what they share in "
+        "to 255 (any other NAME works if ID or VHID stands in the file; a file that has neither a "
+        "number in its name, nor these, nor VIP_ADDRESS, is ignored), and what they share in "
         "vip-common.conf, which is read before each of them. Names like vip-001.conf.rpmnew do "
-        "not count.",
+        "not count. BIND_INTERFACE, PASSWORD and PASSFILE, when a numbered file and "
+        "vip-common.conf do not set them, are taken from the numbered files before it, with a "
+        "warning.",
         "They are shell-style assignments: NAME=value, with export, quotes of both kinds, "
         "backslashes, comments, continuation lines, and $NAME or ${NAME} of an earlier line or of "
         "vip-common.conf. A line . FILE, with a path that begins with /, reads more assignments "

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,64 @@ def test_an_interface_that_carp_cannot_run_on_is_a_warning_where_it_stands(
     assert "write one of eth1\n" in done.stdout
 
 
+def test_a_source_that_the_host_does_not_have_is_a_warning_where_it_stands(
+    vipctl: Vipctl, directory: Path
+) -> None:
+    path = directory / "vip-001.conf"
+    path.write_text(KEYS.replace("100.179", "100.99"))
+    done = vipctl("check", "--config-dir", str(directory))
+    assert done.returncode == 1
+    told = f"{path}:4:16: warning: this machine does not have SOURCE_ADDRESS 198.51.100.99; "
+    assert told in done.stdout
+    assert "write the address of eth1, 198.51.100.179, 198.51.100.42, or remove" in done.stdout
+    # The files of another host: its interface is not here, and nothing else can be told.
+    path.write_text(KEYS.replace("100.179", "100.99").replace("eth1", "eth9"))
+    assert (
+        "SOURCE_ADDRESS"
+        not in vipctl("check", "--config-dir", str(directory)).stdout.split("\n", 1)[1]
+    )
+
+
+@pytest.mark.parametrize(("last", "what"), [("0", "network"), ("255", "broadcast")])
+def test_an_address_of_the_network_itself_is_a_warning(
+    vipctl: Vipctl, directory: Path, last: str, what: str
+) -> None:
+    path = directory / "vip-001.conf"
+    path.write_text(KEYS.replace("100.154", f"100.{last}"))
+    done = vipctl("check", "--config-dir", str(directory))
+    assert done.returncode == 1
+    told = f"{path}:1:13: warning: VIP_ADDRESS 198.51.100.{last} is the {what} address of "
+    assert f"{told}198.51.100.0/24, the network of eth1" in done.stdout
+    path.write_text(KEYS.replace("100.154", f"100.{last}/24"))
+    told = vipctl("check", "--config-dir", str(directory)).stdout
+    assert told.count(f"is the {what} address of") == 1
+
+
+def test_a_file_that_is_no_vip_is_a_note_and_status_0(vipctl: Vipctl, directory: Path) -> None:
+    other = directory / "vip-common-master.conf"
+    other.write_text("OPTIONS=--preempt\n")
+    done = vipctl("check", "--config-dir", str(directory))
+    assert done.returncode == 0
+    assert f"\n{other} is no VIP: there is no number in its name" in done.stdout
+    assert done.stdout.endswith("No problems.\n")
+    report = json.loads(vipctl("check", "--json", "--config-dir", str(directory)).stdout)
+    assert (report["ignored"], len(report["vips"])) == ([str(other)], 1)
+
+
+def test_a_script_that_anybody_may_change_is_an_error_and_its_vip_runs(vipctl: Vipctl) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        script = place / "up"
+        script.write_text("#!/bin/sh\n")
+        script.chmod(0o777)
+        (place / "vip-001.conf").write_text(f"{KEYS}UPSCRIPT={script}\n")
+        done = vipctl("check", "--config-dir", name)
+        assert done.returncode == 2
+        assert f"{place}/vip-001.conf:6:10: error: UPSCRIPT {script} runs as root" in done.stdout
+        assert done.stdout.splitlines()[1].split()[-1] == "vipd"
+
+
 def test_a_directory_that_is_not_there_is_an_error(vipctl: Vipctl, tmp_path: Path) -> None:
     done = vipctl("check", "--config-dir", str(tmp_path / "absent"))
     assert done.returncode == 2
@@ -155,7 +214,9 @@ def test_bytes_that_are_no_text_do_not_break_the_report(vipctl: Vipctl, director
 
 def test_a_terminal_of_80_columns_gets_a_table_that_fits(terminal: Vipctl, directory: Path) -> None:
     (directory / "vip-002.conf").write_text(
-        KEYS.replace("154", "155").replace("179", "180").replace("--pre", "--shutdown -S --pre")
+        KEYS.replace("154", "155")
+        .replace("100.179", "100.42")
+        .replace("--pre", "--shutdown -S --pre")
     )
     done = terminal("check", "--config-dir", str(directory), NO_COLOR="1")
     assert done.returncode == 0

@@ -80,6 +80,21 @@ def test_programs_get_the_differences_as_json(vipctl: Vipctl) -> None:
     ).items()
 
 
+def test_what_the_init_script_made_of_the_files_is_told(tmp_path: Path) -> None:
+    file = write_vip(tmp_path, SOURCE_ADDRESS="198.51.100.1", OPTIONS="--preempt")
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to("elsewhere")
+    write_vip(tmp_path, "002", VIP_ADDRESS="198.51.100.155", SOURCE_ADDRESS="198.51.100.1")
+    found = differences(load(tmp_path, scripts=tmp_path))
+    told = {(each.about, each.what): each for each in found if each.about != "all"}
+    link = told["001", "vip-001.conf is a symbolic link"]
+    assert "find -type f" in link.ucarp
+    options = told["002", "no OPTIONS, which vip-001.conf has in line 6"]
+    assert "counted here, too" in options.ucarp
+    assert "vip-common.conf" in options.vipd
+    assert not any("SOURCE_ADDRESS" in what for _, what in told)
+
+
 # The machine
 
 

@@ -51,6 +51,20 @@ def test_files_in_a_directory_that_nobody_gets_into_are_safe(open_directory: Pat
     assert list(files([str(file)])) == []
 
 
+def test_a_directory_or_a_link_through_which_others_may_change_a_file(open_directory: Path) -> None:
+    directory = open_directory / "ucarp"
+    directory.mkdir()
+    file = directory / "vip-001.conf"
+    file.write_text("")
+    file.chmod(0o600)
+    assert list(files([str(file)])) == []
+    directory.chmod(0o777)
+    (found,) = files([str(file)])
+    assert found.serious
+    assert f"anybody on this host may change it (mode 0777 of {directory})" in found.what
+    assert f"chmod go-w {directory}" in found.cure
+
+
 def test_a_clock_that_was_set_back(tmp_path: Path) -> None:
     start = int((NOW + 3600) * 10**9)
     (tmp_path / "counter").write_text(f"{start + (1 << 40)}\n")

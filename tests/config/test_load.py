@@ -383,6 +383,7 @@ VHIDS = [
     ("001", {"ID": "010"}, 8, "VHID 8"),
     ("001", {"ID": "009"}, 9, "ucarp refuses"),
     ("001", {"ID": "0x10"}, 16, None),
+    ("001", {"ID": "10x"}, 10, "ignores what follows"),
     ("web", {"ID": "12"}, 12, None),
     ("web", {"VID": "12"}, 12, None),
     ("001", {"ID": "2", "OPTIONS": "--vhid=3"}, 3, None),
@@ -412,7 +413,7 @@ def test_the_vhid_is_what_ucarp_would_send(
 @pytest.mark.parametrize(
     ("name", "keys"),
     [("000", {}), ("256", {}), ("999", {}), ("web", {}), ("001", {"ID": "web"}),
-     ("001", {"ID": "0"}), ("001", {"ID": "-1"}), ("001", {"ID": "10x"}), ("001", {"VHID": "0"}),
+     ("001", {"ID": "0"}), ("001", {"ID": "-1"}), ("001", {"ID": "08x"}), ("001", {"VHID": "0"}),
      ("001", {"VHID": "0x1"}), ("001", {"VHID": "256"}), ("001", {"OPTIONS": "--vhid=300"}),
      ("001", {"ID": "9" * 5000})],
 )  # fmt: skip
@@ -427,8 +428,8 @@ def test_a_vhid_that_is_none_is_an_error(tmp_path: Path, name: str, keys: dict[s
 WRONG = [
     ("advskew out of range", {"OPTIONS": "-P --advskew=300"}, (5, 23), "would have used 44"),
     ("advskew below zero", {"OPTIONS": "--advskew=-1"}, (5, 20), "would have used 255"),
-    ("advskew with junk", {"OPTIONS": "--advskew=10s"}, (5, 20), "would have used 10"),
-    ("advskew that is broken octal", {"OPTIONS": "--advskew=08"}, (5, 20), "octal"),
+    ("advskew that is no number", {"OPTIONS": "--advskew=x"}, (5, 20), "would have used 0"),
+    ("deadratio 0 and more", {"OPTIONS": "-r0s"}, (5, 12), "from 1 to 255"),
     ("advskew that is empty", {"OPTIONS": "--advskew="}, (5, 19), "not a number"),
     ("advbase out of range", {"OPTIONS": "-b256"}, (5, 12), "would have used 0"),
     ("deadratio 0", {"OPTIONS": "-r0"}, (5, 12), "from 1 to 255"),
@@ -486,6 +487,14 @@ def test_a_wrong_value_is_reported_at_its_own_column_and_the_other_files_run(
 
 WARNED = [
     ("octal", {"OPTIONS": "--advskew=010"}, (5, 20), "is 8, as for ucarp"),
+    ("broken octal", {"OPTIONS": "--advskew=08"}, (5, 20), "is 0, as for ucarp"),
+    ("a unit", {"OPTIONS": "--advskew=10s"}, (5, 20), "is 10, as for ucarp, which ignores"),
+    ("a comma", {"OPTIONS": "-k 10,--preempt"}, (5, 13), "is 10, as for ucarp, which ignores"),
+    ("a network address", {"VIP_ADDRESS": "192.0.2.0/24"}, (1, 14), "is the network address"),
+    ("a broadcast address", {"VIP_ADDRESS": "192.0.2.7/29"}, (1, 14), "is the broadcast address"),
+    ("an anycast address", {"VIP_ADDRESS": "192.0.2.1 2001:db8::/64"}, (1, 24), "anycast"),
+    ("curly quotes", {"PASSWORD": "“love”"}, (2, 11), "curly quotes"),
+    ("curly quotes in OPTIONS", {"OPTIONS": "--pass=‘love"}, (5, 17), "curly quotes"),
     ("an unknown key", {"BIND_INTERFCE": "x"}, (5, 1), "BIND_INTERFCE is not a key"),
     ("20 bytes of password", {"PASSWORD": "x" * 20}, (2, 11), "20 bytes"),
     ("a blank in the password", {"PASSWORD": "two words"}, (2, 11), "first word"),
@@ -556,6 +565,30 @@ def test_a_carriage_return_in_a_password_file_stays_and_is_reported(tmp_path: Pa
     assert vip is not None
     assert vip.password.get_secret_value() == b"love\r"
     assert "part of the password" in problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"love \n", "ends in a blank"), (b"love\t", "ends in a blank"), (b" love", "begins with a"),
+     (b"\xef\xbb\xbflove\n", "byte order mark"), ("“love”\n".encode(), "curly quotes")],
+)  # fmt: skip
+def test_what_is_part_of_the_password_and_looks_as_if_it_were_not_is_told(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
+    (tmp_path / "p").write_bytes(content)
+    vip, problems = one(tmp_path, PASSWORD="", PASSFILE=str(tmp_path / "p"))
+    assert vip is not None
+    assert vip.password.get_secret_value() == content.rstrip(b"\n")
+    (problem,) = problems
+    assert told in problem.message
+    assert "love" not in problem.message + problem.hint
+
+
+@pytest.mark.parametrize("address", ["192.0.2.0/31", "192.0.2.1/31", "192.0.2.0", "192.0.2.255"])
+def test_an_address_in_no_network_or_one_of_two_is_none_of_the_networks(
+    tmp_path: Path, address: str
+) -> None:
+    assert one(tmp_path, VIP_ADDRESS=address)[1] == []
 
 
 @pytest.mark.parametrize(("content", "differ"), [("love\n", False), ("hate\n", True)])
@@ -887,3 +920,55 @@ def test_what_is_wrong_in_a_file_that_is_read_keeps_its_vip_from_running(
     assert not snapshot.common_broken
     write(tmp_path, "vip-common.conf", f". {tmp_path}/more")
     assert read(tmp_path).common_broken
+
+
+def test_what_only_an_earlier_file_has_is_taken_from_it_where_it_is_needed(tmp_path: Path) -> None:
+    write(tmp_path, "vip-001.conf", text(GOOD), "OPTIONS=-P")
+    write(tmp_path, "vip-002.conf", "VIP_ADDRESS=198.51.100.155")
+    snapshot = read(tmp_path)
+    first, second = snapshot.vips
+    assert (second.interface, second.password) == (first.interface, first.password)
+    assert (second.preempt, second.source) == (False, None)
+    assert [problem.message.split(" ")[0] for problem in snapshot.problems] == [
+        "BIND_INTERFACE",
+        "PASSWORD",
+    ]
+    for problem in snapshot.problems:
+        assert not is_error(problem)
+        assert problem.file == second.file
+        assert "vip-001.conf (line" in problem.message
+        assert "love" not in str(problem)
+    assert {key: place.line for key, place in snapshot.unset["002"].items()} == {
+        "SOURCE_ADDRESS": 4,
+        "OPTIONS": 6,
+    }
+    assert load(tmp_path, only="002").failed.keys() == {"002"}  # ucarp@002 read this file alone
+    write(tmp_path, "vip-001.conf", "BIND_INTERFACE='")
+    assert read(tmp_path).failed.keys() == {"001", "002"}
+
+
+@pytest.mark.parametrize("lines", ["BIND_INTERFACE=eth5", "OPTIONS='-P -k10'", "# nothing", "X=1"])
+def test_a_file_without_number_and_address_is_no_vip(tmp_path: Path, lines: str) -> None:
+    write(tmp_path, "vip-001.conf", text(GOOD))
+    write(tmp_path, "vip-common-master.conf", lines)
+    snapshot = read(tmp_path)
+    assert [vip.id for vip in snapshot.vips] == ["001"]
+    assert snapshot.problems == ()
+    assert snapshot.ignored == {"common-master": str(tmp_path / "vip-common-master.conf")}
+    assert str(tmp_path / "vip-common-master.conf") in snapshot.files
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [("VIP_ADDRESS=192.0.2.7", "ID is missing"), ("OPTIONS='-a 192.0.2.7'", "ID is missing"),
+     ("ID=7", "VIP_ADDRESS is missing"), ("OPTIONS=-v7", "VIP_ADDRESS is missing"),
+     ("ID='", "never ends"), ("", "the file is empty")],
+)  # fmt: skip
+def test_a_vip_with_a_name_that_has_something_forgotten_is_told(
+    tmp_path: Path, lines: str, message: str
+) -> None:
+    write(tmp_path, "vip-common.conf", "BIND_INTERFACE=eth1 PASSWORD=love")
+    write(tmp_path, "vip-web.conf", lines)
+    snapshot = read(tmp_path)
+    assert snapshot.failed.keys() == {"web"}
+    assert message in snapshot.failed["web"].message

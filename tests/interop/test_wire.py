@@ -125,6 +125,10 @@ SPELLINGS = (
     "-k10 -k20",
     "-SPb1 -k5",
     "-S --xparam=x -k 8",
+    "--advskew=10s",
+    "--advskew=10,--preempt",
+    "-k08",
+    "-b1s -k 5%",
 )
 
 

@@ -362,3 +362,36 @@ def test_whichever_way_an_editor_writes_it_is_one_change_in_place(
     assert transitions(daemon) == ["BACKUP", "MASTER"]
     assert len(lab.ownership(VIP).changes) == 1
     assert lateness(of_vhid(dump, 1), delay) < LATE
+
+
+def test_a_file_that_another_one_reads_is_followed_like_it(
+    lab: Lab, web01: Host, web02: Host, files: Path, tmp_path: Path
+) -> None:
+    """Changed, it counts; with errors, its VIP goes on as it was, in whatever file they stand."""
+    more = tmp_path / "more"
+    more.write_text(f"OPTIONS='{QUICK}'\n")
+    file = write_vip(files)
+    file.write_text(f"{file.read_text()}. {more}\n")
+    dump = capture(web02, "proto", "112")
+    daemon = web01.vipd(files)
+    lab.wait_owner(VIP, "web01")
+    more.write_text(f"OPTIONS='{QUICK} -k 20'\n")
+    seen(dump, 1, lambda ad: ad.advskew == 20)
+    for broken in ("OPTIONS=$(x)\n", "OPTIONS='--advskw=1'\n", "BIND_INTERFACE=a/b\n"):
+        mark = daemon.mark()
+        more.write_text(broken)
+        daemon.wait_for(rf"{more}:1:\d+: ", since=mark)
+        daemon.wait_for("001: goes on as it was until its files are mended", since=mark)
+    go_on(dump, 1)
+    assert transitions(daemon) == ["BACKUP", "MASTER"]
+
+
+def test_a_vip_whose_file_is_none_any_more_goes_on(lab: Lab, web01: Host, files: Path) -> None:
+    """Half of a file that is being written looks like one of shared settings."""
+    file = write_vip(files, "web", ID="7", OPTIONS=QUICK)
+    daemon = web01.vipd(files)
+    lab.wait_owner(VIP, "web01")
+    mark = daemon.mark()
+    file.write_text("BIND_INTERFACE=eth1\n")
+    daemon.wait_for("web: goes on as it was until its files are mended", since=mark)
+    assert lab.owners(VIP) == ["web01"]

@@ -159,6 +159,20 @@ def test_without_scripts_nobody_adds_the_address(web01: Host) -> None:
     assert address_of(web01, VIP) is None
 
 
+def test_a_script_that_anybody_may_change_does_not_run_and_the_address_is_there(
+    lab: Lab, web01: Host
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        script = write_script(Path(name) / "up", f"touch {name}/ran")
+        script.chmod(0o777)
+        daemon = ours(web01, f"--upscript={script}", "--deadratio=1")
+        daemon.wait_for(rf"\[ERROR\] {script} runs as root, and anybody on this host may change it")
+        lab.wait_owner(VIP, "web01")
+        daemon.stop()
+        assert not (Path(name) / "ran").exists()
+
+
 def test_no_list_of_processes_shows_the_password(web01: Host) -> None:
     for words in (["-p", "geheim"], ["-zPpgeheim"], ["--pass=geheim"]):
         process = web01.start(

@@ -18,7 +18,9 @@ from vipd.cli.subnets import together
 from vipd.cli.text import Colour, coloured, paint, table, write
 from vipd.config.load import Snapshot, load
 from vipd.config.model import Vip
-from vipd.config.problem import Place, Problem, Severity, cited, shown, warning
+from vipd.config.problem import Problem, Severity, cited, shown, warning
+from vipd.config.values import special
+from vipd.linux import sysctls
 from vipd.linux.names import canonical
 from vipd.linux.suitable import why_not
 
@@ -44,7 +46,12 @@ def command(compat: bool, as_json: bool, config_dir: Path | None, runtime_dir: P
     if as_json:
         objects = [as_object(vip) for vip in vips]
         about = {"metrics_listen": _metrics(snapshot)}
-        answer = {"vips": objects, "settings": about, "problems": _objects(problems)}
+        answer = {
+            "vips": objects,
+            "settings": about,
+            "problems": _objects(problems),
+            "ignored": sorted(snapshot.ignored.values()),
+        }
         if compat:
             answer["differences"] = [asdict(each) for each in differing]
         write([json.dumps(answer)])
@@ -52,6 +59,8 @@ def command(compat: bool, as_json: bool, config_dir: Path | None, runtime_dir: P
         _print_vips(vips, str(directory))
         if snapshot.settings.metrics_listen:
             write(["", f"Metrics are served on {_metrics(snapshot)}"])
+        for file in sorted(snapshot.ignored.values()):
+            write(["", f"{file} is no VIP: there is no number in its name, and no ID in it"])
         for each in differing:
             write(["", f"{each.about}: {shown(each.what, 200)}"])
             write([f"    {who:5}  {shown(text, 200)}" for who, text in each.both])
@@ -122,6 +131,8 @@ def surroundings(snapshot: Snapshot, directory: Path) -> list[Problem]:
     """What is wrong with the machine, for these virtual IPs."""
     return [
         *interface_problems(snapshot),
+        *source_problems(snapshot),
+        *address_problems(snapshot),
         *subnet_problems(snapshot),
         *machine_problems(snapshot, directory),
     ]
@@ -135,7 +146,7 @@ def subnet_problems(snapshot: Snapshot) -> list[Problem]:
         if vip.manage_address != "no":
             continue
         if text := together(vip.interface, map(str, vip.addresses)):
-            place = snapshot.places.get(vip.id, Place(vip.file))
+            place = snapshot.place(vip, "BIND_INTERFACE")
             found.append(warning(place, *(shown(each, 300) for each in text)))
     return found
 
@@ -156,9 +167,66 @@ def interface_problems(snapshot: Snapshot) -> list[Problem]:
 
     found = {name: look(name) for name in {vip.interface for vip in snapshot.vips}}
     return [
-        warning(snapshot.places.get(vip.id, Place(vip.file)), *found[vip.interface])
+        warning(snapshot.place(vip, "BIND_INTERFACE"), *found[vip.interface])
         for vip in snapshot.vips
         if found[vip.interface][0]
+    ]
+
+
+def source_problems(snapshot: Snapshot) -> list[Problem]:
+    """A warning for each SOURCE_ADDRESS that this machine does not have, where its interface is."""
+    # Of an interface that is down, addresses may not be listed there.
+    here = sysctls.local_addresses()
+    doubtful = [vip for vip in snapshot.vips if vip.source and str(vip.source) not in here]
+    if not doubtful:
+        return []
+    own = _addresses({vip.interface for vip in doubtful})
+    return [
+        warning(
+            snapshot.place(vip, "SOURCE_ADDRESS"),
+            f"this machine does not have SOURCE_ADDRESS {vip.source}; vipd sends from it all the "
+            "same, as ucarp does, and other hosts may not answer to it",
+            f"write the address of {shown(vip.interface)}"
+            + (f", {', '.join(own[vip.interface])}" if own[vip.interface] else "")
+            + ", or remove SOURCE_ADDRESS",
+        )
+        for vip in doubtful
+        if vip.interface in own and str(vip.source) not in own[vip.interface]
+    ]
+
+
+def _addresses(interfaces: Iterable[str]) -> dict[str, list[str]]:
+    """The IPv4 addresses of those of these interfaces that are there."""
+    # Only here: it would make every other call slower.
+    from vipd.linux.links import Links
+    from vipd.linux.netlink import Netlink
+
+    netlink = Netlink()
+    links = Links(netlink)
+    found = {}
+    for name in interfaces:
+        if link := links.get(canonical(name)):
+            there = (address.ip for address in links.addresses(link))
+            found[name] = [str(ip) for ip in there if isinstance(ip, IPv4Address)]
+    links.close()
+    netlink.close()
+    return found
+
+
+def address_problems(snapshot: Snapshot) -> list[Problem]:
+    """A warning for each VIP_ADDRESS that is the network or broadcast address of its interface."""
+    networks = sysctls.networks()
+    return [
+        warning(
+            snapshot.place(vip, "VIP_ADDRESS"),
+            f"VIP_ADDRESS {address.ip} is the {what} address of {network}, the network of "
+            f"{shown(vip.interface)}; clients there may not reach it",
+            "write the address of a host",
+        )
+        for vip in snapshot.vips
+        for network in networks.get(canonical(vip.interface), ())
+        for address in vip.addresses
+        if address.network != network and (what := special(address.ip, network))
     ]
 
 

@@ -6,6 +6,7 @@ What changes for the better is listed as well: somebody's script may rest on the
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
+from pathlib import Path
 
 from vipd.config.load import Snapshot
 from vipd.config.model import Vip
@@ -36,7 +37,7 @@ def differences(snapshot: Snapshot) -> list[Difference]:
         return []
     about: dict[_Texts, list[str]] = {}
     for vip in snapshot.vips:
-        for texts in _of(vip):
+        for texts in (*_of(vip), *_of_file(snapshot, vip)):
             about.setdefault(texts, []).append(vip.id)
     single = [Difference(" ".join(ids), *texts) for texts, ids in about.items()]
     return single + [Difference("all", *texts) for texts in _ALL]
@@ -88,6 +89,22 @@ def _of(vip: Vip) -> Iterator[_Texts]:
             "UPSCRIPT and DOWNSCRIPT",
             "waits for them, and advertises nothing meanwhile",
             f"advertises on; ends them after {vip.script_timeout} s (SCRIPT_TIMEOUT)",
+        )
+
+
+def _of_file(snapshot: Snapshot, vip: Vip) -> Iterator[_Texts]:
+    if Path(vip.file).is_symlink():
+        yield (
+            f"{Path(vip.file).name} is a symbolic link",
+            "its init script did not run it (find -type f)",
+            "runs it",
+        )
+    for key, place in snapshot.unset.get(vip.id, {}).items():
+        yield (
+            f"no {key}, which {Path(place.file).name} has in line {place.line}",
+            "its init script read all files in one shell: what an earlier one set counted here, "
+            "too (with ucarp@NNN it did not)",
+            f"each file counts for itself; write {key} into vip-common.conf for all",
         )
 
 

@@ -84,14 +84,17 @@ def _without_daemon(where: Settings) -> list[Finding]:
     # Only here: it takes longer than everything else.
     from vipd.cli.check import surroundings
     from vipd.config.load import load
-    from vipd.config.problem import is_error
+    from vipd.config.problem import Severity
 
     snapshot = load(where.config_dir)
     problems = (*snapshot.problems, *surroundings(snapshot, where.config_dir))
     return [
         *(
             Finding(
-                f"{each.file}:{each.line}:{each.column}", each.message, each.hint, is_error(each)
+                f"{each.file}:{each.line}:{each.column}",
+                each.message,
+                each.hint,
+                each.severity is Severity.ERROR,
             )
             for each in problems
         ),

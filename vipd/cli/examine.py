@@ -9,6 +9,7 @@ from vipd.carp.machine import State
 from vipd.cli.origins import files_with, placed
 from vipd.cli.subnets import together
 from vipd.cli.text import safe, span
+from vipd.config.trust import Trust
 from vipd.daemon.varlink import Daemon, Vip
 from vipd.linux import sysctls
 from vipd.linux.clock import synchronised
@@ -177,7 +178,9 @@ def lonely(vips: Iterable[Vip], now: float) -> Iterator[Finding]:
 
 
 def files(paths: Iterable[str]) -> Iterator[Finding]:
-    """Passwords that others may read, and files that others may change."""
+    """Passwords that others may read, and files that others may change, themselves or through a
+    directory or a link on the way to them."""
+    trust = Trust()
     for path in sorted(paths):
         try:
             status = Path(path).stat()
@@ -193,6 +196,9 @@ def files(paths: Iterable[str]) -> Iterator[Finding]:
                 f"chown root:root {who}",
                 serious=True,
             )
+        danger = trust.danger(path)
+        if danger and danger.path != path and not status.st_uid:
+            yield Finding(who, safe(danger.text), safe(danger.cure), serious=True)
         if closed or not others & 0o006:
             continue
         what = "change it" if others & 0o002 else "read it, and the password"

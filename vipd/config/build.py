@@ -1,6 +1,6 @@
 """From the shell variables of one virtual IP to its checked settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import SecretBytes, ValidationError
 
-from vipd.config import options, password, values
-from vipd.config.files import is_executable
+from vipd.config import options, password, scripts, values
 from vipd.config.memory import Memory
 from vipd.config.model import MAX_DEADRATIO, Settings, Vip
-from vipd.config.problem import Place, Problem, cited, error, is_error, shown, warning
+from vipd.config.problem import Place, Problem, error, is_error, shown, warning
 from vipd.config.shell import Binding, Value, Variables
+from vipd.config.trust import Trust
 
 KEYS = (
     "ID",
@@ -44,13 +44,46 @@ _FLAGS = ("preempt", "neutral", "shutdown", "ignoreifstate", "nomcast")
 class Built:
     """One virtual IP, None when it cannot run; where its settings stand; what is wrong.
 
-    `files`: the password file that was read for it, or would have been.
+    `files`: the password file that was read for it, or would have been. `ignored`: the file is no
+    virtual IP. `unset`: keys that it does not have and a file before it has, with the place there.
     """
 
     vip: Vip | None
     places: Mapping[str, Place]
     problems: tuple[Problem, ...]
     files: tuple[str, ...] = ()
+    ignored: bool = False
+    unset: Mapping[str, Place] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What counts for a virtual IP besides its variables. `earlier`: the keys that the files before
+    it have set. EPEL's init script sourced all files in one shell, so that they counted for the
+    next ones, too; ucarp@NNN looked at one file only."""
+
+    directory: Path
+    common_broken: bool
+    memory: Memory
+    trust: Trust
+    earlier: Mapping[str, Binding]
+
+
+INHERITED = ("BIND_INTERFACE", "PASSFILE", "PASSWORD")
+"""Keys that every virtual IP needs: they are taken from a file before it."""
+
+LEFT_OUT = ("OPTIONS", "SOURCE_ADDRESS", "UPSCRIPT", "DOWNSCRIPT")
+"""Keys that a virtual IP need not have: what a file before it says does not count for it."""
+
+
+def is_no_vip(own: Mapping[str, Binding]) -> bool:
+    """Whether a file without a number in its name is none of a virtual IP: it has neither a number
+    nor an address, among these variables that it set itself. (With an address but no number, it is
+    one whose number was forgotten.)"""
+    if any(key in own for key in ("ID", "VID", "VHID", "VIP_ADDRESS")):
+        return False
+    line = options.parse(own["OPTIONS"].value) if "OPTIONS" in own else None
+    return line is None or not (line.has("vhid") or line.has("addr"))
 
 
 def daemon_settings(variables: Variables) -> tuple[Settings, tuple[Problem, ...]]:
@@ -62,16 +95,9 @@ def daemon_settings(variables: Variables) -> tuple[Settings, tuple[Problem, ...]
     return Settings(metrics_listen=listen), tuple(problems)
 
 
-def build(
-    name: str,
-    file: str,
-    variables: Variables,
-    directory: Path,
-    common_broken: bool,
-    memory: Memory,
-) -> Built:
+def build(name: str, file: str, variables: Variables, around: Around) -> Built:
     """Check the variables that are left after all files of the virtual IP `name` were read."""
-    return _Builder(name, file, variables, directory, common_broken, memory).build()
+    return _Builder(name, file, variables, around).build()
 
 
 @dataclass(slots=True)
@@ -79,9 +105,7 @@ class _Builder:
     name: str
     file: str
     variables: Variables
-    directory: Path
-    common_broken: bool
-    memory: Memory
+    around: Around
     problems: list[Problem] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
@@ -105,11 +129,22 @@ class _Builder:
         if (given := self.line.last("mcastip")) and given.value:
             settings["mcast"] = values.group(given.value, self.problems.append)
         settings["manage_address"] = self._manage_address()
-        settings["upscript"] = self._script("UPSCRIPT", "upscript", settings["manage_address"])
-        settings["downscript"] = self._script("DOWNSCRIPT", "downscript", "")
+        named = {key: self._option(key.lower()) for key in scripts.KEYS}
+        chosen = scripts.Chooser(
+            self.file,
+            self.variables.bindings,
+            named,
+            settings["manage_address"],
+            self.around.trust,
+            self.problems,
+        )
+        settings["upscript"], settings["downscript"] = chosen.both()
         settings["xparam"] = self._xparam()
         self._own_keys(settings)
-        return Built(self._checked(settings), self.places, tuple(self.problems), tuple(self.files))
+        vip = self._checked(settings)
+        return Built(
+            vip, self.places, tuple(self.problems), tuple(self.files), unset=dict(self._unset())
+        )
 
     def _checked(self, settings: dict[str, Any]) -> Vip | None:
         if any(map(is_error, self.problems)):
@@ -144,7 +179,7 @@ class _Builder:
 
     def _missing(self, key: str, example: str) -> None:
         hint = f'write {key}="{example}"'
-        if self.common_broken:
+        if self.around.common_broken:
             hint += "; or correct vip-common.conf, which has errors of its own"
         binding = self._binding(key)
         if binding is None:
@@ -154,6 +189,8 @@ class _Builder:
 
     def _required(self, key: str, option: str, check: Any) -> Any:
         value = self._option(option) or self._key(key)
+        if value is None and key == "BIND_INTERFACE":
+            value = self._inherited(key)[1]
         if value is None:
             self._missing(key, {"BIND_INTERFACE": "eth0", "VIP_ADDRESS": "192.0.2.10"}[key])
             return None
@@ -162,6 +199,29 @@ class _Builder:
             self._missing(key, "eth0")
             return None
         return check(value, self.problems.append)
+
+    def _inherited(self, *keys: str) -> tuple[str, Value | None]:
+        """The first of these keys that a file before this one has, when this one has none of them:
+        where ucarp ran it at all, it ran with that."""
+        missing = all(self._binding(key) is None for key in keys)
+        for key in keys if missing else ():
+            if (binding := self.around.earlier.get(key)) is not None and binding.value.text.strip():
+                where = f"{Path(binding.place.file).name} (line {binding.place.line})"
+                self.problems.append(
+                    warning(
+                        Place(self.file),
+                        f"{key} is not set here, and is taken from {where}, as by the ucarp "
+                        "service that read all files in one shell",
+                        f"write {key}= in this file, too, or in vip-common.conf for all",
+                    )
+                )
+                return key, binding.value
+        return "", None
+
+    def _unset(self) -> Iterator[tuple[str, Place]]:
+        for key, earlier in self.around.earlier.items():
+            if key in LEFT_OUT and self._binding(key) is None:
+                yield key, earlier.place
 
     def _vhid(self) -> int | None:
         report = self.problems.append
@@ -191,6 +251,7 @@ class _Builder:
         value = self._option("srcip") or self._key("SOURCE_ADDRESS")
         if value is None:
             return None
+        self.places["SOURCE_ADDRESS"] = value.place
         source = values.source(value, self.problems.append)
         if source is not None and any(source == address.ip for address in floating or ()):
             self._error(
@@ -205,24 +266,25 @@ class _Builder:
         for given in reversed(self.line.given):
             if given.option.name in ("pass", "passfile") and given.value is not None:
                 if given.option.name == "passfile":
-                    self.files.append(str(self.directory / given.value.text))
+                    self.files.append(str(self.around.directory / given.value.text))
                 return password.from_options(
-                    given.option.name, given.value, self.directory, self.memory, report
+                    given.option.name,
+                    given.value,
+                    self.around.directory,
+                    self.around.memory,
+                    report,
                 )
         binding = self._binding("PASSWORD")
-        passfile = self._key("PASSFILE")
-        if binding is None and passfile is None:
+        word, passfile = None if binding is None else binding.value, self._key("PASSFILE")
+        if word is None and passfile is None:
+            key, value = self._inherited("PASSFILE", "PASSWORD")
+            word, passfile = (None, value) if key == "PASSFILE" else (value, None)
+        if word is None and passfile is None:
             self._missing("PASSWORD", "…")
             return None
         if passfile is not None:
-            self.files.append(str(self.directory / passfile.text))
-        return password.from_keys(
-            passfile,
-            None if binding is None else binding.value,
-            self.directory,
-            self.memory,
-            report,
-        )
+            self.files.append(str(self.around.directory / passfile.text))
+        return password.from_keys(passfile, word, self.around.directory, self.around.memory, report)
 
     def _numbers(self, settings: dict[str, Any]) -> None:
         # ucarp stores the first two in a byte each, the ratio in 32 bits.
@@ -257,33 +319,6 @@ class _Builder:
             words = ("ignore", "demote")
             failure = values.word("UPSCRIPT_FAILURE", value, words, hint, report)
             settings["upscript_failure"] = failure
-
-    def _script(self, key: str, option: str, manage: str) -> str | None:
-        """The script that would run: of the key, of OPTIONS, or the package's, if it can run."""
-        binding = self.variables.bindings.get(key)
-        value = None if binding is None or binding.preset else binding.value
-        if value is None:
-            value = self._option(option)
-        if value is None:
-            default = "" if binding is None else binding.value.text
-            return default if is_executable(default) else None
-        path = value.text
-        if not path:
-            return None
-        if path.startswith("/") and is_executable(path) and shown(path, len(path)) == path:
-            return path
-        then = ""
-        if key == "UPSCRIPT" and manage == "auto":
-            then = "; vipd adds the address itself"
-        why = "is not there, or not executable" if path.startswith("/") else "is not a whole path"
-        self.problems.append(
-            warning(
-                value.place,
-                f"{key} {cited(path)} {why}{then}",
-                f"write the path of an executable file (chmod +x), or remove {key}",
-            )
-        )
-        return None
 
     def _xparam(self) -> str | None:
         value = self._option("xparam")

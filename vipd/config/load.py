@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vipd.config.build import Built, build, daemon_settings
+from vipd.config.build import INHERITED, LEFT_OUT, Around, Built, build, daemon_settings, is_no_vip
 from vipd.config.claims import Claims
 from vipd.config.files import UnreadableError, read_configuration
 from vipd.config.memory import Memory
 from vipd.config.model import Settings, Vip
 from vipd.config.problem import Place, Problem, error, is_error, shown
-from vipd.config.shell import Reader, Script, Variables
+from vipd.config.shell import Binding, Reader, Script, Variables
+from vipd.config.trust import Trust
 
 DEFAULT_SCRIPTS = Path("/usr/libexec/ucarp")
 """Where EPEL's package has vip-up and vip-down."""
@@ -27,11 +28,13 @@ _OLDER_COMMON = "vip-common"
 class Snapshot:
     """What the directory said at one moment.
 
-    `places` tells where each virtual IP's BIND_INTERFACE stands, by `Vip.id`. `files` are the
+    `places` tells where the keys of each virtual IP stand, by `Vip.id`. `files` are the
     paths of all files that were read, or would have been if they were there. `common_broken`: an
     ERROR stands in vip-common.conf, so that any virtual IP may have other settings than meant.
     `settings`: what it says about the daemon. `failed`: the names of the files that are there, and
     from which no virtual IP can run, each with its first ERROR, in whatever file that stands.
+    `ignored`: the names of files that are no virtual IP, and their paths. `unset`: of each virtual
+    IP, the keys that it does not have and that another file has, with the place there.
 
     `listed`: False if the directory could not be read, or another one without any virtual IP has
     taken its place (the mount point of a file system that is gone): then this says nothing about
@@ -41,7 +44,7 @@ class Snapshot:
 
     vips: tuple[Vip, ...]
     problems: tuple[Problem, ...]
-    places: Mapping[str, Place] = field(default_factory=dict, compare=False)
+    places: Mapping[str, Mapping[str, Place]] = field(default_factory=dict, compare=False)
     files: frozenset[str] = field(default=frozenset(), compare=False)
     common_broken: bool = False
     settings: Settings = field(default_factory=Settings)
@@ -49,6 +52,25 @@ class Snapshot:
     faults: bool = False
     gone: Mapping[str, float] = field(default_factory=dict, compare=False)
     failed: Mapping[str, Problem] = field(default_factory=dict, compare=False)
+    ignored: Mapping[str, str] = field(default_factory=dict, compare=False)
+    unset: Mapping[str, Mapping[str, Place]] = field(default_factory=dict, compare=False)
+
+    def place(self, vip: Vip, key: str) -> Place:
+        """Where this key of a virtual IP stands, or its file begins."""
+        return self.places.get(vip.id, {}).get(key, Place(vip.file))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What is the same for all virtual IPs that are read at one time. `earlier`: what the keys are
+    that the files before set (see `build.Around`)."""
+
+    directory: Path
+    common: Script
+    defaults: Mapping[str, str]
+    memory: Memory
+    trust: Trust
+    earlier: dict[str, Binding] = field(default_factory=dict)
 
 
 def load(directory: Path, *, only: str | None = None, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
@@ -112,7 +134,9 @@ def loading(
     problems.extend(wrong)
     failed: dict[str, Problem] = {}
     vips: list[Vip] = []
-    places: dict[str, Place] = {}
+    places: dict[str, Mapping[str, Place]] = {}
+    ignored: dict[str, str] = {}
+    unset: dict[str, Mapping[str, Place]] = {}
     claims = Claims()
     # What EPEL's init script had set before it sourced the files.
     defaults = {
@@ -120,7 +144,8 @@ def loading(
         "UPSCRIPT": str(scripts / "vip-up"),
         "DOWNSCRIPT": str(scripts / "vip-down"),
     }
-    for name, built in _each(directory, names, common, defaults, memory):
+    reading = _Reading(directory, common, defaults, memory, Trust())
+    for name, built in _each(reading, names):
         yield None
         clash = claims.clash(built.vip, built.places) if built.vip else None
         if clash and f"vip-{name}.conf" in gone:
@@ -134,7 +159,9 @@ def loading(
             failed[name] = clash
         elif built.vip:
             vips.append(built.vip)
-            places[name] = built.places["BIND_INTERFACE"]
+            places[name], unset[name] = built.places, built.unset
+        elif built.ignored:
+            ignored[name] = _path(directory / f"vip-{name}.conf")
         else:
             failed[name] = next(filter(is_error, built.problems))
     memory.end()
@@ -151,6 +178,8 @@ def loading(
         common_broken,
         settings,
         failed=failed,
+        ignored=ignored,
+        unset=unset,
         faults=memory.faults,
         gone=dict(memory.gone()),
     )
@@ -187,55 +216,65 @@ def _settings(
     return settings, set(map(_shown, variables.sourced)), problems
 
 
-def _each(
-    directory: Path,
-    names: list[str],
-    common: Script,
-    defaults: Mapping[str, str],
-    memory: Memory,
-) -> Iterator[tuple[str, Built]]:
+def _each(reading: _Reading, names: list[str]) -> Iterator[tuple[str, Built]]:
     for file_name in names:
         match = _VIP_FILE.fullmatch(file_name)
         if match is None or file_name == _COMMON:
             continue
         name = match["name"]
         if shown(name, len(name)) != name:
-            place = Place(_path(directory / file_name))
+            place = Place(_path(reading.directory / file_name))
             what = "the name of this file has characters that cannot be printed"
             hint = "rename it, like vip-001.conf"
             yield name, Built(None, {}, (error(place, what, hint),))
             continue
-        built = _one(directory, name, common, defaults, memory)
+        built = _one(reading, name)
         if built is not None:
             yield name, built
 
 
-def _one(
-    directory: Path, name: str, common: Script, defaults: Mapping[str, str], memory: Memory
-) -> Built | None:
+def _one(reading: _Reading, name: str) -> Built | None:
     """Read one virtual IP; None when its file went away meanwhile."""
-    path = directory / f"vip-{name}.conf"
+    path = reading.directory / f"vip-{name}.conf"
     file = _path(path)
-    script = _read(path, memory, empty_is_broken=True)
+    script = _read(path, reading.memory, empty_is_broken=True)
     if script is None:
         return None
     if script.broken:
         return Built(None, {}, script.problems)
-    presets = {**defaults, "FILE": path.name}
-    if name.isascii() and name.isdigit():
+    presets = {**reading.defaults, "FILE": path.name}
+    numbered = name.isascii() and name.isdigit()
+    if numbered:
         presets["ID"] = name
-    variables = Variables.of(presets, Place(file), _reader(memory))
+    common = reading.common
+    variables = Variables.of(presets, Place(file), _reader(reading.memory))
     variables.run(common)
     common_problems = list(variables.problems)
+    shared = dict(variables.bindings)
     variables.problems.clear()
     variables.run(script)
     before = (*common_problems, *script.problems, *variables.problems)
     if any(map(is_error, variables.problems)):
         return Built(None, {}, before, tuple(variables.sourced))
+    if not numbered:
+        now = variables.bindings.items()
+        if is_no_vip({key: it for key, it in now if shared.get(key) is not it}):
+            return Built(None, {}, (), tuple(variables.sourced), ignored=True)
     common_broken = common.broken or any(map(is_error, common_problems))
-    built = build(name, file, variables, directory, common_broken, memory)
+    around = Around(
+        reading.directory,
+        common_broken,
+        reading.memory,
+        reading.trust,
+        reading.earlier if numbered and not common_broken else {},
+    )
+    built = build(name, file, variables, around)
+    for key in (*INHERITED, *LEFT_OUT) if numbered else ():
+        if (binding := variables.bindings.get(key)) is not shared.get(key) and binding is not None:
+            reading.earlier[key] = binding
     files = (*variables.sourced, *built.files)
-    return Built(built.vip, built.places, (*before, *built.problems), files)
+    problems = (*before, *built.problems)
+    return Built(built.vip, built.places, problems, files, unset=built.unset)
 
 
 def _reader(memory: Memory) -> Reader:

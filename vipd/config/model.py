@@ -90,7 +90,8 @@ class Vip(BaseModel):
     upscript: str | None = Field(
         default=None,
         description="UPSCRIPT, --upscript: program that runs on becoming master, with interface, "
-        "address and xparam. Left out: /usr/libexec/ucarp/vip-up, if that can be executed.",
+        "address and xparam. Left out: /usr/libexec/ucarp/vip-up, if that can be executed. It runs "
+        "as root: when anybody on the host may change it, or DOWNSCRIPT, neither of them runs.",
     )
     downscript: str | None = Field(
         default=None,

@@ -22,6 +22,8 @@ class Reading:
 
     value: int
     rest: str
+    found: bool = True
+    """Whether there is a number at all."""
 
     @property
     def clean(self) -> bool:
@@ -33,7 +35,7 @@ def strtoul(text: str) -> Reading:
     """Read like C's strtoul with base 0 on a 64-bit machine; (0, text) when there is no number."""
     match = _NUMBER.match(text)
     if match is None:
-        return Reading(0, text or "(nothing)")
+        return Reading(0, text or "(nothing)", found=False)
     kind = match.lastgroup or "decimal"
     digits = match[kind].lstrip("0")
     # Longer than any 64-bit number in any base: no need to convert, which takes time.

@@ -8,6 +8,10 @@ from vipd.config.memory import Memory
 from vipd.config.problem import Place, Problem, cited, error, warning
 from vipd.config.shell import Value
 
+_BLANKS = b" \t"
+_BOM = "\ufeff".encode()
+_CURLY = tuple(quote.encode() for quote in "“”„‟‘’‚‛«»")
+
 UCARP_LIMIT = 19
 LIMIT = 20
 """Bytes. The key of the HMAC has 20; the BSDs use them all, ucarp refuses the last."""
@@ -94,6 +98,17 @@ def _read(name: Value, directory: Path, memory: Memory, report: Report) -> bytes
                 f"if no host needs it: sed -i 's/\\r$//' {cited(name.text)}, on all of them",
             )
         )
+    elif line != line.strip(_BLANKS) or line.startswith(_BOM):
+        where = "begins with a byte order mark" if line.startswith(_BOM) else "begins with a blank"
+        report(
+            warning(
+                name.place,
+                f"the first line of {cited(name.text)} "
+                f"{'ends in a blank' if line != line.rstrip(_BLANKS) else where}; as for ucarp, it "
+                "is part of the password",
+                "remove it on all hosts of the group, if none of them needs it",
+            )
+        )
     return line
 
 
@@ -108,6 +123,14 @@ def _bytes(text: str) -> bytes:
 def _checked(password: bytes, place: Place, report: Report) -> bytes | None:
     """The password if its length is usable: 1 to 20 bytes."""
     length = len(password)
+    if password.startswith(_CURLY) or password.endswith(_CURLY):
+        report(
+            warning(
+                place,
+                "the password has curly quotes around it; as for ucarp, they are part of it",
+                "write straight quotes, on all hosts of the group at once, if they are not meant",
+            )
+        )
     if length == 0:
         report(error(place, "the password is empty", "write one of 1 to 19 bytes"))
         return None

@@ -18,7 +18,7 @@ class Severity(StrEnum):
     """How bad a problem is for the virtual IP (or the file) that has it."""
 
     ERROR = "error"
-    """This virtual IP, or this file, does not run."""
+    """This virtual IP, or this file, does not run; or the host is open to its users."""
     WARNING = "warning"
     """It runs, but somebody should look."""
 
@@ -55,7 +55,8 @@ class Run(Sequence[Place]):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong. `hint` says what to do next; neither text ever holds a password."""
+    """One thing that is wrong. `hint` says what to do next; neither text ever holds a password.
+    `runs`: an ERROR that keeps nothing from running."""
 
     severity: Severity
     file: str
@@ -63,6 +64,7 @@ class Problem:
     column: int
     message: str
     hint: str
+    runs: bool = False
 
 
 def error(place: Place, message: str, hint: str) -> Problem:
@@ -75,9 +77,14 @@ def warning(place: Place, message: str, hint: str) -> Problem:
     return Problem(Severity.WARNING, *place, message, hint)
 
 
+def alarm(place: Place, message: str, hint: str) -> Problem:
+    """An ERROR that keeps nothing from running: ucarp ran with it, and no address may go."""
+    return Problem(Severity.ERROR, *place, message, hint, runs=True)
+
+
 def is_error(problem: Problem) -> bool:
     """Whether this problem keeps its virtual IP or file from running."""
-    return problem.severity is Severity.ERROR
+    return problem.severity is Severity.ERROR and not problem.runs
 
 
 def shown(text: str, limit: int = 60) -> str:

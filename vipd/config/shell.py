@@ -6,6 +6,7 @@ is refused where it stands; a command that sets nothing is skipped. Every charac
 knows the place it came from, so that a wrong option inside OPTIONS is reported at its own column.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -38,6 +39,9 @@ MAX_SOURCED = 64
 would read for ever."""
 
 
+_WORD = re.compile(r"[^ \t\n]+")
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """A text, and the place of each of its characters; `start` is where an empty one stands."""
@@ -54,23 +58,14 @@ class Value:
     def cut(self, begin: int, end: int | None = None) -> "Value":
         """Part of this text, with its places."""
         places = self.places[begin:end]
-        start = (places or self.places[-1:] or (self.start,))[0]
+        start = self.start
+        if not places and self.places:
+            start = self.places[-1]
         return Value(self.text[begin:end], places, start)
 
     def words(self) -> "tuple[Value, ...]":
         """Split on blanks as bash does with an unquoted $NAME: nothing else separates."""
-        words = []
-        begin = None
-        for index, character in enumerate(self.text):
-            if character in " \t\n":
-                if begin is not None:
-                    words.append(self.cut(begin, index))
-                begin = None
-            elif begin is None:
-                begin = index
-        if begin is not None:
-            words.append(self.cut(begin))
-        return tuple(words)
+        return tuple(self.cut(*match.span()) for match in _WORD.finditer(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +133,11 @@ class Variables:
     def run(self, script: Script) -> None:
         """Do what the script says; problems are added to `problems`."""
         for step in script.steps:
+            if type(step) is Command and not step.at_once:  # nearly always
+                for assignment in step.assignments:
+                    self._assign(assignment, self._expand(assignment))
+                continue
             match step:
-                case Command(assignments=assignments, at_once=False):  # nearly always
-                    for assignment in assignments:
-                        self._assign(assignment, self._expand(assignment))
                 case Command(assignments=assignments):
                     expanded = [(each, self._expand(each)) for each in assignments]
                     for assignment, value in expanded:

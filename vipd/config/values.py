@@ -3,10 +3,17 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 
 from vipd.config.model import MAX_SECONDS, MAX_SOCKET_PATH, Tcp, Unix
-from vipd.config.numbers import Reading, decimal, looks_decimal, strtoul
+from vipd.config.numbers import decimal, looks_decimal, strtoul
 from vipd.config.problem import Place, Problem, cited, error, shown, warning
 from vipd.config.shell import Value
 
@@ -144,7 +151,26 @@ def _floating(word: Value, report: Report) -> IPv4Interface | IPv6Interface | No
             )
         )
         return None
+    if slash and (what := special(address.ip, address.network)):
+        report(
+            warning(
+                word.place,
+                f"VIP_ADDRESS {address} is the {what} address of its own network; clients may not "
+                "reach it",
+                "write the address of a host, or the network's real prefix length",
+            )
+        )
     return address
+
+
+def special(address: IPv4Address | IPv6Address, network: IPv4Network | IPv6Network) -> str:
+    """What an address is in a network, when it is none of a host: its network, broadcast or (IPv6)
+    subnet-router anycast address; or "". Links of two addresses have none (RFC 3021, 6164)."""
+    if network.max_prefixlen - network.prefixlen < 2 or address not in network:
+        return ""
+    if address == network.network_address:
+        return "network" if address.version == 4 else "subnet-router anycast"
+    return "broadcast" if address.version == 4 and address == network.broadcast_address else ""
 
 
 def _is_unicast(address: IPv4Address | IPv6Address) -> bool:
@@ -159,19 +185,17 @@ def _is_unicast(address: IPv4Address | IPv6Address) -> bool:
 def number(
     value: Value, name: str, low: int, high: int, ucarp_keeps: int, report: Report
 ) -> int | None:
-    """A number of OPTIONS, read with strtoul(…, 0) as ucarp does, but junk and what is out of
-    range (`low` to `high`) is refused. ucarp keeps `ucarp_keeps` bits of whatever it read."""
+    """A number of OPTIONS, read with strtoul(…, 0) as ucarp does: what follows the number does not
+    count. No number, and one out of range (`low` to `high`), is refused. ucarp keeps `ucarp_keeps`
+    bits of whatever it read."""
     text = value.text
     reading = strtoul(text)
     taken = reading.value & ((1 << ucarp_keeps) - 1)
-    if not reading.clean:
-        what = f"--{name}: “{cited(text)}” is not a number"
-        if _is_broken_octal(text, reading):
-            what = f"--{name}: “{cited(text)}” is not a number: {_OCTAL_HINT}"
+    if not reading.found:
         report(
             error(
                 value.place,
-                f"{what}; ucarp would have used {taken}",
+                f"--{name}: “{cited(text)}” is not a number; ucarp would have used {taken}",
                 f"write a number from {low} to {high}, without leading zeros",
             )
         )
@@ -186,7 +210,16 @@ def number(
             )
         )
         return None
-    if looks_decimal(text) and decimal(text) != reading.value:
+    if not reading.clean and not looks_decimal(text):
+        report(
+            warning(
+                value.place,
+                f"--{name}: “{cited(text)}” is {reading.value}, as for ucarp, which ignores what "
+                "follows the number",
+                f"write --{name}={reading.value}, and a blank before the next option",
+            )
+        )
+    elif looks_decimal(text) and decimal(text) != reading.value:
         report(
             warning(
                 value.place,
@@ -295,13 +328,13 @@ def ucarp_vhid(text: str, place: Place, name: str, report: Report) -> int | None
         return None
     if meant is None and not reading.clean:
         report(
-            error(
+            warning(
                 place,
-                f"{name} “{cited(text)}” is not a number; ucarp would have used {reading.value}",
-                f'write ID="{reading.value}"',
+                f"{name} “{cited(text)}” is VHID {reading.value}, as for ucarp, which ignores what "
+                "follows the number",
+                f'write VHID="{reading.value}" to say so outright',
             )
         )
-        return None
     if meant is not None and meant != reading.value:
         also = f', or VHID="{meant}" on every host if {meant} was meant' if meant <= 255 else ""
         report(
@@ -319,7 +352,3 @@ def other_vhid(text: str, vhid: int) -> int | None:
     """The group that another host may make of the same text, ucarp's reading first: 10 for 010."""
     readings = [strtoul(text).value, decimal(text) if looks_decimal(text) else 0]
     return next((each for each in readings if 1 <= each <= 255 and each != vhid), None)
-
-
-def _is_broken_octal(text: str, reading: Reading) -> bool:
-    return looks_decimal(text) and not reading.clean

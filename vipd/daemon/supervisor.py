@@ -14,7 +14,7 @@ from vipd.config.load import Snapshot
 from vipd.config.memory import ABSENCE
 from vipd.config.model import Settings
 from vipd.config.model import Vip as Config
-from vipd.config.problem import Place, Problem, Severity, error, shown
+from vipd.config.problem import Place, Problem, Severity, error, is_error, shown
 from vipd.daemon import tasks
 from vipd.daemon.events import DAEMON, Kind, Subject
 from vipd.daemon.interface import Interface
@@ -236,7 +236,7 @@ class Supervisor:
     @property
     def broken_files(self) -> int:
         """How many files have errors."""
-        return len({p.file for p in self.problems if p.severity is Severity.ERROR})
+        return len({problem.file for problem in self.problems if is_error(problem)})
 
     async def _reload(self) -> None:
         announced = False
@@ -453,9 +453,9 @@ class Supervisor:
             config = wanted.get(identifier)
             if config is None:
                 others = [c for i, c in wanted.items() if i != identifier]
-                stays = identifier in snapshot.failed and not any(
-                    _clash(running.config, other) for other in others
-                )
+                stays = (
+                    identifier in snapshot.failed or identifier in snapshot.ignored
+                ) and not any(_clash(running.config, other) for other in others)
             else:
                 stays = snapshot.common_broken and config != running.config
             if stays:

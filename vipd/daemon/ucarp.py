@@ -20,13 +20,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Address, IPv4Interface
 from logging.handlers import SysLogHandler
-from typing import NoReturn
+from pathlib import Path
+from typing import Literal, NoReturn
 
 from pydantic import SecretBytes
 
 from vipd import __version__
 from vipd.config.model import MAX_DEADRATIO, Vip
 from vipd.config.numbers import strtoul
+from vipd.config.trust import Trust
 from vipd.daemon import getopt, journal, tasks
 from vipd.daemon.children import Children
 from vipd.daemon.counter import Counter
@@ -259,6 +261,9 @@ def _config(wanted: Wanted) -> Vip:
     group = IPv4Address(wanted.mcastip)
     if not group.is_multicast and not wanted.nomcast:
         _fail(_CANNOT, "Can't do IP_ADD_MEMBERSHIP errno=Invalid argument (22)")
+    manage: Literal["auto", "no"] = "auto" if wanted.upscript else "no"
+    if _open_to_all(wanted):
+        wanted.upscript = wanted.downscript = None
     return Vip(
         id=str(wanted.vhid),
         file="",
@@ -279,8 +284,24 @@ def _config(wanted: Wanted) -> Vip:
         upscript=wanted.upscript or None,
         downscript=wanted.downscript or None,
         xparam=wanted.xparam,
-        manage_address="auto" if wanted.upscript else "no",
+        manage_address=manage,
     )
+
+
+def _open_to_all(wanted: Wanted) -> bool:
+    """Report who else may change the scripts, which run as root; whether anybody may, so that they
+    must not run."""
+    trust = Trust()
+    found = False
+    for script in filter(None, (wanted.upscript, wanted.downscript)):
+        danger = trust.danger(str(Path.cwd() / script))
+        if danger is not None:
+            found = found or danger.anybody
+            then = (
+                "no script runs, and vipd has the address itself" if danger.anybody else "it runs"
+            )
+            log.error("%s runs as root, and %s; %s: %s", script, danger.text, then, danger.cure)
+    return found
 
 
 # Life

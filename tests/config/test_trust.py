@@ -1,0 +1,144 @@
+"""Who else may change a program that runs as root, and what becomes of it and the address."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helpers.configured import write_script, write_vip
+
+from vipd.config.load import Snapshot, load
+from vipd.config.problem import Severity, is_error
+from vipd.config.trust import Trust
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that everybody gets into (pytest's own are closed), with a script in another."""
+    with tempfile.TemporaryDirectory() as name:
+        outer = Path(name)
+        outer.chmod(0o755)
+        (outer / "bin").mkdir()
+        write_script(outer / "bin/up", "exit 0")
+        yield outer
+
+
+MODES = [
+    # modes of bin/ and of bin/up: who may change bin/up, through which of them
+    (0o755, 0o755, "", ""),
+    (0o755, 0o775, "group", "up"),
+    (0o755, 0o757, "anybody", "up"),
+    (0o775, 0o755, "group", "bin"),
+    (0o777, 0o755, "anybody", "bin"),
+    (0o1777, 0o755, "", ""),  # as /tmp: the file is ours, and nobody else can replace it
+    (0o1777, 0o777, "anybody", "up"),
+    (0o1775, 0o775, "group", "up"),
+    (0o700, 0o777, "", ""),
+    (0o750, 0o777, "group", "up"),
+]
+
+
+@pytest.mark.parametrize(("directory", "file", "who", "through"), MODES)
+def test_modes_tell_who_may_change_a_file(
+    place: Path, directory: int, file: int, who: str, through: str
+) -> None:
+    path = place / "bin/up"
+    path.chmod(file)
+    path.parent.chmod(directory)
+    danger = Trust(groups=()).danger(str(path))  # our own group is another one
+    if not who:
+        assert danger is None
+        return
+    assert danger is not None
+    assert danger.who.startswith(who)
+    assert danger.anybody is (who == "anybody")
+    assert Path(danger.path).name == through
+    assert f"may change it (mode {(directory if through == 'bin' else file):04o} of" in danger.text
+
+
+def test_a_link_leads_where_others_may_change_what_runs(place: Path) -> None:
+    (place / "link").symlink_to("bin/up")
+    (place / "round").symlink_to("round")
+    assert Trust().danger(str(place / "link")) is None
+    (place / "bin/up").chmod(0o777)
+    danger = Trust().danger(str(place / "link"))
+    assert danger is not None
+    assert danger.path == str(place / "bin/up")
+    (place / "bin/up").chmod(0o755)
+    place.chmod(0o777)  # the link itself can be replaced
+    danger = Trust().danger(str(place / "link"))
+    assert danger is not None
+    assert danger.path == str(place)
+    for path in (place / "round", place / "absent", Path("/absent/at/all")):
+        place.chmod(0o755)
+        assert Trust().danger(str(path)) is None
+
+
+def test_another_owner_may_change_a_file(place: Path) -> None:
+    nobody = Trust(users=())
+    danger = nobody.danger("/")
+    assert danger is not None
+    assert (danger.who, danger.anybody) == (f"user {Path('/').stat().st_uid}", False)
+    danger = nobody.danger(str(place / "bin/up"))  # in /tmp, who comes first is the owner
+    assert danger is not None
+    assert (danger.path, danger.anybody) == (str(place), True)
+    assert Trust(users=(os.geteuid(), 0)).danger(str(place / "bin/up")) is None
+
+
+def read(place: Path, **keys: str | None) -> Snapshot:
+    up = str(place / "bin/up")
+    write_vip(place / "ucarp", **{"UPSCRIPT": up, "DOWNSCRIPT": up, **keys})
+    return load(place / "ucarp", scripts=place / "bin")
+
+
+def test_scripts_that_only_root_may_change_run(place: Path) -> None:
+    snapshot = read(place)
+    (vip,) = snapshot.vips
+    assert (vip.upscript, vip.manages_address) == (str(place / "bin/up"), False)
+    assert snapshot.problems == ()
+
+
+@pytest.mark.parametrize("manage", ["auto", "yes", "no"])
+@pytest.mark.parametrize("open_to_all", ["bin", "bin/up"])
+def test_scripts_that_anybody_may_change_do_not_run_and_the_address_stays(
+    place: Path, open_to_all: str, manage: str
+) -> None:
+    (place / open_to_all).chmod(0o777)
+    write_script(place / "down", "exit 0")
+    snapshot = read(place, MANAGE_ADDRESS=manage, DOWNSCRIPT=str(place / "down"))
+    (vip,) = snapshot.vips
+    assert (vip.upscript, vip.downscript) == (None, None)
+    assert vip.manages_address is (manage != "no")
+    told = snapshot.problems[0]
+    assert (told.severity, is_error(told)) == (Severity.ERROR, False)
+    assert (Path(told.file).name, told.line) == ("vip-001.conf", 5)
+    assert "anybody on this host may change it" in told.message
+    assert "vipd runs no script" in told.message
+    assert ("adds and removes the address itself" in told.message) is (manage == "auto")
+    assert f"chmod go-w {place / open_to_all}" in told.hint
+    assert snapshot.failed == {}
+
+
+def test_a_default_script_that_anybody_may_change_does_not_run(place: Path) -> None:
+    (place / "bin/up").rename(place / "bin/vip-up")
+    assert read(place, UPSCRIPT=None, DOWNSCRIPT=None).vips[0].upscript is not None
+    (place / "bin/vip-up").chmod(0o757)
+    snapshot = read(place, UPSCRIPT=None, DOWNSCRIPT=None)
+    assert snapshot.vips[0].upscript is None
+    (told,) = snapshot.problems
+    assert told.file == str(place / "bin/vip-up")
+
+
+def test_scripts_that_are_named_in_a_file_that_anybody_may_change_do_not_run(place: Path) -> None:
+    read(place)
+    (place / "ucarp").chmod(0o777)
+    snapshot = read(place)
+    (vip,) = snapshot.vips
+    assert (vip.upscript, vip.manages_address) == (None, True)
+    (told,) = snapshot.problems
+    assert (told.file, is_error(told)) == (vip.file, False)
+    assert "this file names a script that runs as root" in told.message
+    # What it does not name may run.
+    (place / "bin/up").rename(place / "bin/vip-up")
+    assert read(place, UPSCRIPT=None, DOWNSCRIPT=None).vips[0].upscript is not None

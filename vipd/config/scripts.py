@@ -1,0 +1,103 @@
+"""UPSCRIPT and DOWNSCRIPT: which programs run as root when an address comes and goes, if any."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vipd.config.files import is_executable
+from vipd.config.problem import Place, Problem, alarm, cited, shown, warning
+from vipd.config.shell import Binding, Value
+from vipd.config.trust import Trust
+
+KEYS = ("UPSCRIPT", "DOWNSCRIPT")
+
+_INSTEAD = {
+    "auto": ", and adds and removes the address itself",
+    "yes": "",
+    "no": ", and nobody adds the address (MANAGE_ADDRESS=no)",
+}
+"""What happens to the address when no script runs, for each MANAGE_ADDRESS."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """For one virtual IP. `given`: what OPTIONS says for each key; `manage`: MANAGE_ADDRESS."""
+
+    file: str
+    bindings: Mapping[str, Binding]
+    given: Mapping[str, Value | None]
+    manage: str
+    trust: Trust
+    problems: list[Problem]
+
+    def both(self) -> tuple[str | None, str | None]:
+        """The paths of the scripts that are to run.
+
+        Neither does when anybody on this host may change what runs: every local user would be root
+        at the next transition. ucarp ran them, so the address must not go for it: vipd adds and
+        removes it itself, with MANAGE_ADDRESS=auto. When a certain user or group may, they run, as
+        with ucarp: that user may well be the administrator.
+        """
+        up, down = self._named("UPSCRIPT"), self._named("DOWNSCRIPT")
+        if up is None and down is None:
+            return None, None
+        usable = {key: named for key, named in zip(KEYS, (up, down), strict=True) if named}
+        open_to_all = [self._open(key, *named) for key, named in usable.items()]
+        if any(place.file != path for path, place in usable.values()):
+            # Whoever may write these files may write the name of a script into them.
+            files = dict.fromkeys((self.file, *(place.file for _, place in usable.values())))
+            open_to_all += map(self._open_file, files)
+        if any(open_to_all):
+            return None, None
+        return up and up[0], down and down[0]
+
+    def _named(self, key: str) -> tuple[str, Place] | None:
+        """The script of the key, of OPTIONS, or the package's, if it can run; and where it is
+        named, which for the package's is itself."""
+        binding = self.bindings.get(key)
+        value = None if binding is None or binding.preset else binding.value
+        if value is None:
+            value = self.given[key]
+        if value is None:
+            default = "" if binding is None else binding.value.text
+            return (default, Place(default)) if is_executable(default) else None
+        path = value.text
+        if not path:
+            return None
+        if path.startswith("/") and is_executable(path) and shown(path, len(path)) == path:
+            return path, value.place
+        then = ""
+        if key == "UPSCRIPT" and self.manage == "auto":
+            then = "; vipd adds the address itself"
+        why = "is not there, or not executable" if path.startswith("/") else "is not a whole path"
+        self.problems.append(
+            warning(
+                value.place,
+                f"{key} {cited(path)} {why}{then}",
+                f"write the path of an executable file (chmod +x), or remove {key}",
+            )
+        )
+        return None
+
+    def _open(self, key: str, path: str, place: Place) -> bool:
+        """Report who else may change this script; whether anybody may."""
+        danger = self.trust.danger(path)
+        if danger is None:
+            return False
+        then = "it runs, as with ucarp"
+        if danger.anybody:
+            then = f"vipd runs no script{_INSTEAD[self.manage]}"
+        what = f"{key} {cited(path)} runs as root, and {danger.text}; {then}"
+        self.problems.append(alarm(place, what, danger.cure))
+        return danger.anybody
+
+    def _open_file(self, file: str) -> bool:
+        """The same for a file that names a script."""
+        danger = self.trust.danger(file)
+        if danger is None or not danger.anybody:
+            return False
+        what = (
+            f"this file names a script that runs as root, and {danger.text}; vipd runs no script"
+            f"{_INSTEAD[self.manage]}"
+        )
+        self.problems.append(alarm(Place(file), what, danger.cure))
+        return True

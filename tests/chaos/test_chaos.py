@@ -31,7 +31,8 @@ def test_nothing_that_befalls_three_hosts_makes_two_owners_or_none(
         play.siege(SIEGE)
     print(play.figures.table())
     assert play.figures.faults.total() > 50
-    assert {check for check, _ in play.figures.worst} == set(Check)  # each was looked at
+    # Each was looked at; that nobody loses an own address has nothing to measure when it holds.
+    assert {check for check, _ in play.figures.worst} >= {*Check} - {Check.OWN}
 
 
 def test_without_leases_a_frozen_owner_is_found_out(lab: Lab, tmp_path: Path) -> None:

@@ -43,3 +43,25 @@ class Module:
 
 netlink.socket = Module()
 """
+
+#: As long as the file {file} is there, news of the kernel get lost, and it has no memory for the
+#: answers to dumps.
+NO_DUMP = """
+import pathlib
+
+import vipd.linux.netlink as netlink
+
+file = pathlib.Path({file!r})
+read, dump = netlink.Monitor.read, netlink.Netlink.dump
+
+def lose(monitor):
+    messages = read(monitor)
+    return None if file.exists() else messages
+
+def refuse(asked, message):
+    if file.exists():
+        raise OSError(105, "No buffer space available")
+    return dump(asked, message)
+
+netlink.Monitor.read, netlink.Netlink.dump = lose, refuse
+"""

@@ -210,7 +210,8 @@ class Interface:
 
     def update(self, link: Link | None, present: Iterable[AnyInterface]) -> None:
         """The interface is like this now (None: it is gone)."""
-        if self.wire and (link is None or self.link is None or link.index != self.link.index):
+        same = link is not None and self.link is not None and link.index == self.link.index
+        if self.wire and not (same and self.wire.bound):
             self.close()
         self.link = link
         self.present = {address.ip: address for address in present}

@@ -31,6 +31,8 @@ from vipd.daemon.watch import Watch
 _BACKOFF = (1.0, 60.0)
 #: A delay that an administrator should know of, seconds.
 _WORTH_A_LINE = 0.5
+#: Seconds until the kernel is asked again how the interfaces are, after it refused to tell.
+_LOOK_AGAIN = 0.5
 #: Seconds after which reading the files counts as hanging.
 HANGS = 10.0
 
@@ -104,6 +106,8 @@ class Supervisor:
         self._directory = directory
         self._only = only
         self._links = services.links
+        self._look: asyncio.TimerHandle | None = None  # at the interfaces, once more
+        self._blind = False  # the kernel refuses to tell how they are
         self._services = services
         self._loop = loop
         self._maintenance = maintenance
@@ -175,6 +179,8 @@ class Supervisor:
         if self.runs:
             await asyncio.wait([run.task for run in self.runs.values()])
         self._loop.remove_reader(self._links.fileno())
+        if self._look:
+            self._look.cancel()
 
     def step_down_all(self) -> None:
         """Every address is handed over, and we are not master for a while (SIGUSR2)."""
@@ -561,7 +567,24 @@ class Supervisor:
             interface.catch_up()
 
     def _links_changed(self) -> None:
-        news = self._links.changes()
+        if self._look:
+            self._look.cancel()
+            self._look = None
+        try:
+            news = self._links.changes()
+        except OSError as error:
+            if not self._blind:
+                log.error(
+                    "cannot read the state of the interfaces: %s; all goes on as it was, tried "
+                    "again every %g s: see whether the machine has memory left",
+                    error,
+                    _LOOK_AGAIN,
+                    extra={"reason": "interfaces"},
+                )
+            self._blind = True
+            self._look = self._loop.call_later(_LOOK_AGAIN, self._links_changed)
+            return
+        self._blind = False
         for index in news.down:
             self.went_down(index)
         for name in news.names & self.interfaces.keys():

@@ -94,6 +94,7 @@ class Links:
         self._monitor = Monitor(_RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR, netlink)
         self._by_index: dict[int, Link] = {}
         self._addresses: dict[int, dict[AnyInterface, bool]] = {}  # true: a primary one
+        self._behind = False  # what the kernel told last was not taken in
         self._read_all()
 
     def fileno(self) -> int:
@@ -131,10 +132,16 @@ class Links:
         return frozenset(link.mac for link in self._by_index.values())
 
     def changes(self) -> News:
+        """Raises OSError when the kernel refuses to tell: then things are as they were, and the
+        next call reads everything again. Nothing else calls for it: call again in a while."""
+        behind, self._behind = self._behind, True
         messages = self._monitor.read()
         self._places = None
-        if messages is None:
-            return self._compare()
+        news = self._compare() if behind or messages is None else self._follow(messages)
+        self._behind = False
+        return news
+
+    def _follow(self, messages: Sequence[bytes]) -> News:
         names: set[str] = set()
         down: set[int] = set()
         gained: list[tuple[int, AnyInterface]] = []
@@ -194,11 +201,14 @@ class Links:
         self._monitor.close()
 
     def _read_all(self) -> None:
+        # Both, before anything is forgotten: the kernel may refuse for want of memory.
+        links = self._netlink.dump(encode(ifinfmsg(), _RTM_GETLINK, NLM_F_DUMP))
+        addresses = self._netlink.dump(encode(ifaddrmsg(), _RTM_GETADDR, NLM_F_DUMP))
         self._by_index = {}
         self._addresses = {}
-        for message in self._netlink.dump(encode(ifinfmsg(), _RTM_GETLINK, NLM_F_DUMP)):
+        for message in links:
             self._apply_link(message)
-        for message in self._netlink.dump(encode(ifaddrmsg(), _RTM_GETADDR, NLM_F_DUMP)):
+        for message in addresses:
             if each := notice(message):
                 self._apply_address(each)
 

@@ -73,6 +73,12 @@ class Wire:
         make_room(opened, _RECEIVE_BUFFER)
         return opened
 
+    @property
+    def bound(self) -> bool:
+        """Whether its interface is still there. When that is deleted, the kernel takes the sockets
+        off it for good, even if another gets its name and number."""
+        return bool(self._socket.getsockname()[0])
+
     def filenos(self) -> tuple[int, ...]:
         """What becomes readable."""
         return self._known.fileno(), self._socket.fileno()

@@ -151,7 +151,7 @@ def test_a_broken_file_is_a_line_in_the_log_and_the_others_start(
     (files / "vip-003.conf").mkdir()
     (files / "vip-004.conf").write_text("")
     write_vip(files, "005", VIP_ADDRESS=SECOND, OPTIONS=f"{QUICK} --advskew=300")
-    write_vip(files, "006", VIP_ADDRESS=THIRD, PASSWORD=None)
+    write_vip(files, "006", VIP_ADDRESS=THIRD, VIP_ADDRESS=None)
     daemon = web01.vipd(files)
     lab.wait_owner(VIP, "web01")
     for number in range(2, 7):
@@ -162,14 +162,14 @@ def test_a_broken_file_is_a_line_in_the_log_and_the_others_start(
 
 def test_what_is_logged_has_the_journals_priorities(lab: Lab, web01: Host, files: Path) -> None:
     write_vip(files, OPTIONS=QUICK)
-    write_vip(files, "002", PASSWORD=None)
+    write_vip(files, "002", VIP_ADDRESS=None)
     daemon = web01.vipd(files)
     lab.wait_owner(VIP, "web01")
     daemon.stop()
     lines = messages(daemon)
     assert all(re.match(r"<[0-7]>\S", line) for line in lines)
     assert lines[0] == f"<6>vipd {__version__}, configuration in {files}"
-    assert any(re.match(r"<3>.*vip-002\.conf:.*PASSWORD is missing", line) for line in lines)
+    assert any(re.match(r"<3>.*vip-002\.conf:.*VIP_ADDRESS is missing", line) for line in lines)
     assert "<4>001: Switching to state: MASTER (nothing heard from a master)" in lines
 
 

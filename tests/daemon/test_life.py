@@ -151,7 +151,7 @@ def test_a_broken_file_is_a_line_in_the_log_and_the_others_start(
     (files / "vip-003.conf").mkdir()
     (files / "vip-004.conf").write_text("")
     write_vip(files, "005", VIP_ADDRESS=SECOND, OPTIONS=f"{QUICK} --advskew=300")
-    write_vip(files, "006", VIP_ADDRESS=THIRD, VIP_ADDRESS=None)
+    write_vip(files, "006", VIP_ADDRESS=None)
     daemon = web01.vipd(files)
     lab.wait_owner(VIP, "web01")
     for number in range(2, 7):

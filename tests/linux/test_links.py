@@ -116,6 +116,22 @@ def test_an_address_that_comes_or_goes_is_news_of_its_interface(
         wait_for_news(links, "eth1")
 
 
+def test_an_address_that_is_only_renewed_is_no_news_of_its_interface(
+    links: Links, web01: Host
+) -> None:
+    """A router advertisement does that with an address of the host's own, as often as it comes."""
+    address = "2001:db8::1/64"
+    ip(web01, f"addr add {address} dev eth1 nodad valid_lft 1000 preferred_lft 1000")
+    wait_for_news(links, "eth1")
+    ip(web01, f"addr change {address} dev eth1 nodad valid_lft 2000 preferred_lft 2000")
+    gained: list[object] = []
+    while not gained:
+        assert select.select([links], [], [], 5)[0], "no news"
+        news = links.changes()
+        gained += [each for _, each in news.gained if each == ip_interface(address)]
+        assert not news.names
+
+
 def test_news_that_were_lost_are_made_up_for(links: Links, web01: Host) -> None:
     """More news than the socket holds: everything is read anew."""
     ip(web01, "link add eth9 type veth peer name eth9peer")

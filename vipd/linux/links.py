@@ -157,13 +157,12 @@ class Links:
             link = self._by_index.get(each.index)
             if link is None:
                 continue
-            if each.kind == RTM_NEWADDR:
-                self._apply_address(each)
+            # An address that is known is put there again by each router advertisement.
+            if self._apply_address(each):
                 names.update(link.names)
+            if each.kind == RTM_NEWADDR:
                 gained.append((link.index, each.address))
             else:
-                if self._apply_address(each):
-                    names.update(link.names)
                 cause, primary = self._cause(each), primaries.get(number)
                 lost.append(Loss(link.index, link.name, each.address, cause, primary))
         return News(frozenset(names), tuple(gained), tuple(lost), down=frozenset(down))
@@ -232,8 +231,9 @@ class Links:
         """Take in a message about an address; whether that was news to us."""
         known = self._addresses.setdefault(each.index, {})
         if each.kind == RTM_NEWADDR:
-            known[each.address] = not each.secondary
-            return True
+            before, primary = known.get(each.address), not each.secondary
+            known[each.address] = primary
+            return before is not primary
         return known.pop(each.address, None) is not None
 
 

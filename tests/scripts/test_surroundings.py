@@ -9,6 +9,7 @@ from helpers.configured import QUICK, VIP, write_script, write_vip
 from helpers.hosts import until
 
 from vipd.lab import Host
+from vipd.lab.host import RUNTIME_DIR
 
 pytestmark = pytest.mark.lab
 
@@ -90,3 +91,28 @@ def test_a_script_is_an_ordinary_process(web01: Host, files: Path, tmp_path: Pat
     assert "\n0\n0022\n/\n" in text
     assert not [name for name in systemd if f"\n{name}=" in text]
     assert VIP in text
+
+
+def test_a_daemon_whose_starter_ignores_sigchld_learns_how_its_scripts_end(
+    web01: Host, files: Path, tmp_path: Path
+) -> None:
+    """That a signal is ignored is inherited; the kernel would keep no status of our children."""
+    up = write_script(tmp_path / "up", "exit 3")
+    write_vip(files, UPSCRIPT=str(up), OPTIONS=QUICK)
+    words: list[str | Path] = [sys.executable, "-m", "vipd.daemon", "--config-dir", files]
+    start = 'trap \'\' CHLD; exec "$0" "$@"'
+    daemon = web01.start(["sh", "-c", start, *words, "--runtime-dir", RUNTIME_DIR], name="vipd")
+    daemon.wait_for("upscript failed: exit status 3", timeout=60)
+    assert daemon.stop() == 0
+
+
+def test_a_script_may_be_ended_by_a_signal_that_has_no_name(
+    web01: Host, files: Path, tmp_path: Path
+) -> None:
+    up = write_script(tmp_path / "up", "kill -40 $$; sleep 60")
+    down = write_script(tmp_path / "down", f"touch {tmp_path}/ran")
+    write_vip(files, UPSCRIPT=str(up), DOWNSCRIPT=str(down), OPTIONS=f"{QUICK} -n -z")
+    daemon = web01.vipd(files)
+    daemon.wait_for("upscript failed: ended by signal 40", timeout=60)
+    assert daemon.stop() == 0
+    assert (tmp_path / "ran").exists()

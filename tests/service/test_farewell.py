@@ -225,9 +225,8 @@ def put(host: Host, wills: dict[str, str]) -> None:
 
 
 def test_what_is_no_will_is_put_away_and_the_others_are_carried_out(group: Group) -> None:
-    first, _ = group.pair()
+    first, _ = patient(group)
     host = group.host("web01")
-    until(lambda: wills(host) == ["vip-001"], lambda: f"no will: {wills(host)}")
     put(host, NO_WILLS)
     die(first)
     said = carry_out(host).splitlines()
@@ -240,6 +239,19 @@ def test_what_is_no_will_is_put_away_and_the_others_are_carried_out(group: Group
     assert host.run(["ls", f"{RUNTIME_DIR}/vip-000-directory.refused"]).stdout == "something\n"
     group.belongs_to("web02", lasting=1)
     assert carry_out(host) == ""  # and that was that
+
+
+@pytest.mark.parametrize("stderr", ["2>/dev/full", "2>&-"])
+def test_wills_are_carried_out_although_nobody_can_be_told(group: Group, stderr: str) -> None:
+    first, _ = patient(group)
+    host = group.host("web01")
+    put(host, {"vip-000-empty": ": >$F", "vip-zzz-empty": ": >$F"})
+    die(first)
+    words = [sys.executable, "-IS", farewell.__file__, "--runtime-dir", RUNTIME_DIR]
+    done = host.run(["sh", "-c", f'exec "$0" "$@" {stderr}', *words])
+    assert done.returncode == 0
+    assert wills(host) == []
+    group.belongs_to("web02", lasting=1)
 
 
 def test_vipd_starts_whatever_it_finds_in_its_runtime_directory(group: Group) -> None:

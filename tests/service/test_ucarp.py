@@ -291,3 +291,19 @@ def test_the_debian_package_is_there() -> None:
     )
     assert found.returncode == 0
     assert Path("/etc/network/if-up.d/ucarp").exists()
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_who_starts_it_may_have_closed_the_standard_files(
+    lab: Lab, web01: Host, closed: str
+) -> None:
+    """ucarp runs. The next thing that is opened must not be what messages are written to."""
+    options = ["-i", "eth1", "-v", "1", "-p", "love", "-s", WEB01, "-a", VIP, "-r", "1"]
+    scripts = ["-u", VIP_UP, "-d", VIP_DOWN, "-z"]
+    command = f'exec "$0" "$@" {closed}'
+    ours = web01.start(["sh", "-c", command, *OURS, *options, *scripts])
+    lab.wait_owner(VIP, "web01", timeout=60)
+    for number in range(3):
+        opened = Path(f"/proc/{ours.pid}/fd/{number}").readlink()
+        assert not str(opened).startswith(("socket:", "anon_inode:", "pipe:")), number
+    assert ours.stop() == 0

@@ -57,6 +57,8 @@ class Children:
         self._loaders = cycle([Background() for _ in range(_AT_A_TIME)])
         if adopts:
             asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_orphans)
+        else:  # who started us may have ignored it: then the kernel reaps, and keeps no status
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     async def start(
         self,

@@ -204,7 +204,10 @@ def main() -> None:
             sys.exit(2)
     _hurry()
     for line in carry_out(runtime_dir, os.environ.get("SERVICE_RESULT") != "watchdog"):
-        sys.stderr.write(f"<4>{line}\n")
+        try:
+            os.write(2, f"<4>{line}\n".encode(errors="backslashreplace"))
+        except OSError:  # nobody reads that, and the other wills are to be carried out
+            continue
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from vipd.daemon.supervisor import Supervisor
 from vipd.daemon.tally import Tally
 from vipd.daemon.timers import Timers
 from vipd.daemon.wills import Wills
-from vipd.linux import capabilities, heap, realtime
+from vipd.linux import capabilities, heap, realtime, standard_files
 from vipd.linux.links import Links
 from vipd.linux.netlink import Netlink
 
@@ -135,6 +135,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     options = parser().parse_args()
     heap.share()
+    standard_files.fill()
     outlet = journal.start(options.log_level, options.log_format)
     if options.realtime:
         _realtime()

@@ -157,5 +157,8 @@ def _cannot_run(wanted: Wanted, why: str) -> str:
 
 def _how(status: int) -> str:
     if status < 0:
-        return f"ended by {signal.Signals(-status).name}"
+        try:
+            return f"ended by {signal.Signals(-status).name}"
+        except ValueError:  # a real-time signal: most of them have no name
+            return f"ended by signal {-status}"
     return f"exit status {status}"

@@ -42,7 +42,7 @@ from vipd.daemon.secondaries import Secondaries
 from vipd.daemon.services import Services
 from vipd.daemon.supervisor import Supervisor
 from vipd.daemon.timers import Timers
-from vipd.linux import arguments, capabilities
+from vipd.linux import arguments, capabilities, standard_files
 from vipd.linux.links import Links
 from vipd.linux.names import canonical, real_name
 from vipd.linux.netlink import Netlink
@@ -120,6 +120,7 @@ class Wanted:
 
 def main() -> None:
     """Entry point of `vipd-ucarp`, and of `ucarp` where it is the alternative."""
+    standard_files.fill()
     with suppress(OSError):  # see _hidden
         arguments.show(sys.argv)
     if len(sys.argv) <= 1:

@@ -40,12 +40,11 @@ def ucarps() -> Iterator[tuple[int, tuple[str, ...]]]:
         with suppress(OSError, ValueError, StopIteration):  # it has ended
             if not _is_ucarp((entry / "comm").read_text().strip()):
                 continue
+            # First: other users' command lines are megabytes long, if they like, and may hang.
+            if not _may_speak(entry, user) or _namespace(entry, "net") not in (network, None):
+                continue
             words = (entry / "cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
-            if (
-                _runs_ucarp(entry, words[0])
-                and _namespace(entry, "net") in (network, None)
-                and _may_speak(entry, user)
-            ):
+            if _runs_ucarp(entry, words[0]):
                 yield int(entry.name), tuple(words[1:-1])
 
 

@@ -65,6 +65,16 @@ def test_what_is_gone_is_as_it_was_for_two_seconds(etc: Directory, name: str) ->
     assert not found.gone
 
 
+def test_a_directory_may_be_named_from_here(
+    etc: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(etc.path)
+    etc.path, etc.memory = Path(), Memory()
+    before = etc.read(0)
+    Path("vip-001.conf").rename("away")
+    assert etc.read(1.0) == before
+
+
 def test_who_asks_is_told_what_is_there(etc: Directory) -> None:
     (etc.path / "vip-001.conf").unlink()
     assert [vip.id for vip in etc.read(1, asked=True).vips] == ["002"]

@@ -58,3 +58,16 @@ def test_an_address_on_another_interface_is_announced_and_leased_there(
     assert link["address"] in there.log()
     daemon.kill()
     until(lambda: address_of(web01, VIP, "eth5") is None, lambda: "it stays", PATIENCE)
+
+
+def test_an_address_whose_interface_is_deleted_is_missing_and_the_vip_goes_on(
+    web01: Host, files: Path, tmp_path: Path
+) -> None:
+    ip(web01, "link add eth5 type veth peer name peer5", "link set eth5 up", "link set peer5 up")
+    up = write_script(tmp_path / "up", 'ip addr add "$2/32" dev eth5')
+    write_vip(files, UPSCRIPT=str(up), OPTIONS=QUICK)
+    daemon = web01.vipd(files)
+    daemon.wait_for(f"{VIP} is on eth5, not on BIND_INTERFACE eth1", timeout=PATIENCE)
+    ip(web01, "link del eth5")
+    daemon.wait_for(f"MASTER, but {VIP} is on no interface of this host", timeout=PATIENCE)
+    assert "failed: NetlinkError" not in daemon.log()

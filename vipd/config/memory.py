@@ -94,9 +94,9 @@ class Memory:
 
     def others(self, directory: Path, names: Container[str]) -> list[str]:
         """Names of files that were read in this directory before, besides these."""
-        paths = (os.path.split(path) for path in self._files)
+        paths = map(Path, self._files)
         return sorted(
-            (name for parent, name in paths if parent == str(directory) and name not in names),
+            (path.name for path in paths if path.parent == directory and path.name not in names),
             key=os.fsencode,
         )
 

@@ -52,7 +52,8 @@ class Complaints:
     #: How long after it was seen last something counts as wrong, seconds: a host with advbase 255
     #: shows what is wrong with it every 255 s.
     KEPT = 300.0
-    LIMIT = 1000  # kinds that are remembered
+    LIMIT = 1000  # kinds that are remembered,
+    RESERVE = 100  # and places among them that are kept for what nobody can forge
     _LOOK_EVERY = 10.0  # seconds between two looks for kinds to forget, when there are so many
 
     def __init__(
@@ -117,7 +118,7 @@ class Complaints:
         known = self._known.get(kind)
         if known:
             known.again(words, level, now)
-        elif self._room(now):
+        elif self._room(now, forgeable):
             known = self._known[kind] = self._complaint(kind, words, level, id, vhid, now)
         else:
             self.unkept += 1
@@ -133,10 +134,11 @@ class Complaints:
         id: str = "",  # noqa: A002
         vhid: int = 0,
     ) -> None:
-        """Remember something of a new ``kind`` without telling it: more may be known soon."""
+        """Remember something of a new, forgeable ``kind`` without telling it: more may be known
+        soon."""
         now = self.clock()
         if kind not in self._known:
-            if self._room(now):
+            if self._room(now, forgeable=True):
                 self._known[kind] = self._complaint(kind, words, "warning", id, vhid, -inf)
             else:
                 self.unkept += 1
@@ -166,9 +168,10 @@ class Complaints:
             if not complaint.over and now - complaint.last < self.KEPT:
                 yield complaint
 
-    def _room(self, now: float) -> bool:
+    def _room(self, now: float, forgeable: bool) -> bool:
         """Whether one more kind can be remembered, once those that are over are forgotten."""
-        if len(self._known) < self.LIMIT:
+        limit = self.LIMIT - (self.RESERVE if forgeable else 0)
+        if len(self._known) < limit:
             return True
         if now - self._looked >= self._LOOK_EVERY:
             self._looked = now
@@ -177,4 +180,4 @@ class Complaints:
                 for kind, known in self._known.items()
                 if now - known.last < (self.EVERY if known.over else self.KEPT)
             }
-        return len(self._known) < self.LIMIT
+        return len(self._known) < limit

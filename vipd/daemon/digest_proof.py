@@ -140,22 +140,32 @@ class DigestProof:
 
     def _slice(self) -> None:
         job = next(iter(self._waiting.values()))
-        end = perf_counter() + self.SLICE
         try:
-            while perf_counter() < end:
-                next(job.search)
-        except StopIteration as found:
-            self._end(job, found.value)
+            found = self._go_on(job.search)
+            if found is not None:
+                self._remember(job)
+                job.done(found)
         except Exception as error:  # nothing depends on a proof, and the next one goes on
             what = "looking for the settings that made a digest"
             log.error("%s", explained(what, error), extra={"reason": type(error).__name__})
-            self._end(job, "")
+            self._remember(job)
         self._timer = self._loop.call_later(self.PAUSE, self._slice) if self._waiting else None
 
-    def _end(self, job: _Job, found: str) -> None:
-        del self._waiting[job.kind]
+    def _go_on(self, search: Search) -> str | None:
+        """What was found; None: nothing yet."""
+        end = perf_counter() + self.SLICE
+        try:
+            while perf_counter() < end:
+                next(search)
+        except StopIteration as over:
+            found: str = over.value
+            return found
+        return None
+
+    def _remember(self, job: _Job) -> None:
+        """It was searched for, now."""
+        self._waiting.pop(job.kind, None)
         self._searched.pop(job.kind, None)
         self._searched[job.kind] = self._loop.time()
         if len(self._searched) > self.KINDS:
             del self._searched[next(iter(self._searched))]
-        job.done(found)

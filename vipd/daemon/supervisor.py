@@ -620,22 +620,21 @@ class _InTheWay:
     def __init__(self, ending: Iterable[Run]) -> None:
         self._tasks: dict[object, set[asyncio.Task[None]]] = {}
         for run in ending:
-            for claim in self._claims(run.config):
+            for claim in (run.config.id, *_claims(run.config)):
                 self._tasks.setdefault(claim, set()).add(run.task)
 
     def of(self, config: Config) -> set[asyncio.Task[None]]:
         """The tasks of those that have to end first."""
-        return set().union(*(self._tasks.get(claim, ()) for claim in self._claims(config)))
+        claims = (config.id, *_claims(config))
+        return set().union(*(self._tasks.get(claim, ()) for claim in claims))
 
-    def _claims(self, config: Config) -> Iterator[object]:
-        yield config.id
-        yield config.interface, config.vhid
-        yield from ((config.interface, address.ip) for address in config.addresses)
+
+def _claims(config: Config) -> Iterator[object]:
+    """What only one of the VIPs that run can have: a group, and each address, on an interface."""
+    yield config.device, config.vhid
+    yield from ((config.device, address.ip) for address in config.addresses)
 
 
 def _clash(one: Config, other: Config) -> bool:
     """Whether two VIPs cannot run beside each other."""
-    return one.device == other.device and (
-        one.vhid == other.vhid
-        or not {a.ip for a in one.addresses}.isdisjoint(a.ip for a in other.addresses)
-    )
+    return not set(_claims(one)).isdisjoint(_claims(other))

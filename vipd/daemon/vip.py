@@ -406,6 +406,8 @@ class Vip:
         elif loss.cause is not Cause.OTHERS:
             if self._owned.restore(address):
                 self._regained(address, _how(loss, self._interface.name))
+            else:
+                self._look_later()
         elif self.config.manage_address == "no" and not self.config.upscript:
             self._look_later()
         elif self.config.manages_address or not self.scripts.running:

@@ -62,12 +62,13 @@ class Address:
         netlink.request(self._add)
 
     def restore(self, netlink: Netlink) -> bool:
-        """Add it if it is not there, and leave it alone if it is; whether it was gone."""
+        """Add it if it is not there, and leave it alone if it is; whether it was gone, and is there
+        again. On an interface that is gone it cannot be (ENODEV)."""
         flags = _NLM_F_CREATE | _NLM_F_EXCL | NLM_F_ACK
         try:
             netlink.request(_request(self._add, RTM_NEWADDR, flags))
         except NetlinkError as error:
-            if error.errno == errno.EEXIST:
+            if error.errno in (errno.EEXIST, errno.ENODEV):
                 return False
             raise
         return True

@@ -11,7 +11,16 @@ from pydantic import SecretBytes, ValidationError
 from vipd.config import options, password, scripts, values
 from vipd.config.memory import Memory
 from vipd.config.model import MAX_DEADRATIO, Settings, Vip
-from vipd.config.problem import Place, Problem, error, is_error, shown, warning
+from vipd.config.problem import (
+    Place,
+    Problem,
+    Problems,
+    Severity,
+    error,
+    is_error,
+    shown,
+    warning,
+)
 from vipd.config.shell import Binding, Value, Variables
 from vipd.config.trust import Trust
 
@@ -106,7 +115,7 @@ class _Builder:
     file: str
     variables: Variables
     around: Around
-    problems: list[Problem] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
     places: dict[str, Place] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     line: options.CommandLine = field(default_factory=lambda: options.CommandLine((), ()))
@@ -338,6 +347,8 @@ class _Builder:
                 continue
             if name in KEYS or binding.preset or name in self.variables.used:
                 continue
+            if self.problems.full(Severity.WARNING):
+                break  # to look for what was meant takes long
             near = get_close_matches(name[:40].upper(), (*KEYS, *DAEMON_KEYS), 1, 0.6)
             hint = f"did you mean {near[0]}?" if near else "remove it, or put # in front"
             self.problems.append(

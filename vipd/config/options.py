@@ -5,12 +5,13 @@ name, `--name=value` and `--name value`, short ones in clusters, words that are 
 `--` as the end. Where ucarp would print its usage and exit, the result has an ERROR.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import count
 
-from vipd.config.problem import Place, Problem, error, shown, warning
+from vipd.config.problem import Place, Problem, Problems, error, shown, warning
 from vipd.config.shell import Value
 
 
@@ -98,13 +99,13 @@ def from_arguments(arguments: Iterable[str]) -> CommandLine:
 
 class _Reader:
     def __init__(self, words: Iterable[Value]) -> None:
-        self._words = list(words)
+        self._words = deque(words)
         self._given: list[Given] = []
-        self._problems: list[Problem] = []
+        self._problems = Problems()
 
     def read(self) -> CommandLine:
         while self._words:
-            word = self._words.pop(0)
+            word = self._words.popleft()
             if word.text == "--":
                 for ignored in self._words:
                     self._ignore(ignored, "it stands after --")
@@ -138,7 +139,7 @@ class _Reader:
 
     def _next_word(self, option: Option, place: Place) -> None:
         if self._words:
-            self._add(option, place, self._words.pop(0))
+            self._add(option, place, self._words.popleft())
             return
         self._refuse(
             place,

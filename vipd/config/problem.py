@@ -4,7 +4,7 @@ Problems are data, never exceptions: one broken file must not stop the other vir
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, overload
@@ -12,6 +12,10 @@ from typing import NamedTuple, overload
 # What may be a password: behind any =, because the next line of the file may have run into this one
 # and lost its name (`$\`, then PASSWORD=…, is that variable and the rest); behind --pass, -zPp….
 _PASSWORD = re.compile(r"(=|--?p\w*\s|^-[a-z]*p).+", re.DOTALL | re.IGNORECASE)
+
+
+MAX_OF_A_KIND = 20
+"""How many of a kind are told of one virtual IP: the rest may follow from the first."""
 
 
 class Severity(StrEnum):
@@ -43,6 +47,10 @@ class Run(Sequence[Place]):
     def __len__(self) -> int:
         return len(self.columns)
 
+    def __iter__(self) -> Iterator[Place]:
+        for column in self.columns:
+            yield Place(self.file, self.line, column)
+
     @overload
     def __getitem__(self, index: int) -> Place: ...
     @overload
@@ -65,6 +73,41 @@ class Problem:
     message: str
     hint: str
     runs: bool = False
+
+
+class Problems(list[Problem]):
+    """The first problems of each severity; the last one says that there are more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._left = dict.fromkeys(Severity, MAX_OF_A_KIND)
+
+    def full(self, severity: Severity) -> bool:
+        """Whether more of these would not be shown."""
+        return self._left[severity] <= 0
+
+    def append(self, problem: Problem) -> None:
+        """Add it, if it is one of the first."""
+        self._left[problem.severity] -= 1
+        left = self._left[problem.severity]
+        if left > 0:
+            super().append(problem)
+        elif left == 0:
+            super().append(
+                Problem(
+                    problem.severity,
+                    problem.file,
+                    problem.line,
+                    problem.column,
+                    f"too many {problem.severity}s: from here on they are not shown",
+                    "correct the first ones; some of the others may follow from them",
+                )
+            )
+
+    def clear(self) -> None:
+        """Begin again."""
+        super().clear()
+        self._left = dict.fromkeys(Severity, MAX_OF_A_KIND)
 
 
 def error(place: Place, message: str, hint: str) -> Problem:

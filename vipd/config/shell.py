@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vipd.config.problem import Place, Problem, error, is_error, shown, warning
+from vipd.config.problem import Place, Problem, Problems, error, is_error, shown, warning
 from vipd.config.shell_commands import Parser
 from vipd.config.shell_steps import (
     Assignment,
@@ -31,6 +31,10 @@ from vipd.config.shell_words import BASH_SETS
 
 MAX_VALUE = 65_536
 """Longest value in characters. `A=$A$A` a few dozen times would otherwise fill the memory."""
+
+MAX_COPIED = 200_000
+"""Characters that all values of one virtual IP are put together from. A real one has a thousand;
+`B=$A` fifty thousand times, with a long A, would take minutes."""
 
 MAX_DEPTH = 8
 """How deep files may read files, and"""
@@ -111,10 +115,11 @@ class Variables:
 
     bindings: dict[str, Binding] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
-    problems: list[Problem] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
     reader: Reader = _no_reader
     sourced: list[str] = field(default_factory=list)
     """The files that were read for `.`, or would have been if they were there."""
+    _copied: int = field(default=0, init=False)
     _fixed: dict[str, Place] = field(default_factory=dict, init=False)
     _open: list[str] = field(default_factory=list, init=False)
 
@@ -166,6 +171,8 @@ class Variables:
         if assignment.append and (before := self.bindings.get(name)) is not None:
             self.used.add(name)
             old = before.value
+            if not self._may_copy(len(old.text) + len(value.text), assignment.place):
+                return
             value = Value(old.text + value.text, (*old.places, *value.places), old.start)
         if len(value.text) > MAX_VALUE:
             self._too_long(name, assignment.place)
@@ -270,7 +277,7 @@ class Variables:
                     value = self._look_up(part, target)
                 case Otherwise():
                     value = self._otherwise(part, target)
-            if value is None:
+            if value is None or not self._may_copy(len(value.text), start):
                 return None
             texts.append(value.text)
             places.extend(value.places)
@@ -278,6 +285,17 @@ class Variables:
                 self._too_long(target, start)
                 return None
         return Value("".join(texts), tuple(places), start)
+
+    def _may_copy(self, length: int, place: Place) -> bool:
+        """Whether there may be so many characters more."""
+        before, self._copied = self._copied, self._copied + length
+        if before <= MAX_COPIED < self._copied:
+            self._error(
+                place,
+                f"the values that stand for others have more than {MAX_COPIED} characters together",
+                "put the right file in its place",
+            )
+        return self._copied <= MAX_COPIED
 
     def _otherwise(self, part: Otherwise, target: str) -> Value | None:
         """`${NAME:-word}` and its relatives."""

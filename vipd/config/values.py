@@ -97,20 +97,20 @@ def group(value: Value, report: Report) -> IPv4Address | None:
 
 def addresses(value: Value, report: Report) -> tuple[IPv4Interface | IPv6Interface, ...] | None:
     """The floating addresses of VIP_ADDRESS, separated by blanks."""
-    result: list[IPv4Interface | IPv6Interface] = []
+    result: dict[IPv4Address | IPv6Address, IPv4Interface | IPv6Interface] = {}
     good = True
     for word in value.words():
         address = _floating(word, report)
         if address is None:
             good = False
-        elif any(address.ip == other.ip for other in result):
+        elif address.ip in result:
             report(
                 warning(
                     word.place, f"{address.ip} stands here a second time", "remove one of the two"
                 )
             )
         else:
-            result.append(address)
+            result[address.ip] = address
     if good and not any(address.version == 4 for address in result):
         report(
             error(
@@ -120,7 +120,7 @@ def addresses(value: Value, report: Report) -> tuple[IPv4Interface | IPv6Interfa
             )
         )
         good = False
-    return tuple(result) if good else None
+    return tuple(result.values()) if good else None
 
 
 def _floating(word: Value, report: Report) -> IPv4Interface | IPv6Interface | None:

@@ -16,7 +16,7 @@ from chaos.stage import BrokenError, Stage
 from chaos.verdict import Check
 from vipd.lab import Lab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 ROUNDS, LENGTH, SIEGE = 2, 25.0, 8.0
 
@@ -31,8 +31,9 @@ def test_nothing_that_befalls_three_hosts_makes_two_owners_or_none(
         play.siege(SIEGE)
     print(play.figures.table())
     assert play.figures.faults.total() > 50
-    # Each was looked at; that nobody loses an own address has nothing to measure when it holds.
-    assert {check for check, _ in play.figures.worst} >= {*Check} - {Check.OWN}
+    # These happen in each run. The others measure what goes wrong, and there may be nothing.
+    seen = {check for check, _ in play.figures.worst}
+    assert seen >= {Check.NONE, Check.ORPHAN, Check.CARRIER, Check.UNTOUCHED}
 
 
 def test_without_leases_a_frozen_owner_is_found_out(lab: Lab, tmp_path: Path) -> None:

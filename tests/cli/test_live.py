@@ -157,14 +157,14 @@ def test_maintenance_is_shown_everywhere_until_it_is_over(pair: Pair) -> None:
 
 def test_reload_tells_what_it_did_and_what_is_wrong(pair: Pair) -> None:
     assert pair.vipctl("reload").stdout == "2 VIPs are as before.\n"
-    file = write_vip(pair.files["web01"], "003", PASSWORD=None)
+    file = write_vip(pair.files["web01"], "003", VIP_ADDRESS=None)
     broken = pair.vipctl("reload")
     assert broken.returncode == 1
-    assert f"{file}:1:1: error: PASSWORD is missing" in broken.stdout
+    assert f"{file}:1:1: error: VIP_ADDRESS is missing" in broken.stdout
     status = pair.vipctl("status")
     assert status.returncode == 1
     assert status.stdout.startswith("ATTENTION")
-    assert f"! {file}:1:1: error: PASSWORD is missing" in status.stdout
+    assert f"! {file}:1:1: error: VIP_ADDRESS is missing" in status.stdout
     file.unlink()
     assert pair.vipctl("reload").returncode == 0
     assert pair.vipctl("status").returncode == 0

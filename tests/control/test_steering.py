@@ -272,10 +272,10 @@ def test_a_reload_tells_what_became_of_each_vip(web01: Host, files: Path) -> Non
         daemon.freeze()  # so that it hears of the files from us first
         vip(1, OPTIONS="--advskew=7", PASSWORD="hate")
         vip(2, VIP_ADDRESS="192.0.2.102")
-        vip(4, PASSWORD=None)
+        vip(4, VIP_ADDRESS=None)
         (files / "vip-005.conf").unlink()
         vip(6)
-        vip(7, PASSWORD=None)
+        vip(7, VIP_ADDRESS=None)
         client.send("Reload")
         daemon.thaw()
         answer = client.answer()["parameters"]

@@ -237,6 +237,7 @@ while True:
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "act",
     ["pass", "s.send(b'GET /metr')", "s.send(b'GET /metrics HTTP/1.1\\r\\n\\r\\n')"],

@@ -21,7 +21,7 @@ from vipd.lab import Host, Lab, Process
 from vipd.lab.waiting import wait_until
 from vipd.linux.announce import announcement
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 VHIDS = range(1, 255)
 RATE = 20_000  # forged frames a second

@@ -20,7 +20,7 @@ from owner import flood
 from owner.group import PATIENCE, Group, Report
 from vipd.lab import Host, Process
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.alone]
 
 SECONDS = float(os.environ.get("VIPD_LOAD_SECONDS", "0"))
 SATURATED = SECONDS or 20.0

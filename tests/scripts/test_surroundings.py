@@ -39,6 +39,7 @@ def test_a_loop_that_a_script_leaves_in_the_background_goes_on_writing(
     until(lambda: number(counted) > later + 5, lambda: f"{counted}: {number(counted)}")
 
 
+@pytest.mark.alone
 def test_what_is_left_behind_may_write_without_end_and_costs_the_daemon_nothing(
     web01: Host, files: Path, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def test_tasks_that_are_left_over_are_named() -> None:
 
 
 @pytest.mark.lab
+@pytest.mark.alone
 def test_a_short_soak_leaves_nothing_behind_but_warm_memory(tmp_path: Path) -> None:
     """Threads may start later, too: a pool of them, as long as it is not full."""
     with Lab(history=False) as lab:

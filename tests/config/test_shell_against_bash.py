@@ -1,5 +1,6 @@
 """bash is the oracle: for files of the supported subset, its values are our values."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,11 +62,18 @@ ASSIGNMENT = st.tuples(st.sampled_from(NAMES), st.sampled_from(["=", "=", "=", "
 ARGUMENT = PART | st.sampled_from(
     ["$$", "$1", "$_", "~/x", "{a,b}", "A=b", ">/dev/null", "2>&1", "#"]
 )
-SKIPPED = st.tuples(
-    st.lists(ASSIGNMENT, max_size=1).map("".join),
-    st.sampled_from([":", "true", "echo", "some_command", "'echo'", "ec\\ho", "[ x ] #"]),
-    st.lists(ARGUMENT, max_size=4).map(" ".join),
-).map(" ".join)
+#: What follows the end of a comment is a command of any name, and bash forks before it looks for
+#: its program, which the oracle may not: it would wait 15 s and end.
+BEYOND_COMMENT = re.compile(r"\s#.*\n", re.DOTALL)
+SKIPPED = (
+    st.tuples(
+        st.lists(ASSIGNMENT, max_size=1).map("".join),
+        st.sampled_from([":", "true", "echo", "some_command", "'echo'", "ec\\ho", "[ x ] #"]),
+        st.lists(ARGUMENT, max_size=4).map(" ".join),
+    )
+    .map(" ".join)
+    .filter(lambda text: not BEYOND_COMMENT.search(text))
+)
 LINE = st.one_of(
     st.lists(ASSIGNMENT, min_size=1, max_size=3).map("  ".join),
     st.lists(ASSIGNMENT, min_size=1, max_size=3).map("; ".join),

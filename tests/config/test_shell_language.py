@@ -112,6 +112,7 @@ REFUSED = [
     ("quotes in quotes", "A=\"${B:-'x'}\"", (1, 9), "quotes inside", "value itself"),
     ("a home directory in ${…}", "A=${B:-~}", (1, 8), "home directory", "whole path"),
     ("a program in ${…}", "A=${B:->(x)}", (1, 8), "command substitution", "result itself"),
+    ("half a program in ${…}", 'A="${B:-<(}"', (1, 9), "command substitution", "result itself"),
     ("printf into a variable", "printf -v A x", (1, 1), "“printf” is a command", "NAME=value"),
     ("a descriptor in a variable", "x {A}>/dev/null", (1, 1), "a command", "NAME"),
     ("read", "read A", (1, 1), "“read” is a command", "NAME=value"),

@@ -1,6 +1,7 @@
 """bash as an oracle: what it makes of a text that sets variables, without letting it do more."""
 
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -22,6 +23,10 @@ while IFS= read -r -d '' __names && LC_ALL=C IFS= read -r -d '' __text; do
     unset -v $__names
 done
 """
+
+#: Said of a redirection, which has no meaning here: of the command that it belongs to only
+#: assignments count, and bash makes none when it cannot open the file.
+_MISSING_FILE = re.compile(rb"^.*: (No such file or directory|Permission denied)\n", re.MULTILINE)
 
 
 class Bash:
@@ -58,6 +63,7 @@ class Bash:
             answer += part
         complains, _, _ = select.select([process.stderr], [], [], 0)
         complaint = os.read(process.stderr.fileno(), 65536) if complains else b""
+        complaint = _MISSING_FILE.sub(b"", complaint)
         assert not complaint, f"bash complains about {text!r}: {complaint!r}"
         return dict(zip(names, answer.split(b"\0"), strict=False))
 

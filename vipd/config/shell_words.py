@@ -393,7 +393,8 @@ class WordReader:
             elif character == '"':
                 self._index += 1
                 self._double_quoted(index)
-            elif character in "<>" and not quoted and self._text.startswith("(", index + 1):
+            elif character in "<>" and self._text.startswith("(", index + 1):
+                # In quotes it starts nothing, but the shell looks for its end there, too.
                 self._refuse_execution(index, arithmetic=False)
                 raise StopReading
             elif character == "~" and not quoted:

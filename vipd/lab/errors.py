@@ -11,7 +11,7 @@ PACKAGES = {
     "unshare": ("util-linux", "util-linux"),
     "mount": ("mount", "util-linux"),
     "ip": ("iproute2", "iproute"),
-    "ping": ("iputils-ping", "iputils"),
+    "fping": ("fping", "fping (EPEL)"),
     "ucarp": ("ucarp", "ucarp (EPEL)"),
     "keepalived": ("keepalived", "keepalived"),
     "tcpdump": ("tcpdump", "tcpdump"),

@@ -39,7 +39,7 @@ class Lab:
     """
 
     def __init__(self, *, keep_logs: Path | None = None, history: bool = True) -> None:
-        require("unshare", "mount", "ip", "ping")
+        require("unshare", "mount", "ip", "fping")
         self.hosts: dict[str, Host] = {}
         self._history = history
         self._closed = False

@@ -57,3 +57,27 @@ def test_an_alarm_in_time_rings_without_catching_up() -> None:
 
     asyncio.run(run())
     assert told == []
+
+
+def test_who_is_stopped_between_two_alarms_hears_before_the_second_rings() -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        rung = asyncio.Event()
+        timers = Timers(loop)
+        timers.LATE = 0.3  # the machine itself may take as long without harm to the test
+        timers.catch_up = lambda _late: told.append("catches up")
+
+        def ring(_now: float) -> None:
+            told.append("rings")
+            sleep(0.6)  # stopped
+
+        when = loop.time() + 0.01
+        for call in (ring, ring, lambda _now: rung.set()):
+            timers.alarm(call).set(when)
+        await until(rung)
+
+    asyncio.run(run())
+    assert told[told.index("rings") + 1] == "catches up"
+    assert told.count("rings") == 2

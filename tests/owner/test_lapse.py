@@ -151,11 +151,14 @@ def test_when_all_hosts_freeze_and_wake_up_one_of_them_owns_the_address(
     assert seen.overlap < OVERLAP
 
 
-def test_a_starved_master_hands_over_and_recovers_by_itself(group: Group, report: Report) -> None:
+@pytest.mark.parametrize("moments", [(0.002, 0.01), (0.0005, 0.001, 0.004), (0.003, 0.006, 0.015)])
+def test_a_starved_master_hands_over_and_recovers_by_itself(
+    group: Group, report: Report, moments: tuple[float, ...]
+) -> None:
     """It gets the processor for a few milliseconds every few seconds."""
     first, _ = group.pair()
     with group.seen() as seen:
-        for moment in (0.002, 0.01):
+        for moment in moments:
             first.freeze()
             sleep(LONG)
             first.thaw()
@@ -164,7 +167,7 @@ def test_a_starved_master_hands_over_and_recovers_by_itself(group: Group, report
     report(overlap=seen.overlap, none=seen.none, gap=seen.gap)
     assert seen.overlap < OVERLAP
     assert group.transitions("MASTER") == 2
-    assert 1 <= len(late(first)) <= 2
+    assert 1 <= len(late(first)) <= len(moments)
 
 
 def test_no_lease_is_renewed_while_advertisements_cannot_be_sent(

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from time import thread_time
 from typing import Protocol
 
 from vipd.carp.packet import Advertisement, Drop, decode
@@ -28,7 +29,7 @@ _BURST_PAUSE = 0.002
 _READ_AT_MOST = 0.005
 _CATCH_UP_AT_MOST = 0.1
 _CATCH_UP_PACKETS = 16_384  # more than a socket holds
-#: Packets between two looks at the clock.
+#: Packets between two looks at the clock of the processor.
 _STRIDE = 16
 #: Hosts that have a socket of their own, and how often one makes room for another, seconds.
 _TRUSTED = 16
@@ -311,20 +312,22 @@ class Interface:
             self._read(self.wire, _CATCH_UP_AT_MOST, _CATCH_UP_PACKETS)
 
     def _read(self, wire: Wire, seconds: float, most: int = BATCH) -> int:
-        """How many packets were taken in. Those of known hosts come first."""
+        """How many packets were taken in, in so many seconds of our own: a stop in between does not
+        count, because what waits then is what has to be heard. Those of known hosts come first."""
         clock = self._loop.time
         now = clock()
-        end = now + seconds
+        end = thread_time() + seconds
         packets = 0
         try:
             for known in (True, False):
                 for frame in wire.receive(known=known, most=most):
+                    # Read for each packet: after a stop in between, deadlines that follow from an
+                    # older time would be past already, and a backup would take over.
+                    now = clock()
                     packets += 1
                     self._received(frame, now, known)
-                    if not packets % _STRIDE:
-                        now = clock()
-                        if now >= end:
-                            break
+                    if not packets % _STRIDE and thread_time() >= end:
+                        break
         except OSError as error:
             why = str(error)
             self.complaints.say("receive", lambda: f"{self.name}: cannot receive: {why}", "error")

@@ -83,8 +83,14 @@ class Timers:
             if when == alarm.queued:  # else an entry that an earlier one replaced
                 alarm.queued = inf
                 due.append(alarm)
+        began: float | None = None
         for alarm in due:
             if alarm.wanted <= now:
+                began = self._loop.time() if began is None else began
+                if self._loop.time() - began > self.LATE:
+                    # This turn takes long, or we were stopped in it: the next one hears first.
+                    self.queue(alarm, alarm.wanted)
+                    continue
                 alarm.wanted = inf
                 alarm.call(now)
             elif alarm.wanted < alarm.queued:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers.configured import write_script
 
-from vipd.daemon import scripts
+from vipd.daemon import children, scripts
 from vipd.daemon.children import Children
 from vipd.daemon.journal import VipLog
 from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
@@ -220,3 +220,19 @@ def test_scripts_get_no_descriptor_of_ours_and_nothing_to_read(tmp_path: Path) -
     assert not {"secret", "socket:", "anon_inode:"} & set(
         re.findall(r"[\w:]+", listing.read_text())
     )
+
+
+def test_a_shell_that_cannot_have_somebody_read_what_is_left_behind_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As one does that cannot fork."""
+    monkeypatch.setattr(children, "_DRAIN", "exit 2")
+
+    async def scene() -> None:
+        reader, writer = os.pipe()
+        await Children(adopts=False).drain(reader)
+        os.close(writer)
+
+    play(scene)
+    (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert "/bin/sh ended with status 2" in record.getMessage()

@@ -180,3 +180,69 @@ def test_what_hangs_holds_one_thread_and_does_not_keep_the_program_from_ending()
         [sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=20, check=True
     )
     assert done.stdout == "2\n", done.stderr
+
+
+def program(code: str) -> str:
+    """What a program prints that ends by itself; a loop that waits for ever does not."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# No address space is left for a thread's stack.
+NO_MEMORY = """
+import asyncio, pathlib, resource
+from vipd.daemon.background import Background, NoThreadError
+
+async def main():
+    background = Background()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    for _ in range(2):
+        resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 20), limits[1]))
+        try:
+            await background.run(lambda: None)
+        except NoThreadError as error:
+            print(error.strerror)
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    print(await background.run(lambda: "runs"))
+
+asyncio.run(main())
+"""
+
+
+def test_where_no_thread_can_be_had_that_is_said_and_may_be_tried_again() -> None:
+    assert program(NO_MEMORY) == "can't start new thread\n" * 2 + "runs\n"
+
+
+# A thread has no memory for its first step. (That step cannot be made to fail from outside: a limit
+# that leaves room for a thread's stack leaves room for it, too.)
+DIES = """
+import asyncio, _thread
+from vipd.daemon import background
+from vipd.daemon.background import Background, NoThreadError
+
+def stillborn(function, arguments):
+    def fail(*arguments):
+        raise MemoryError
+    return begin(fail, arguments)
+
+async def main():
+    work = Background()
+    background._thread.start_new_thread = stillborn
+    try:
+        await work.run(lambda: None)
+    except NoThreadError as error:
+        print(error.strerror)
+    background._thread.start_new_thread = begin
+    print(await work.run(lambda: "runs"))
+
+begin = _thread.start_new_thread
+asyncio.run(main())
+"""
+
+
+def test_a_thread_that_dies_at_once_is_not_waited_for() -> None:
+    assert program(DIES) == "a thread ended before its work was done\nruns\n"

@@ -65,3 +65,19 @@ def refuse(asked, message):
 
 netlink.Monitor.read, netlink.Netlink.dump = lose, refuse
 """
+
+#: As long as the file {file} is there, no thread can be had for work beside the loop.
+NO_THREAD = """
+import _thread
+import pathlib
+
+import vipd.daemon.background as background
+
+class Module:
+    def start_new_thread(self, *arguments):
+        if pathlib.Path({file!r}).exists():
+            raise RuntimeError("can't start new thread")
+        return _thread.start_new_thread(*arguments)
+
+background._thread = Module()
+"""

@@ -1,7 +1,9 @@
 """Work that may hang (a disk, a network file system, a directory service), beside the loop."""
 
+import _thread
 import asyncio
-import threading
+import errno
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
@@ -9,8 +11,12 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: How often to look whether a thread has ended, seconds.
-_LOOK = 0.001
+#: How often to look whether a thread has ended, seconds: when that is wanted, and when it is not.
+_LOOK, _LOOK_SELDOM = 0.001, 1.0
+
+
+class NoThreadError(OSError):
+    """There can be no thread: too many run, or memory is short. It may be tried again."""
 
 
 class Background:
@@ -18,16 +24,18 @@ class Background:
     asked for, and the calls that follow wait for it.
 
     Not asyncio.to_thread: the interpreter joins its threads when it ends, so that one that hangs in
-    read(2) keeps the process from ending. And the thread stays, because to start one waits until it
-    runs, and with --realtime that is an ordinary thread on a machine that may be busy.
+    read(2) keeps the process from ending. Not threading.Thread: its start() waits until the thread
+    runs, in the loop, and for ever if there is no memory for the thread's first step. And the
+    thread stays, because with --realtime it is an ordinary one on a machine that may be busy: a new
+    one would have to wait for a processor.
     """
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._life: weakref.ref[_Life] | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What ``work()`` returns or raises; RuntimeError when there can be no thread. Who is
+        """What ``work()`` returns or raises; NoThreadError when there can be no thread. Who is
         cancelled waits no longer; the work goes on, and nobody learns its outcome."""
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
@@ -38,27 +46,54 @@ class Background:
             with suppress(RuntimeError):  # the loop has ended: nobody wants to know
                 loop.call_soon_threadsafe(done.set)
 
-        if self._thread is None:
-            thread = threading.Thread(target=_serve, args=(self._calls,), daemon=True)
-            thread.start()
-            self._thread = thread
+        if not _runs(self._life):
+            # What a thread that ended too early has left undone is not done later.
+            self._calls = SimpleQueue()
+            self._life = _start(self._calls)
         self._calls.put(call)
-        await done.wait()
+        life = self._life
+        while not done.is_set():
+            alive = _runs(life)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SELDOM):
+                    await done.wait()
+            if not alive and not done.is_set():
+                raise NoThreadError(errno.ENOMEM, "a thread ended before its work was done")
         return outcome.get()
 
     async def close(self) -> None:
         """End the thread; another call of `run` starts a new one. Returns when it has ended, so
         never while it hangs."""
-        if thread := self._thread:
+        if life := self._life:
             self._calls.put(None)
-            self._calls, self._thread = SimpleQueue(), None
-            while thread.is_alive():
+            self._calls, self._life = SimpleQueue(), None
+            while _runs(life):
                 await asyncio.sleep(_LOOK)
 
 
-def _serve(calls: "SimpleQueue[Callable[[], None] | None]") -> None:
-    while call := calls.get():
-        call()
+class _Life:
+    """Only its thread holds it: it is gone when the thread is, however that ended."""
+
+
+def _runs(life: "weakref.ref[_Life] | None") -> bool:
+    return life is not None and life() is not None
+
+
+def _start(calls: "SimpleQueue[Callable[[], None] | None]") -> "weakref.ref[_Life]":
+    life = _Life()
+    try:
+        _thread.start_new_thread(_serve, (calls, life))
+    except (RuntimeError, MemoryError) as error:  # RuntimeError: "can't start new thread"
+        raise NoThreadError(errno.EAGAIN, str(error) or "no memory for a thread") from error
+    return weakref.ref(life)
+
+
+def _serve(calls: "SimpleQueue[Callable[[], None] | None]", life: _Life) -> None:
+    try:
+        while call := calls.get():
+            call()
+    finally:
+        del life  # the traceback of what the work raised may keep this frame
 
 
 class _Outcome(Generic[T]):

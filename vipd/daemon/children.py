@@ -83,8 +83,8 @@ class Children:
     async def _started(self, start: "_Start") -> None:
         try:
             await next(self._loaders).run(start.carry_out)
-        except (OSError, RuntimeError) as error:  # RuntimeError: no thread is to be had
-            start.error = OSError(*error.args)
+        except OSError as error:
+            start.error = error
             os.close(start.reader)
         else:
             self._ours.add(start.process)
@@ -100,13 +100,16 @@ class Children:
         """Have somebody read what processes in the background write, for as long as they live."""
 
         def leave() -> None:
-            os.waitpid(spawn((_SHELL, "-c", _DRAIN), self._environment, {3: reader}), 0)
+            shell = spawn((_SHELL, "-c", _DRAIN), self._environment, {3: reader})
+            status = os.waitstatus_to_exitcode(os.waitpid(shell, 0)[1])
+            if status:  # it could not fork, so nobody reads
+                raise OSError(f"{_SHELL} ended with status {status}")
 
         os.set_blocking(reader, True)
         self._starting += 1
         try:
             await next(self._loaders).run(leave)
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             log.warning(
                 "what a script left in the background cannot write any more: %s; let it write to a "
                 "file of its own",

@@ -21,7 +21,7 @@ from vipd import __version__
 from vipd.carp.machine import LEAVE_AT_MOST, Reason, State
 from vipd.carp.rank import bows_out
 from vipd.daemon import report
-from vipd.daemon.background import Background
+from vipd.daemon.background import Background, NoThreadError
 from vipd.daemon.connections import Connections, Peer, Turns
 from vipd.daemon.events import DAEMON, Event, Hub, Kind, Subject
 from vipd.daemon.history import History
@@ -55,6 +55,8 @@ _MANY = 200
 _UNREAD, _WAITING = 1000, 20000
 #: Longest hold that may be asked for, seconds.
 LONGEST_HOLD = 86400.0
+#: Seconds until the group is looked up again, when there was no thread for that.
+_AGAIN = 10.0
 #: How often to look whether a hand-over is done, seconds.
 _LOOK = 0.02
 
@@ -95,13 +97,10 @@ class Control:
         addresses are looked after all the same."""
         await self.supervisor.loaded.wait()
         path = self.place.runtime_dir / SOCKET
-        background = Background()
-        try:  # not in the loop: it may be a directory service that knows the group
-            group = await background.run(lambda: grp.getgrnam(self.place.group))
-            self.gid = group.gr_gid
+        try:
+            self.gid = await self._group()
         except KeyError:
             log.info("no group %s: only root may use %s", self.place.group, path)
-        await background.close()
         try:
             self.connections.listen(path, self.gid)
         except OSError as error:
@@ -111,6 +110,30 @@ class Control:
                 error,
                 extra={"reason": "control"},
             )
+
+    async def _group(self) -> int:
+        """The number of the group that may use the socket. Raises KeyError if there is none."""
+        background = Background()
+        told = False
+        while True:
+            try:  # not in the loop: it may be a directory service that knows the group
+                group = await background.run(lambda: grp.getgrnam(self.place.group))
+            except NoThreadError as error:
+                if not told:
+                    log.error(
+                        "cannot look up the group %s: %s; vipctl does not reach us; tried again "
+                        "every %g s",
+                        self.place.group,
+                        error,
+                        _AGAIN,
+                        extra={"reason": "control"},
+                    )
+                told = True
+                await asyncio.sleep(_AGAIN)
+            else:
+                return group.gr_gid
+            finally:
+                await background.close()
 
     async def close(self) -> None:
         await self.connections.close()

@@ -194,7 +194,11 @@ class Watch:
             if self._trail.directories == self._watched and not self._stale:
                 return missed
             self._stale = False
-            self._watch_directories()
+            try:
+                self._watch_directories()
+            except BaseException:
+                self._stale = True  # those that there are may be dead
+                raise
             missed = True
         self._tell()  # they go on changing: again when it is quieter
         return missed
@@ -218,8 +222,19 @@ class Watch:
         """Start it on the directories. Raises OSError when inotify is exhausted, unless patient."""
         handler = _Handler(self._seen)
         self._partly = patient  # polling is for want of something better
-        watched = set()
+        watched: set[str] = set()
         observer.start()
+        try:
+            self._schedule(observer, handler, watched, patient=patient)
+        except BaseException:
+            _stop(observer)
+            raise
+        self._watched = frozenset(watched)
+        return observer
+
+    def _schedule(
+        self, observer: BaseObserver, handler: "_Handler", watched: set[str], *, patient: bool
+    ) -> None:
         for directory in sorted(self._trail.directories):
             # inotify takes only what may be read, and watchdog says nothing when it is refused.
             self._partly |= not os.access(directory, os.R_OK)
@@ -229,13 +244,10 @@ class Watch:
                 continue  # gone since we looked; the next look will tell
             except OSError as why:
                 if not patient and why.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE):
-                    _stop(observer)
                     raise
                 # Not to be read now; `follow` tries again.
                 self._partly = True
             watched.add(directory)
-        self._watched = frozenset(watched)
-        return observer
 
     def _warn_of_polling(self, why: OSError) -> None:
         if self._warned:

@@ -1,7 +1,10 @@
 """Alarms that are late: first what waits is heard, then they ring, and not for what came after."""
 
 import asyncio
+from math import inf
 from time import sleep
+
+import pytest
 
 from vipd.daemon.timers import Timers
 
@@ -81,3 +84,33 @@ def test_who_is_stopped_between_two_alarms_hears_before_the_second_rings() -> No
     asyncio.run(run())
     assert told[told.index("rings") + 1] == "catches up"
     assert told.count("rings") == 2
+
+
+@pytest.mark.parametrize("where", ["catching up", "an alarm"])
+def test_what_raises_keeps_no_alarm_from_ringing(where: str) -> None:
+    told: list[str] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: told.append(context["message"]))
+        timers = Timers(loop)
+        first, second = asyncio.Event(), asyncio.Event()
+
+        def fail(_: float) -> None:
+            raise ValueError
+
+        timers.LATE = 0.2 if where == "catching up" else inf
+        timers.catch_up = fail
+        now = loop.time()
+        if where == "an alarm":
+            timers.alarm(fail).set(now)
+        timers.alarm(lambda _now: first.set()).set(now)
+        timers.alarm(lambda _now: second.set()).set(now + 0.05)
+        if where == "catching up":
+            sleep(0.5)  # stopped
+        await until(first)
+        await until(second)
+
+    asyncio.run(run())
+    assert told
+    assert set(told) == {where}

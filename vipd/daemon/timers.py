@@ -32,7 +32,8 @@ class Alarm:
 
 
 class Timers:
-    """Alarms ordered by time. An alarm's function gets the time and must not raise.
+    """Alarms ordered by time. An alarm's function gets the time; when it raises, the loop's
+    exception handler is told, and the others ring all the same.
 
     ``catch_up`` is called before the alarms when they are more than `LATE` seconds late, with the
     number of seconds: the process was stopped or starved, and what it would have heard meanwhile
@@ -76,7 +77,7 @@ class Timers:
             late = now - heap[0][0]
             self.lateness.observe(late)
             if late > self.LATE:
-                self.catch_up(late)
+                self._guard("catching up", self.catch_up, late)
         due = []
         while heap and heap[0][0] <= now:
             when, _, alarm = heappop(heap)
@@ -92,7 +93,14 @@ class Timers:
                     self.queue(alarm, alarm.wanted)
                     continue
                 alarm.wanted = inf
-                alarm.call(now)
+                self._guard("an alarm", alarm.call, now)
             elif alarm.wanted < alarm.queued:
                 self.queue(alarm, alarm.wanted)
         self._schedule()
+
+    def _guard(self, what: str, call: Callable[[float], None], seconds: float) -> None:
+        """One VIP's mistake must not keep the alarms of all others from ringing, ever again."""
+        try:
+            call(seconds)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": what, "exception": error})

@@ -23,8 +23,8 @@ class Wills:
     """The wills of one daemon's VIPs. ``counter`` is for the advertisements in them: it must be
     larger than that of all others in this life, and smaller than those of the next.
 
-    A directory that cannot be written to is told once: the next host then takes over when the
-    lease ends, as without a will.
+    A directory that cannot be written to is told once, until it can be: the next host then takes
+    over when the lease ends, as without a will.
     """
 
     def __init__(self, runtime_dir: Path, counter: int) -> None:
@@ -53,6 +53,8 @@ class Wills:
                     error,
                 )
             self._silent = True
+        else:
+            self._silent = False  # the next time that it fails is news again
 
     def _write(self, vip: str, text: str) -> None:
         """Raises OSError. No link is followed, and no file kept that others may have made."""
@@ -66,7 +68,10 @@ class Wills:
                 os.unlink(name, dir_fd=directory)
             file = os.open(name, _NEW, 0o600, dir_fd=directory)
             try:
-                os.write(file, text.encode())
+                _write_all(file, text.encode())
+            except OSError:  # a full disk: half a will is none
+                os.unlink(name, dir_fd=directory)
+                raise
             finally:
                 os.close(file)
         finally:
@@ -83,3 +88,9 @@ class Wills:
     def _file(self, vip: str) -> Path:
         # An ID is part of a file's name, so it has no slash; and with this it is not "..".
         return self._directory / f"vip-{vip}"
+
+
+def _write_all(file: int, data: bytes) -> None:
+    """A disk that becomes full takes the part that it has room for, and says why only then."""
+    while data:
+        data = data[os.write(file, data) :]

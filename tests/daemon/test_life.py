@@ -209,6 +209,24 @@ def test_a_runtime_directory_that_cannot_be_used_is_said_in_one_line(
     assert re.match(r"<2>cannot use /proc/nowhere: .*--runtime-dir", line)
 
 
+def test_a_full_runtime_directory_ends_nothing(lab: Lab, web01: Host, files: Path) -> None:
+    """No room for anything: process id, counter, wills."""
+    fill = (
+        "mkdir -p /run/vipd && mount -t tmpfs -o size=4k tmpfs /run/vipd && "
+        "head -c 4096 /dev/zero >/run/vipd/full"
+    )
+    assert web01.run(["sh", "-c", fill]).returncode == 0
+    write_vip(files)
+    daemon = web01.vipd(files)
+    lab.wait_owner(VIP, "web01")
+    (line,) = [line for line in messages(daemon) if "vipd.pid" in line]
+    assert re.match(r"<4>cannot write /run/vipd/vipd.pid: .*No space left", line)
+    other = web01.vipd(files)
+    assert other.wait() == 1
+    assert any(re.match("<2>another vipd .* runs with /run/vipd", line) for line in messages(other))
+    assert daemon.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("dropped", "named"),
     [

@@ -194,17 +194,32 @@ def _only_one(runtime_dir: Path) -> TextIO:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            process = lock.read(20).strip() or "unknown"
             raise UnusableError(
-                f"another vipd (process {lock.read(20).strip()}) runs with {runtime_dir}; stop it "
+                f"another vipd (process {process}) runs with {runtime_dir}; stop it "
                 "first, or give this one a --runtime-dir of its own"
             ) from None
-        lock.truncate(0)
-        print(os.getpid(), file=lock, flush=True)
+        _name_us(lock, runtime_dir / "vipd.pid")
         return lock
     except OSError as error:
         raise UnusableError(
             f"cannot use {runtime_dir}: {error}; give --runtime-dir a directory to write to"
         ) from error
+
+
+def _name_us(lock: TextIO, file: Path) -> None:
+    """Write our process id there, for whoever finds the lock taken. A full disk has no room for it,
+    and the lock counts all the same."""
+    try:
+        os.ftruncate(lock.fileno(), 0)
+        os.write(lock.fileno(), f"{os.getpid()}\n".encode())
+    except OSError as error:
+        log.warning(
+            "cannot write %s: %s; goes on without: make room in its file system",
+            file,
+            error,
+            extra={"reason": "runtime_dir"},
+        )
 
 
 def _counter(file: Path) -> Counter:

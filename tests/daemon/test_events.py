@@ -10,8 +10,9 @@ import pytest
 from vipd.carp.machine import Acquire, Announce, Heard, Reason, SendAdvertisement, State, Transition
 from vipd.carp.packet import Advertisement
 from vipd.daemon.complaints import Complaints
-from vipd.daemon.events import DAEMON, Event, Hub, Kind, Subject
+from vipd.daemon.events import Event, Kind
 from vipd.daemon.history import History
+from vipd.daemon.hub import DAEMON, Hub, Subject
 from vipd.daemon.log_budget import LogBudget
 from vipd.daemon.passage import Passage
 from vipd.daemon.report import overdue

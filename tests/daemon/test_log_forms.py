@@ -9,7 +9,8 @@ import pytest
 
 from vipd.carp.machine import Reason, State
 from vipd.daemon import journal, logformat
-from vipd.daemon.events import Event, Hub, Kind, Subject, Transition
+from vipd.daemon.events import Event, Kind, Transition
+from vipd.daemon.hub import Hub, Subject
 from vipd.daemon.journal import Log, VipLog, log
 
 

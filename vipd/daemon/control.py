@@ -23,8 +23,9 @@ from vipd.carp.rank import bows_out
 from vipd.daemon import report
 from vipd.daemon.background import Background, NoThreadError
 from vipd.daemon.connections import Connections, Peer, Turns
-from vipd.daemon.events import DAEMON, Event, Hub, Kind, Subject
+from vipd.daemon.events import Event, Kind
 from vipd.daemon.history import History
+from vipd.daemon.hub import DAEMON, Hub, Subject
 from vipd.daemon.journal import log, printable
 from vipd.daemon.maintenance import Maintenance, is_name
 from vipd.daemon.supervisor import ReloadError, Run, Supervisor

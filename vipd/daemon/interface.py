@@ -13,7 +13,8 @@ from vipd.config.model import Vip as Config
 from vipd.daemon import diagnosis
 from vipd.daemon.complaints import Complaint, Complaints
 from vipd.daemon.digest_proof import DigestProof
-from vipd.daemon.events import Hub, Kind, Subject
+from vipd.daemon.events import Kind
+from vipd.daemon.hub import Hub, Subject
 from vipd.daemon.journal import Log
 from vipd.daemon.log_budget import LogBudget
 from vipd.daemon.neighbourhood import Neighbourhood

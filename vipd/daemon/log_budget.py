@@ -2,7 +2,8 @@
 
 import asyncio
 
-from vipd.daemon.events import DAEMON, Hub, Kind
+from vipd.daemon.events import Kind
+from vipd.daemon.hub import DAEMON, Hub
 
 
 class LogBudget:

@@ -15,10 +15,10 @@ from vipd.daemon import journal, tasks
 from vipd.daemon.children import Children
 from vipd.daemon.control import Control, Place
 from vipd.daemon.counter import Counter
-from vipd.daemon.events import Hub
 from vipd.daemon.exporter import Exporter
 from vipd.daemon.farewell import carry_out
 from vipd.daemon.history import History
+from vipd.daemon.hub import Hub
 from vipd.daemon.interface import shared
 from vipd.daemon.journal import log
 from vipd.daemon.kept_files import open_to_lock

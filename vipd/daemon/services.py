@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from vipd.daemon.children import Children
 from vipd.daemon.counter import Counter
-from vipd.daemon.events import Hub
+from vipd.daemon.hub import Hub
 from vipd.daemon.interface import Shared
 from vipd.daemon.leases import Leases
 from vipd.daemon.rivals import Rivals

@@ -16,7 +16,8 @@ from vipd.config.model import Settings
 from vipd.config.model import Vip as Config
 from vipd.config.problem import Place, Problem, Severity, error, is_error, shown
 from vipd.daemon import tasks
-from vipd.daemon.events import DAEMON, Kind, Subject
+from vipd.daemon.events import Kind
+from vipd.daemon.hub import DAEMON, Subject
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import VipLog, log
 from vipd.daemon.orphans import Orphans

@@ -32,7 +32,7 @@ from vipd.config.trust import Trust
 from vipd.daemon import getopt, journal, tasks
 from vipd.daemon.children import Children
 from vipd.daemon.counter import Counter
-from vipd.daemon.events import Hub
+from vipd.daemon.hub import Hub
 from vipd.daemon.interface import shared
 from vipd.daemon.journal import log
 from vipd.daemon.leases import Leases

@@ -26,7 +26,8 @@ from vipd.config.model import Vip as Config
 from vipd.daemon import events
 from vipd.daemon.complaints import Complaint, Complaints
 from vipd.daemon.counters import Counters
-from vipd.daemon.events import Kind, Level, ScriptRun, Subject
+from vipd.daemon.events import Kind, Level, ScriptRun
+from vipd.daemon.hub import Subject
 from vipd.daemon.interface import Interface
 from vipd.daemon.journal import Fields, VipLog
 from vipd.daemon.ownership import Ownership

@@ -10,9 +10,9 @@ from typing import Any
 import mdoc
 from asyncvarlink import TypedVarlinkErrorReply, varlinksignature
 
+from vipd.api import events, io_vipd
+from vipd.api.io_vipd import SOCKET, VipdInterface
 from vipd.carp import machine
-from vipd.daemon import events, varlink
-from vipd.daemon.varlink import SOCKET, VipdInterface
 
 _FIELD = re.compile(r"^    (?P<name>\w+): .*?#\s*(?P<said>.+)$", re.MULTILINE)
 
@@ -87,7 +87,7 @@ def _types() -> list[tuple[str, list[str]]]:
 
 
 def _named(name: str) -> type:
-    modules: tuple[ModuleType, ...] = (varlink, events, machine)
+    modules: tuple[ModuleType, ...] = (io_vipd, events, machine)
     kinds = [
         kind
         for module in modules

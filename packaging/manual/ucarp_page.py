@@ -4,7 +4,7 @@ import re
 
 import mdoc
 
-from vipd.daemon.ucarp import USAGE
+from vipd.ucarp.main import USAGE
 
 _OPTION = re.compile(r"--(?P<name>\w+)(=<(?P<value>\w+)>)? \(-(?P<letter>\w).*?\): (?P<what>.*)")
 

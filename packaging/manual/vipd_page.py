@@ -5,7 +5,7 @@ import argparse
 import mdoc
 
 from vipd.daemon.main import EXIT_STATUS, SIGNALS, parser
-from vipd.daemon.metrics import FAMILIES, VIP_LABELS, Family, OfVips
+from vipd.daemon.metrics.families import FAMILIES, VIP_LABELS, Family, OfVips
 
 
 def vipd_page() -> str:

@@ -16,10 +16,11 @@ KERNEL_LATE = 1.0
 HELD = STEP_DOWN_HOLD
 #: From a script's time-out to its end.
 _MERCY = 2.0
-#: The same after a failed UPSCRIPT, from the time on when scripts work again (`vipd.daemon.vip`).
+#: The same after a failed UPSCRIPT, from the time on when scripts work again
+#: (`vipd.daemon.vips.vip`).
 SCRIPTLESS_HOLD = SCRIPT_TIMEOUT + _MERCY + 60.0
-#: A changed file: `vipd.daemon.watch` waits for the end of changes, 2 s at most; a reload before it
-#: may have VIPs to end, and so may this one.
+#: A changed file: `vipd.daemon.files.watch` waits for the end of changes, 2 s at most; a reload
+#: before it may have VIPs to end, and so may this one.
 RELOADED = 2.0 + 2 * LEAVE_AT_MOST
 #: What was away for less than this is no wish that anything end; `vipd` waits for longer.
 AWAY = 1.5

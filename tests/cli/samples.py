@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from vipd.api.io_vipd import Heard, Problem, Vip
 from vipd.carp.machine import Mode, Reason, State
-from vipd.daemon.varlink import Heard, Problem, Vip
 
 NOW = 1_800_000_000.0
 """Unix time of the tests."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli.samples import BACKUP, MASTER, NOW
+from vipd.api.io_vipd import Daemon, Maintained
 from vipd.cli.examine import clock, daemon, files, lonely
-from vipd.daemon.varlink import Daemon, Maintained
 
 DAEMON = Daemon(
     version="1", pid=1, since=NOW, config_dir="", runtime_dir="", state_dir="", files=[],

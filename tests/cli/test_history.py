@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 
 from cli.samples import NOW
+from vipd.api.events import Event, Kind, ScriptRun, Transition
 from vipd.carp.machine import Reason, State
 from vipd.cli.history import as_json_line, line
-from vipd.daemon.events import Event, Kind, ScriptRun, Transition
 
 RISE = Transition(
     State.BACKUP, State.MASTER, Reason.MASTER_DOWN, "198.51.100.180", 3.04, 0.0004, 0.0006, 0.00071

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 import pytest
 
+from vipd.api.io_vipd import VipdInterface
 from vipd.cli.main import COMMANDS, vipctl
 from vipd.config.build import KEYS
 from vipd.config.options import OPTIONS
 from vipd.daemon.main import SIGNALS, parser
-from vipd.daemon.metrics import FAMILIES
-from vipd.daemon.varlink import VipdInterface
+from vipd.daemon.metrics.families import FAMILIES
 from vipd.lab.errors import search_path
 
 ROOT = Path(__file__).parents[2]

@@ -3,9 +3,9 @@
 import pytest
 
 from cli.samples import problem
+from vipd.api.io_vipd import Handover, Outcome, Reloaded, Result
 from vipd.carp.machine import State
 from vipd.cli import handover, reload
-from vipd.daemon.varlink import Handover, Outcome, Reloaded, Result
 
 THEN = "stays backup for 1 min"
 

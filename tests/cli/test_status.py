@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from cli.samples import BACKUP, MASTER, NOW, OTHER, problem
+from vipd.api.io_vipd import Problem, Vip, plain
 from vipd.carp.machine import Mode, State
 from vipd.cli.status import Report, as_object, lines, row
-from vipd.daemon.varlink import Problem, Vip, plain
 
 
 def report(*vips: Vip, problems: tuple[Problem, ...] = ()) -> Report:

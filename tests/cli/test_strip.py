@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from cli.samples import BACKUP, MASTER, NOW, OTHER, problem
+from vipd.api.events import Event, Kind, Transition
 from vipd.carp.machine import Reason, State
 from vipd.cli.status import Report
 from vipd.cli.strip import CELL, HERE, UNKNOWN, Hosts, Strip, drawn, owners
 from vipd.cli.watch import Screen
-from vipd.daemon.events import Event, Kind, Transition
 
 
 def event(at: float, old: State, new: State, peer: str | None = None) -> Event:

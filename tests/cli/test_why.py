@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from cli.samples import BACKUP, MASTER, NOW, OTHER, problem
+from vipd.api.io_vipd import Vip
 from vipd.carp.machine import Mode, Reason, State
 from vipd.cli.why import sentences
-from vipd.daemon.varlink import Vip
 
 SLOWER = replace(OTHER, advskew=100)
 LEAVING = replace(OTHER, advbase=255, advskew=255, followed=False)

@@ -17,7 +17,7 @@ from helpers.configured import write_vip
 from helpers.hosts import until
 from helpers.machine import Delay
 
-from vipd.daemon.connections import CONNECTIONS, LONGEST
+from vipd.daemon.control.connections import CONNECTIONS, LONGEST
 from vipd.lab import Host, Process
 
 pytestmark = pytest.mark.lab

@@ -7,7 +7,7 @@ from carp.handmade import GROUP
 
 from vipd.carp.machine import Heard
 from vipd.carp.packet import Advertisement
-from vipd.daemon.counters import Counters, Histogram
+from vipd.daemon.events.counters import Counters, Histogram
 
 MASTER = IPv4Address("198.51.100.180")
 OTHER = IPv4Address("198.51.100.181")

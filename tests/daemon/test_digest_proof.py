@@ -2,7 +2,7 @@
 
 import asyncio
 
-from vipd.daemon.digest_proof import DigestProof, Kept, Search
+from vipd.daemon.diagnosis.digest_proof import DigestProof, Kept, Search
 
 
 def finds(what: str) -> Search:

@@ -7,15 +7,15 @@ from ipaddress import IPv4Address
 
 import pytest
 
+from vipd.api.events import Event, Kind
 from vipd.carp.machine import Acquire, Announce, Heard, Reason, SendAdvertisement, State, Transition
 from vipd.carp.packet import Advertisement
-from vipd.daemon.complaints import Complaints
-from vipd.daemon.events import Event, Kind
-from vipd.daemon.history import History
-from vipd.daemon.hub import DAEMON, Hub, Subject
-from vipd.daemon.log_budget import LogBudget
-from vipd.daemon.passage import Passage
-from vipd.daemon.report import overdue
+from vipd.daemon.control.report import overdue
+from vipd.daemon.diagnosis.log_budget import LogBudget
+from vipd.daemon.diagnosis.problems import Complaints
+from vipd.daemon.events.history import History
+from vipd.daemon.events.hub import DAEMON, Hub, Subject
+from vipd.daemon.vips.transition_timing import Passage
 
 WEB02 = IPv4Address("198.51.100.180")
 GROUP = IPv4Address("224.0.0.18")

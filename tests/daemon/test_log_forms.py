@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from vipd.api.events import Event, Kind, Transition
 from vipd.carp.machine import Reason, State
-from vipd.daemon import journal, logformat
-from vipd.daemon.events import Event, Kind, Transition
-from vipd.daemon.hub import Hub, Subject
-from vipd.daemon.journal import Log, VipLog, log
+from vipd.daemon.events.hub import Hub, Subject
+from vipd.daemon.log import formats, logger
+from vipd.daemon.log.logger import Log, VipLog, log
 
 
 class Kept(logging.Handler):
@@ -34,12 +34,12 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
 
 
 def shown(kept: Kept, form: str, *, priorities: bool = True) -> str:
-    return logformat.formatter(form, priorities=priorities).format(kept.records[-1])
+    return formats.formatter(form, priorities=priorities).format(kept.records[-1])
 
 
 def entry(kept: Kept) -> list[tuple[str, str]]:
     """The fields of an entry that has no line breaks in it."""
-    lines = logformat.entry(kept.records[-1], shown(kept, "text", priorities=False)).decode()
+    lines = formats.entry(kept.records[-1], shown(kept, "text", priorities=False)).decode()
     return [(line.partition("=")[0], line.partition("=")[2]) for line in lines.splitlines()]
 
 
@@ -157,7 +157,7 @@ def test_a_traceback_is_one_line_of_json_and_one_entry(kept: Kept) -> None:
     text = shown(kept, "text", priorities=False)
     data = text.encode()
     expected = b"MESSAGE\n" + len(data).to_bytes(8, "little") + data + b"\n"
-    assert logformat.entry(kept.records[-1], text).startswith(expected)
+    assert formats.entry(kept.records[-1], text).startswith(expected)
 
 
 def test_bytes_that_are_no_text_are_escaped(
@@ -168,13 +168,13 @@ def test_bytes_that_are_no_text_are_escaped(
     kept.emit(logging.makeLogRecord({"name": "vipd", "msg": "vip-\udcff.conf", "levelno": 20}))
     assert entry(kept)[0] == ("MESSAGE", "vip-\\udcff.conf")
     with (tmp_path / "log").open("w") as stream:
-        journal.start("info", stream=stream).handle(kept.records[-1])
+        logger.start("info", stream=stream).handle(kept.records[-1])
     assert (tmp_path / "log").read_text() == "<6>vip-\\udcff.conf\n"
 
 
 def test_an_endless_message_still_fits_a_datagram(kept: Kept) -> None:
     Log().info("ä" * 1_000_000)
-    data = logformat.entry(kept.records[-1], shown(kept, "text", priorities=False))
+    data = formats.entry(kept.records[-1], shown(kept, "text", priorities=False))
     assert len(data) < 100_000
 
 

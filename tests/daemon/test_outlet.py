@@ -13,7 +13,7 @@ from threading import Thread
 
 import pytest
 
-from vipd.daemon.outlet import Journal, Outlet, Stream
+from vipd.daemon.log.outlet import Journal, Outlet, Stream
 
 #: Nothing here takes long; a write that blocks would never end.
 AT_ONCE = 5.0

@@ -7,7 +7,7 @@ from tempfile import mkdtemp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vipd.daemon.paths import Trail
+from vipd.daemon.files.watched_paths import Trail
 
 
 def above(path: Path) -> set[str]:

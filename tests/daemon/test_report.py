@@ -8,7 +8,7 @@ from helpers.configured import write_vip
 
 from vipd.carp.parameters import Parameters
 from vipd.config.load import load
-from vipd.daemon.report import of_broken
+from vipd.daemon.control.report import of_broken
 
 
 @pytest.mark.parametrize(

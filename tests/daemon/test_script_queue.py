@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from helpers.configured import write_script
 
-from vipd.daemon import children, scripts
-from vipd.daemon.children import Children
-from vipd.daemon.journal import VipLog
-from vipd.daemon.scripts import Job, Outcome, Scripts, Wanted
+from vipd.daemon.base import children
+from vipd.daemon.base.children import Children
+from vipd.daemon.log.logger import VipLog
+from vipd.daemon.vips import scripts
+from vipd.daemon.vips.scripts import Job, Outcome, Scripts, Wanted
 from vipd.lab.waiting import wait_until
 
 UP, DOWN = Wanted.UP, Wanted.DOWN

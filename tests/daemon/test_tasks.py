@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from vipd.daemon import tasks
-from vipd.daemon.background import Background
+from vipd.daemon.base import tasks
+from vipd.daemon.base.background import Background
 
 
 class Lines(logging.Handler):
@@ -161,7 +161,7 @@ def test_one_thing_at_a_time_even_when_nobody_waits_for_it_any_more() -> None:
 
 HANGS = """
 import asyncio, os, pathlib, sys
-from vipd.daemon.background import Background
+from vipd.daemon.base.background import Background
 
 async def main():
     background = Background()
@@ -194,7 +194,7 @@ def program(code: str) -> str:
 # No address space is left for a thread's stack.
 NO_MEMORY = """
 import asyncio, pathlib, resource
-from vipd.daemon.background import Background, NoThreadError
+from vipd.daemon.base.background import Background, NoThreadError
 
 async def main():
     background = Background()
@@ -221,8 +221,8 @@ def test_where_no_thread_can_be_had_that_is_said_and_may_be_tried_again() -> Non
 # that leaves room for a thread's stack leaves room for it, too.)
 DIES = """
 import asyncio, _thread
-from vipd.daemon import background
-from vipd.daemon.background import Background, NoThreadError
+from vipd.daemon.base import background
+from vipd.daemon.base.background import Background, NoThreadError
 
 def stillborn(function, arguments):
     def fail(*arguments):

@@ -6,7 +6,7 @@ from time import sleep
 
 import pytest
 
-from vipd.daemon.timers import Timers
+from vipd.daemon.vips.timers import Timers
 
 
 async def until(event: asyncio.Event) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from watchdog.observers.inotify import InotifyObserver
 
-from vipd.daemon import watch as watching
-from vipd.daemon.watch import SETTLED, Watch
+from vipd.daemon.files import watch as watching
+from vipd.daemon.files.watch import SETTLED, Watch
 from vipd.lab.waiting import wait_until
 
 PATIENCE = 20.0
@@ -565,8 +565,8 @@ def test_nothing_is_told_after_the_end(etc: Path) -> None:
 # The limits are those of a user namespace of its own, whose root may lower them.
 EXHAUSTED = """
 import asyncio, pathlib, sys
-from vipd.daemon import journal
-from vipd.daemon.watch import Watch
+from vipd.daemon.log import logger
+from vipd.daemon.files.watch import Watch
 
 directory = pathlib.Path(sys.argv[1])
 
@@ -591,7 +591,7 @@ async def main():
         await asyncio.sleep(1.5)
     await watch.close()
 
-journal.start("info")
+logger.start("info")
 asyncio.run(main())
 """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vipd.daemon.wills import Wills
+from vipd.daemon.cleanup.wills import Wills
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """What a client of the control socket may send: every call gets its answers, nothing else happens.
 
-A real connection to the daemon's own server; what stands behind it (`vipd.daemon.control.Desk`) is
-replaced by somebody who has an answer or a declared error for everything.
+A real connection to the daemon's own server; what stands behind it
+(`vipd.daemon.control.server.Desk`) is replaced by somebody who has an answer or a
+declared error for everything.
 """
 
 import asyncio
@@ -15,10 +16,8 @@ from typing import Any
 from asyncvarlink import VarlinkInterfaceRegistry
 from asyncvarlink.serviceinterface import VarlinkServiceInterface
 
-from vipd.carp.machine import State
-from vipd.daemon.connections import Connections, Turns
-from vipd.daemon.events import Event
-from vipd.daemon.varlink import (
+from vipd.api.events import Event
+from vipd.api.io_vipd import (
     INTERFACE,
     Daemon,
     Handover,
@@ -31,6 +30,8 @@ from vipd.daemon.varlink import (
     Vip,
     VipdInterface,
 )
+from vipd.carp.machine import State
+from vipd.daemon.control.connections import Connections, Turns
 
 #: Errors that an answer may have.
 DECLARED = {f"{INTERFACE}.{error.__name__}" for error in VipdInterface.errors} | {

@@ -2,7 +2,7 @@
 
 import struct
 
-from vipd.daemon.farewell import DELETE, PREPARE, understood
+from vipd.daemon.cleanup.farewell import DELETE, PREPARE, understood
 
 KINDS = {DELETE: 21, PREPARE: 19}  # RTM_DELADDR, RTM_SETLINK
 REQUEST_AND_ACK = 5

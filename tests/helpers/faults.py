@@ -71,7 +71,7 @@ NO_THREAD = """
 import _thread
 import pathlib
 
-import vipd.daemon.background as background
+import vipd.daemon.base.background as background
 
 class Module:
     def start_new_thread(self, *arguments):

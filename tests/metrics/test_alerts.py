@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from vipd.daemon.metrics import FAMILIES, VIP_LABELS, OfVips
+from vipd.daemon.metrics.families import FAMILIES, VIP_LABELS, OfVips
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "packaging/prometheus/vipd.rules.yml"

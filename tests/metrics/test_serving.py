@@ -46,9 +46,9 @@ def test_what_is_off_costs_nothing(lab: Lab, web01: Host, files: Path) -> None:
     daemon = web01.vipd(files, env=IMPORTS)
     lab.wait_owner(VIP, "web01")
     assert sockets(web01) == ""
-    for module in ("prometheus_client", "vipd.daemon.metrics", "vipd.daemon.exposition"):
+    for module in ("prometheus_client", "vipd.daemon.metrics.families", "vipd.daemon.metrics.text"):
         assert module not in daemon.log()
-    assert "vipd.daemon.exporter" in daemon.log()  # that is how it would look
+    assert "vipd.daemon.metrics.server" in daemon.log()  # that is how it would look
     listening(files)
     served(daemon)
     assert "prometheus_client" in daemon.log()

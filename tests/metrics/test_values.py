@@ -13,7 +13,7 @@ from helpers.scraping import listening, scrape, served, wait_until_told
 
 from metrics.test_alerts import promtool_program
 from vipd import __version__
-from vipd.daemon.metrics import FAMILIES
+from vipd.daemon.metrics.families import FAMILIES
 from vipd.lab import Host, Lab, Process
 
 pytestmark = pytest.mark.lab

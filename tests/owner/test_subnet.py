@@ -11,7 +11,7 @@ from helpers.faults import NO_PROMOTION, faulty
 from helpers.hosts import address_of, ip, until
 
 from owner.group import CLIENT, GAP
-from vipd.daemon import farewell
+from vipd.daemon.cleanup import farewell
 from vipd.lab import Host, Lab, Process
 from vipd.lab.host import RUNTIME_DIR
 

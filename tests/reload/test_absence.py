@@ -279,10 +279,10 @@ def hanging_threads(daemon: Process) -> int:
 # ---- mistakes ------------------------------------------------------------------------------------
 
 BROKEN = """
-from vipd.daemon import exporter
+from vipd.daemon.metrics import server
 from vipd.daemon.main import main
 
-whole, calls = exporter.Exporter.configure, 0
+whole, calls = server.Exporter.configure, 0
 
 async def configure(self, settings):
     global calls
@@ -291,7 +291,7 @@ async def configure(self, settings):
         raise ValueError("a mistake")
     await whole(self, settings)
 
-exporter.Exporter.configure = configure
+server.Exporter.configure = configure
 main()
 """
 

@@ -30,8 +30,8 @@ def test_orphans_are_reaped_and_it_ends_when_it_is_told_to(
     write_vip(files, UPSCRIPT=str(up), DOWNSCRIPT=str(down), OPTIONS=f"{QUICK} --shutdown")
     ucarp = f"-i eth1 -s {WEB01} -v 1 -p love -a {VIP} -z -r 1 -u {up} -d {down}"
     vipd = f"--config-dir {files} --runtime-dir /run/vipd --state-dir /run/lab/vipd"
-    module, words = ("ucarp", ucarp) if program == "vipd-ucarp" else ("__main__", vipd)
-    command = [sys.executable, "-m", f"vipd.daemon.{module}", *words.split()]
+    module, words = ("ucarp.main", ucarp) if program == "vipd-ucarp" else ("daemon", vipd)
+    command = [sys.executable, "-m", f"vipd.{module}", *words.split()]
     container = web01.start(
         ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *command],
         name=program,

@@ -18,7 +18,7 @@ PATIENCE = 40.0
 #: A VIP's alarm cannot be switched off while the file {file} is there.
 NO_ALARM = """
 import pathlib
-import vipd.daemon.timers as timers
+import vipd.daemon.vips.timers as timers
 from math import inf
 
 right = timers.Alarm.set

@@ -10,7 +10,7 @@ from helpers.configured import VIP, write_script, write_vip
 from helpers.hosts import address_of, until
 from owner.group import PATIENCE, SECOND, Group, Report
 
-from vipd.daemon import farewell
+from vipd.daemon.cleanup import farewell
 from vipd.lab import Host, Process
 from vipd.lab.host import RUNTIME_DIR
 

@@ -17,7 +17,7 @@ LAUNCHER = f"""\
 import sys
 
 sys.path.insert(0, "{ROOT}")
-from vipd.daemon.ucarp import main
+from vipd.ucarp.main import main
 
 sys.exit(main())
 """

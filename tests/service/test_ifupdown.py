@@ -15,7 +15,7 @@ from vipd.lab.host import VIP_DOWN, VIP_UP
 pytestmark = pytest.mark.lab
 
 PATIENCE = 20.0
-OURS = [sys.executable, "-m", "vipd.daemon.ucarp"]
+OURS = [sys.executable, "-m", "vipd.ucarp.main"]
 PROGRAMS = {"ucarp": ["ucarp"], "vipd-ucarp": OURS}
 STANZA = f"""\
 iface eth1 inet static

@@ -14,7 +14,7 @@ from vipd.lab import Host, Lab
 pytestmark = pytest.mark.lab
 
 ALTNAME, LABEL = "enp7s0", "eth1:100"
-OURS = [sys.executable, "-m", "vipd.daemon.ucarp"]
+OURS = [sys.executable, "-m", "vipd.ucarp.main"]
 
 
 @pytest.mark.parametrize("name", [ALTNAME, LABEL])

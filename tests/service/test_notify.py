@@ -13,7 +13,7 @@ from helpers.hosts import ip, until
 from helpers.machine import Delay
 from helpers.manager import Manager, listening
 
-from vipd.daemon.notify import Notify
+from vipd.daemon.service.notify import Notify
 from vipd.lab import Host, Process
 
 lab_test = pytest.mark.lab

@@ -21,7 +21,7 @@ from vipd.lab.host import VIP_DOWN, VIP_UP
 pytestmark = pytest.mark.lab
 
 PATIENCE = 60.0
-OURS = [sys.executable, "-m", "vipd.daemon.ucarp"]
+OURS = [sys.executable, "-m", "vipd.ucarp.main"]
 COMPLETE = f"-i eth77 -v 1 -p love -s {WEB01} -a {VIP}"
 
 WRONG = [

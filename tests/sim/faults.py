@@ -10,7 +10,7 @@ from sim.host import Host
 from sim.network import advertisement, arrive
 from sim.scenario import Fault, What
 from vipd.carp.machine import STEP_DOWN_HOLD
-from vipd.daemon.timers import Timers
+from vipd.daemon.vips.timers import Timers
 
 if TYPE_CHECKING:
     from sim.world import World

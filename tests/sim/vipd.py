@@ -1,5 +1,5 @@
 """A vipd process, as far as one group is concerned: a real machine, and around it what
-`vipd.daemon.vip` and `vipd.daemon.timers` do, without sockets, scripts and words.
+`vipd.daemon.vips.vip` and `vipd.daemon.vips.timers` do, without sockets, scripts and words.
 
 The kernel is here, too: it takes the address away when the lease on it ends.
 """
@@ -25,14 +25,14 @@ from vipd.carp.machine import (
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.config.model import Vip as Configured
-from vipd.daemon.leases import first_lease
+from vipd.daemon.vips.renewals import first_lease
 
 if TYPE_CHECKING:
     from sim.world import World
 
 #: How much later than the lease says the kernel takes an address away at most (measured), seconds.
 KERNEL_LATE = 0.85
-#: Time from the loss of an address to its being put back (`vipd.daemon.vip`), seconds.
+#: Time from the loss of an address to its being put back (`vipd.daemon.vips.vip`), seconds.
 REGAIN_AFTER = 0.02
 
 

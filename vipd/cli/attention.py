@@ -1,8 +1,8 @@
 """What about a virtual IP somebody should look at."""
 
+from vipd.api.io_vipd import Vip
 from vipd.cli.problems import text
 from vipd.cli.text import safe
-from vipd.daemon.varlink import Vip
 
 
 def attention(vip: Vip) -> list[str]:

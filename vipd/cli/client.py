@@ -13,10 +13,8 @@ import click
 from asyncvarlink import VarlinkClientProtocol, VarlinkErrorReply, VarlinkTransport
 from asyncvarlink.conversion import ConversionError
 
-from vipd.cli.paths import RUNTIME_DIR, Settings
-from vipd.cli.text import safe
-from vipd.daemon.events import Event
-from vipd.daemon.varlink import (
+from vipd.api.events import Event
+from vipd.api.io_vipd import (
     SOCKET,
     Busy,
     Daemon,
@@ -32,6 +30,8 @@ from vipd.daemon.varlink import (
     Vip,
     VipdInterface,
 )
+from vipd.cli.paths import RUNTIME_DIR, Settings
+from vipd.cli.text import safe
 
 #: Exit statuses of all commands that ask the daemon.
 FINE, ATTENTION, UNREACHABLE = 0, 1, 2

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
+from vipd.api.io_vipd import DEMOTE_HOLD
 from vipd.cli.client import run
 from vipd.cli.handover import status, told
 from vipd.cli.settings import ids_argument, runtime_dir_option, settings
 from vipd.cli.text import span, write
-from vipd.daemon.varlink import DEMOTE_HOLD
 
 LONGEST = 86400.0
 """Seconds; who needs longer means maintenance."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, ip_interface
 from pathlib import Path
 
+from vipd.api.io_vipd import Daemon, Vip
 from vipd.carp.machine import State
 from vipd.cli.origins import files_with, placed
 from vipd.cli.subnets import together
 from vipd.cli.text import safe, span
 from vipd.config.trust import Trust
-from vipd.daemon.varlink import Daemon, Vip
 from vipd.linux import sysctls
 from vipd.linux.clock import synchronised
 from vipd.linux.names import canonical

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from vipd.api.io_vipd import Handover
 from vipd.carp.machine import State
 from vipd.cli.client import ATTENTION, FINE
 from vipd.cli.text import milliseconds, safe, span
-from vipd.daemon.varlink import Handover
 
 
 def told(handover: Handover, then: str) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
+from vipd.api.events import Event, ScriptRun, Transition
+from vipd.api.io_vipd import TooSlow, plain
 from vipd.cli.client import Client, run
 from vipd.cli.settings import ids_argument, runtime_dir_option, settings
 from vipd.cli.text import STATES, Colour, coloured, milliseconds, paint, safe, span, write
-from vipd.daemon.events import Event, ScriptRun, Transition
-from vipd.daemon.varlink import TooSlow, plain
 
 _SILENT = 0.05
 """Seconds without a word from the other host that are worth telling."""

@@ -5,10 +5,10 @@ from typing import cast, get_args
 
 import click
 
+from vipd.api.io_vipd import LogLevel
 from vipd.cli.client import run
 from vipd.cli.settings import runtime_dir_option, settings
 from vipd.cli.text import write
-from vipd.daemon.varlink import LogLevel
 
 
 @click.command("log-level")

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
+from vipd.api.io_vipd import Maintained
 from vipd.cli.client import Client, run
 from vipd.cli.handover import status, told
 from vipd.cli.settings import ids_argument, runtime_dir_option, settings
 from vipd.cli.text import safe, write
-from vipd.daemon.varlink import Maintained
 
 
 @click.command("maintenance")

@@ -1,7 +1,7 @@
 """A problem that the daemon tells of, on one line."""
 
+from vipd.api.io_vipd import Problem
 from vipd.cli.text import Colour, paint, safe
-from vipd.daemon.varlink import Problem
 
 
 def told(problem: Problem, colours: bool) -> str:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
+from vipd.api.io_vipd import Outcome, Reloaded, Result
 from vipd.cli.client import ATTENTION, FINE, run
 from vipd.cli.problems import told
 from vipd.cli.settings import runtime_dir_option, settings
 from vipd.cli.text import Colour, coloured, counted, paint, safe, write
-from vipd.daemon.varlink import Outcome, Reloaded, Result
 
 _COLOURS = {Result.KEPT: Colour.WARNING, Result.FAILED: Colour.BAD, Result.STARTED: Colour.GOOD}
 

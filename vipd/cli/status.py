@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
+from vipd.api.io_vipd import Problem, Vip, plain
 from vipd.carp.machine import Mode, State
 from vipd.cli.attention import attention, master_of
 from vipd.cli.client import ATTENTION, FINE, Client, run
 from vipd.cli.problems import told
 from vipd.cli.settings import ids_argument, json_option, runtime_dir_option, settings
 from vipd.cli.text import STATES, Cell, Colour, coloured, counted, paint, safe, span, table, write
-from vipd.daemon.varlink import Problem, Vip, plain
 
 HEADINGS = (
     "ID",

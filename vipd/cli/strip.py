@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from string import ascii_lowercase
 
+from vipd.api.events import Event
+from vipd.api.io_vipd import Vip
 from vipd.carp.machine import State
 from vipd.cli.attention import master_of
 from vipd.cli.text import Cell, Colour, paint, safe
-from vipd.daemon.events import Event
-from vipd.daemon.varlink import Vip
 
 CELL = 5
 """Seconds that one character stands for."""

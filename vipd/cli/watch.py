@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 
+from vipd.api.events import Event
+from vipd.api.io_vipd import Vip
 from vipd.cli import history, strip
 from vipd.cli.attention import attention
 from vipd.cli.client import PATIENCE, Client, CommandError, connected, run
@@ -19,8 +21,6 @@ from vipd.cli.settings import ids_argument, runtime_dir_option, settings
 from vipd.cli.status import Report, addresses, alerts, fetch, owner, state, summary
 from vipd.cli.strip import CELL, Hosts, Strip
 from vipd.cli.text import Colour, coloured, paint, plain_length, safe, span, table, write
-from vipd.daemon.events import Event
-from vipd.daemon.varlink import Vip
 
 EVERY = 1.0
 """Seconds from one look to the next. With many VIPs it is longer, because an answer about 255 takes

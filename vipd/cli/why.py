@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from vipd.api.io_vipd import Heard, Vip
 from vipd.carp import timing
 from vipd.carp.machine import Event, Mode, meaning
 from vipd.carp.packet import Advertisement
@@ -19,7 +20,6 @@ from vipd.cli.completion import complete_ids
 from vipd.cli.history import when
 from vipd.cli.settings import runtime_dir_option, settings
 from vipd.cli.text import safe, span, wrapped, write
-from vipd.daemon.varlink import Heard, Vip
 
 
 @click.command("why")

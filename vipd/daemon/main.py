@@ -11,36 +11,37 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from vipd import __version__
-from vipd.daemon import journal, tasks
-from vipd.daemon.children import Children
-from vipd.daemon.control import Control, Place
-from vipd.daemon.counter import Counter
-from vipd.daemon.exporter import Exporter
-from vipd.daemon.farewell import carry_out
-from vipd.daemon.history import History
-from vipd.daemon.hub import Hub
-from vipd.daemon.interface import shared
-from vipd.daemon.journal import log
-from vipd.daemon.kept_files import open_to_lock
-from vipd.daemon.leases import Leases
-from vipd.daemon.logformat import FORMS
-from vipd.daemon.maintenance import Maintenance
-from vipd.daemon.notify import Notify
-from vipd.daemon.outlet import Outlet
-from vipd.daemon.rivals import Rivals
-from vipd.daemon.secondaries import Secondaries
-from vipd.daemon.service import Service
-from vipd.daemon.services import Services
-from vipd.daemon.supervisor import Supervisor
-from vipd.daemon.tally import Tally
-from vipd.daemon.timers import Timers
-from vipd.daemon.wills import Wills
+from vipd.daemon.base import tasks
+from vipd.daemon.base.children import Children
+from vipd.daemon.base.kept_files import open_to_lock
+from vipd.daemon.cleanup.farewell import carry_out
+from vipd.daemon.cleanup.wills import Wills
+from vipd.daemon.control.maintenance import Maintenance
+from vipd.daemon.control.server import Control, Place
+from vipd.daemon.events.history import History
+from vipd.daemon.events.hub import Hub
+from vipd.daemon.events.tally import Tally
+from vipd.daemon.log import logger
+from vipd.daemon.log.formats import FORMS
+from vipd.daemon.log.logger import log
+from vipd.daemon.log.outlet import Outlet
+from vipd.daemon.metrics.server import Exporter
+from vipd.daemon.service.notify import Notify
+from vipd.daemon.service.service import Service
+from vipd.daemon.vips.counter import Counter
+from vipd.daemon.vips.group_lock import Rivals
+from vipd.daemon.vips.interface import shared
+from vipd.daemon.vips.renewals import Leases
+from vipd.daemon.vips.secondaries import Secondaries
+from vipd.daemon.vips.services import Services
+from vipd.daemon.vips.supervisor import Supervisor
+from vipd.daemon.vips.timers import Timers
 from vipd.linux import capabilities, heap, realtime, standard_files
 from vipd.linux.links import Links
 from vipd.linux.netlink import Netlink
 
 if TYPE_CHECKING:
-    from vipd.daemon.metrics import DaemonView
+    from vipd.daemon.metrics.families import DaemonView
 
 
 class UnusableError(Exception):
@@ -109,10 +110,10 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument(
         "--log-level",
-        choices=journal.LEVELS,
+        choices=logger.LEVELS,
         default="info",
         metavar="LEVEL",
-        help=f"{', '.join(journal.LEVELS)} (default: %(default)s)",
+        help=f"{', '.join(logger.LEVELS)} (default: %(default)s)",
     )
     options.add_argument(
         "--log-format",
@@ -136,7 +137,7 @@ def main() -> None:
     options = parser().parse_args()
     heap.share()
     standard_files.fill()
-    outlet = journal.start(options.log_level, options.log_format)
+    outlet = logger.start(options.log_level, options.log_format)
     if options.realtime:
         _realtime()
     try:
@@ -273,7 +274,7 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     hub.subscribe(tally.count)
 
     def view() -> "DaemonView":
-        from vipd.daemon.metrics import look  # only when somebody asks
+        from vipd.daemon.metrics.families import look  # only when somebody asks
 
         return look(supervisor, maintenance, tally, services.timers, outlet, services.shared.budget)
 

@@ -1,0 +1,1 @@
+"""What travels between the daemon and its tools. Imports neither of them."""

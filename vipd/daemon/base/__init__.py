@@ -1,0 +1,1 @@
+"""What the other packages of the daemon use: tasks, threads, child processes, sockets, files."""

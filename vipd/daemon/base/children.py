@@ -1,0 +1,247 @@
+"""Programs that run beside the daemon: started without waiting, ended with all that they started,
+reaped; and what they leave behind."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import cycle
+
+from vipd.daemon.base import tasks
+from vipd.daemon.base.background import Background
+from vipd.daemon.log.logger import log
+from vipd.linux.spawn import spawn
+
+#: How much of a program's last output is kept, bytes.
+_TAIL = 2048
+#: What is read at a time, bytes, and how long its writer waits for the next time, seconds: output
+#: without end costs us a hundredth of a processor.
+_PORTION, _PAUSE = 65536, 0.05
+#: Becomes the program itself. What hangs while a program is loaded (its disk does not answer) hangs
+#: in this shell, which can be killed, not in us. And the program is an ordinary one when memory is
+#: short, whatever our unit's OOMScoreAdjust.
+_SHELL = "/bin/sh"
+_BECOME = """\
+{{
+    read -r score </proc/self/oom_score_adj
+    [ "$score" -ge 0 ] || echo 0 >/proc/self/oom_score_adj
+}} 2>/dev/null
+[ -z "$BASH_VERSION" ] || shopt -s execfail
+trap "echo {}" EXIT
+exec "$0" "$@"
+"""
+#: The last line of output of a program that could not be loaded: only then does the shell live on
+#: to say it (bash with execfail, others in their trap).
+_NEVER_RAN = "vipd-could-not-run-it"
+#: Reads what is written to 3, for as long as somebody may write there. An orphan, as those are.
+_DRAIN = "cat <&3 >/dev/null 2>&1 3<&- &"
+#: What systemd's settings for us say about us, not about programs that we start.
+_OURS_ALONE = (
+    *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"),
+    *("RUNTIME_DIRECTORY", "STATE_DIRECTORY"),
+)
+#: Programs that are loaded at a time: on a busy machine each may have to wait for a processor.
+_AT_A_TIME = 4
+
+
+class Children:
+    """The programs of a daemon. ``adopts``: whether other processes' orphans become our children,
+    which is so for the first process of a container: they are reaped, too."""
+
+    def __init__(self, adopts: bool) -> None:
+        self._adopts = adopts
+        self._ours: set[int] = set()
+        self._starting = 0
+        self._environment = _environment()
+        self._loaders = cycle([Background() for _ in range(_AT_A_TIME)])
+        if adopts:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_orphans)
+        else:  # who started us may have ignored it: then the kernel reaps, and keeps no status
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    async def start(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        timeout: float,
+    ) -> "Child":
+        """Start a program with ``environment`` added to ours, nothing to read, and its output kept.
+        Raises OSError; TimeoutError when the shell itself could not be loaded for ``timeout``
+        seconds."""
+        start = _Start(command, {**self._environment, **environment})
+        self._starting += 1
+        work = tasks.start(self._started(start), "starting a script")
+        try:
+            await asyncio.wait([work], timeout=timeout)
+        finally:
+            start.unwanted = not work.done()
+        if start.child:
+            return start.child
+        raise start.error or TimeoutError(f"{_SHELL} could not be loaded for {timeout:g} s")
+
+    async def _started(self, start: "_Start") -> None:
+        try:
+            await next(self._loaders).run(start.carry_out)
+        except OSError as error:
+            start.error = error
+            os.close(start.reader)
+        else:
+            self._ours.add(start.process)
+            start.child = Child(start.process, start.pidfd, start.reader, self)
+            if start.unwanted:
+                start.child.kill(signal.SIGKILL)
+        finally:
+            os.close(start.writer)
+            self._starting -= 1
+            self._reap_orphans()
+
+    async def drain(self, reader: int) -> None:
+        """Have somebody read what processes in the background write, for as long as they live."""
+
+        def leave() -> None:
+            shell = spawn((_SHELL, "-c", _DRAIN), self._environment, {3: reader})
+            status = os.waitstatus_to_exitcode(os.waitpid(shell, 0)[1])
+            if status:  # it could not fork, so nobody reads
+                raise OSError(f"{_SHELL} ended with status {status}")
+
+        os.set_blocking(reader, True)
+        self._starting += 1
+        try:
+            await next(self._loaders).run(leave)
+        except OSError as error:
+            log.warning(
+                "what a script left in the background cannot write any more: %s; let it write to a "
+                "file of its own",
+                error,
+                extra={"reason": "script"},
+            )
+        finally:
+            os.close(reader)
+            self._starting -= 1
+            self._reap_orphans()
+
+    def reap(self, process: int) -> int:
+        """The status of one of ours that has ended; negative: the signal that killed it."""
+        _, status = os.waitpid(process, 0)
+        self._ours.discard(process)
+        self._reap_orphans()
+        return os.waitstatus_to_exitcode(status)
+
+    def _reap_orphans(self) -> None:
+        # Not while one of ours is being started, because we cannot tell it from an orphan; and one
+        # of ours that has ended hides those after it until it is reaped. Either calls this again.
+        while self._adopts and not self._starting:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if found is None or found.si_pid in self._ours:
+                return
+            os.waitpid(found.si_pid, 0)
+
+
+class _Start:
+    """One program's start, which a thread carries out."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._command = (_SHELL, "-c", _BECOME.format(_NEVER_RAN), *command)
+        self._environment = environment
+        self.reader, self.writer = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.reader, False)
+        self.process = self.pidfd = -1
+        self.child: Child | None = None
+        self.error: OSError | None = None
+        #: Nobody waits for it any more.
+        self.unwanted = False
+
+    def carry_out(self) -> None:
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        try:
+            files = {0: nothing, 1: self.writer, 2: self.writer}
+            self.process = spawn(self._command, self._environment, files)
+        finally:
+            os.close(nothing)
+        try:
+            self.pidfd = os.pidfd_open(self.process)
+        except OSError:  # no descriptor is left: we could not tell when it ends
+            os.killpg(self.process, signal.SIGKILL)
+            os.waitpid(self.process, 0)
+            raise
+
+
+class Child:
+    """A program that was started, in a session of its own, and the end of its output.
+
+    asyncio's own subprocesses are not used: they load programs in the loop, and their wait() may
+    wait for whoever still holds the pipe."""
+
+    def __init__(self, process: int, pidfd: int, reader: int, children: Children) -> None:
+        """``pidfd`` and ``reader``, the end of the pipe that it writes to, belong to it now."""
+        self.process = process
+        self.output = bytearray()  # the end of it
+        self.ended = asyncio.Event()
+        #: Exit status; negative: the signal that killed it. Known when it has ended.
+        self.status = 0
+        #: Whether it could not be loaded; then its output is what the shell says about that.
+        self.never_ran = False
+        self._children = children
+        self._loop = asyncio.get_running_loop()
+        self._pidfd = pidfd
+        self._reader: int | None = reader
+        self._loop.add_reader(pidfd, self._end)
+        self._listen()
+
+    def kill(self, number: signal.Signals) -> None:
+        """Signal the whole process group."""
+        with suppress(ProcessLookupError):  # all of it has ended
+            os.killpg(self.process, number)
+
+    def _end(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self.status = self._children.reap(self.process)
+        if self._reader is not None:
+            self._loop.remove_reader(self._reader)
+            self._leave()
+        mark = f"{_NEVER_RAN}\n".encode()
+        self.never_ran = self.status > 0 and self.output.endswith(mark)
+        if self.never_ran:
+            del self.output[-len(mark) :]
+        self.ended.set()
+
+    def _listen(self) -> None:
+        if self._reader is not None and not self.ended.is_set():
+            self._loop.add_reader(self._reader, self._readable)
+
+    def _readable(self) -> None:
+        assert self._reader is not None
+        self._loop.remove_reader(self._reader)
+        if self._read():
+            self._loop.call_later(_PAUSE, self._listen)
+
+    def _read(self) -> bool:
+        """Take in what is there; whether something may still come."""
+        assert self._reader is not None
+        try:
+            data = os.read(self._reader, _PORTION)
+        except BlockingIOError:
+            return True
+        self.output += data
+        del self.output[:-_TAIL]
+        if not data:
+            os.close(self._reader)
+            self._reader = None
+        return bool(data)
+
+    def _leave(self) -> None:
+        """The program has ended. If it left something in the background, which may write for years,
+        somebody has to read: else that one is killed by SIGPIPE, or waits for ever."""
+        if self._read() and self._read():  # all that the pipe holds, then whether it is at its end
+            assert self._reader is not None
+            tasks.start(self._children.drain(self._reader), "reading what a script left behind")
+            self._reader = None
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _OURS_ALONE}

@@ -1,0 +1,69 @@
+"""The one way to start a task, and what becomes of exceptions that nobody catches: they are logged,
+through our outlet, with what was going on."""
+
+import asyncio
+import threading
+import traceback
+from collections.abc import Coroutine
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, TypeVar
+
+from vipd.daemon.diagnosis.problems import Complaint, Complaints
+from vipd.daemon.log.logger import log, printable
+
+T = TypeVar("T")
+
+
+def start(work: Coroutine[Any, Any, T], what: str) -> asyncio.Task[T]:
+    """Run ``work`` in the loop that runs now. When an exception ends it, the log says so with
+    ``what``, a noun for what it does. Keep the result: asyncio forgets tasks that nobody keeps."""
+    task = asyncio.get_running_loop().create_task(work, name=what)
+    task.add_done_callback(_ended)
+    return task
+
+
+def catch(loop: asyncio.AbstractEventLoop) -> None:
+    """Log what a callback of ``loop`` or a thread raises: the same once a minute at most, because
+    a callback that raises may be called a thousand times a second."""
+    complaints = Complaints(_tell, loop.time)
+
+    def complain(what: str, error: BaseException | None) -> None:
+        kind = ("unhandled", type(error).__name__, _place(error) if error else what)
+        complaints.say(kind, lambda: explained(what, error), "error")
+
+    def in_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        complain(str(context.get("message", "the loop")), context.get("exception"))
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        name = args.thread.name if args.thread else "that is gone"
+        with suppress(RuntimeError):  # the loop has ended, and the program with it
+            loop.call_soon_threadsafe(complain, f"thread {name}", args.exc_value)
+
+    loop.set_exception_handler(in_loop)
+    threading.excepthook = in_thread
+
+
+def explained(what: str, error: BaseException | None) -> str:
+    """What failed, why, where, and what to do: a line for people, and one for each place."""
+    why = f": {type(error).__name__}: {error}" if error else ""
+    first = printable(f"{what} failed{why}; this is a mistake in vipd: please report these lines")
+    frames = traceback.format_tb(error.__traceback__) if error else []
+    return "\n".join((first, *(line for frame in frames for line in frame.splitlines())))
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("%s", explained(task.get_name(), error), extra={"reason": type(error).__name__})
+
+
+def _tell(complaint: Complaint) -> None:
+    log.error("%s", complaint.text, extra={"reason": complaint.code})
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised, so that the same from two places is not taken for one."""
+    last: TracebackType | None = error.__traceback__
+    while last and last.tb_next:
+        last = last.tb_next
+    return f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}" if last else ""

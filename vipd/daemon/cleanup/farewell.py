@@ -1,0 +1,214 @@
+"""Carries out the last wills of a daemon that was killed (`vipd.daemon.cleanup.wills`).
+
+``vipd-farewell`` is what systemd starts when the service has ended, in whatever way (ExecStopPost);
+the next vipd does the same when it starts. Each will: take the addresses off, and if they were
+still there, bow out (an advertisement with advbase and advskew 255, which makes the next host take
+over at once; OpenBSD does it, and ucarp obeys it). If they were not there, their lease had ended,
+and somebody else has taken over: then nobody must be told to. The same goes for a daemon that the
+watchdog killed (SERVICE_RESULT), even if it held its addresses without a lease: it had not spoken
+for so long that others have.
+
+Clients are waiting while this runs, so it imports next to nothing: the module `socket` alone would
+double the 11 ms that Python takes to start.
+"""
+
+import _socket
+import os
+import stat
+import sys
+from collections.abc import Iterator
+
+#: How the lines of a will begin. PREPARE: a request that comes before those to delete.
+INTERFACE, PREPARE, DELETE, SEND = "interface", "prepare", "delete", "send"
+
+_NETLINK_ROUTE = 0
+_ETH_P_IP = 0x0800
+#: Longest answer to a request of ours: the error code, 0 or -errno, stands behind its header.
+_ANSWER = 4096
+_SEQUENCE_AT, _ERROR_AT = slice(8, 12), slice(16, 20)
+_HEADER = 16  # bytes, of a request
+_REQUEST_AND_ACK = 0x5
+#: What a will may ask the kernel for: RTM_SETLINK to prepare, RTM_DELADDR to delete.
+_KINDS = {PREPARE: 19, DELETE: 21}
+_LONGEST_WILL = 1 << 20
+_LONGEST_INTERFACE = 15
+_FRAMES = range(14, 1515)  # lengths in bytes
+#: Seconds for an answer of the kernel, which gives it at once, and for room to send a frame.
+_PATIENCE = 1.0
+_MEANWHILE = "the other hosts take over when their time is up"
+_USAGE = "usage: vipd-farewell [--runtime-dir DIR]\n"
+
+
+def wills_in(runtime_dir: str) -> str:
+    """The directory of the wills."""
+    return f"{runtime_dir}/farewell"
+
+
+def trusted(directory: os.stat_result) -> bool:
+    """Whether nobody but root and this process's user can have written what is in a directory."""
+    return directory.st_uid in (0, os.geteuid()) and not directory.st_mode & 0o022
+
+
+def carry_out(runtime_dir: str, bow_out: bool = True) -> Iterator[str]:
+    """Carry out every will there is, and destroy it; a line for people about each. Never raises.
+
+    Not while the daemon lives. What others may have written is not believed, and what cannot be
+    read is no reason to leave the rest: it is destroyed, or set aside as NAME.refused.
+    """
+    directory = wills_in(runtime_dir)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        wills = os.open(directory, flags)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        yield f"{directory} cannot be read: {error.strerror}; {_set_aside(runtime_dir, directory)}"
+        return
+    try:
+        if trusted(os.fstat(wills)):
+            yield from _carry_out_all(runtime_dir, wills, bow_out)
+        else:
+            aside = _set_aside(runtime_dir, directory)
+            yield f"{directory} is not believed, because others may write there; {aside}"
+    except OSError as error:  # no socket, for instance
+        yield f"{directory}: {error}; {_MEANWHILE}"
+    finally:
+        os.close(wills)
+
+
+def _carry_out_all(runtime_dir: str, wills: int, bow_out: bool) -> Iterator[str]:
+    names = sorted(os.listdir(wills))
+    if not names:
+        return
+    # One socket of each kind for all: to close a packet socket takes the kernel 10 ms.
+    netlink = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_ROUTE)
+    netlink.bind((0, 0))
+    netlink.settimeout(_PATIENCE)
+    wire = _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
+    wire.settimeout(_PATIENCE)
+    try:
+        for name in names:
+            vip = name.removeprefix("vip-")
+            if not (vip.isascii() and vip.isprintable()):
+                vip = ascii(vip)
+            try:
+                done = _carry_out(_read(name, wills), netlink, wire if bow_out else None)
+            except (OSError, ValueError) as error:
+                done = f"its will was not carried out: {error}; {_MEANWHILE}"
+            try:
+                os.unlink(name, dir_fd=wills)
+            except OSError:
+                done += f"; {_set_aside(runtime_dir, name, wills)}"
+            yield f"{vip}: {done}"
+    finally:
+        netlink.close()
+        wire.close()
+
+
+def _set_aside(runtime_dir: str, path: str, directory: int | None = None) -> str:
+    """What became of it."""
+    aside = f"{runtime_dir}/{os.path.basename(path)}.refused"  # noqa: PTH119
+    try:
+        os.rename(path, aside, src_dir_fd=directory)
+    except OSError as error:
+        return f"it cannot be set aside ({error.strerror}): remove it"
+    return f"it is {aside!a} now: see what it is, and remove it"
+
+
+def _read(name: str, wills: int) -> bytes:
+    """Raises OSError, or ValueError if that is no file of ours."""
+    # Neither a link is followed, nor a writer of a FIFO waited for.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    file = os.open(name, flags, dir_fd=wills)
+    try:
+        about = os.fstat(file)
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError("it is not a file")
+        if not trusted(about) or about.st_nlink > 1:
+            raise ValueError("others may have written it")
+        return os.read(file, _LONGEST_WILL)
+    finally:
+        os.close(file)
+
+
+def _carry_out(will: bytes, netlink: _socket.socket, wire: _socket.socket | None) -> str:
+    interface, requests, frames = understood(will)
+    there = False
+    for number, (key, request) in enumerate(requests, 1):
+        done = _ask(netlink, number, request)
+        there |= done and key == DELETE
+    if not there:
+        return "was killed; the lease on its addresses had ended already"
+    if wire is None:
+        return "was killed after a silence; its addresses are taken off"
+    try:
+        for frame in frames:
+            wire.sendto(frame, (interface, _ETH_P_IP))
+    except OSError as error:
+        return f"was killed; its addresses are taken off, but nobody is told: {error}; {_MEANWHILE}"
+    return "was killed; its addresses are taken off, and the next host is told to take over"
+
+
+def understood(will: bytes) -> tuple[str, list[tuple[str, bytes]], list[bytes]]:
+    """Interface, netlink requests (with PREPARE or DELETE) and frames. Raises ValueError."""
+    text = will.decode()
+    if not text.endswith("\n"):
+        raise ValueError("vipd was killed while it wrote its will")
+    lines = [(key, value) for key, _, value in (line.partition(" ") for line in text.split("\n"))]
+    interface = next((value for key, value in lines if key == INTERFACE), "")
+    if not 0 < len(os.fsencode(interface)) <= _LONGEST_INTERFACE or "\0" in interface:
+        raise ValueError("it names no interface")
+    requests = [(key, bytes.fromhex(value)) for key, value in lines if key in _KINDS]
+    for key, request in requests:
+        length, kind, flags = (
+            int.from_bytes(request[begin:end], sys.byteorder)
+            for begin, end in ((0, 4), (4, 6), (6, 8))
+        )
+        # The kernel answers each request that is whole and asks for an answer.
+        whole = length == len(request) >= _HEADER
+        if not whole or kind != _KINDS[key] or flags != _REQUEST_AND_ACK:
+            raise ValueError(f"a request to {key} is none")
+    frames = [bytes.fromhex(value) for key, value in lines if key == SEND]
+    if any(len(frame) not in _FRAMES for frame in frames):
+        raise ValueError("a frame has no length that a frame can have")
+    return interface, requests, frames
+
+
+def _ask(netlink: _socket.socket, number: int, request: bytes) -> bool:
+    """Whether the kernel did it. Raises OSError, TimeoutError too."""
+    sequence = number.to_bytes(4, sys.byteorder)
+    netlink.send(request[:8] + sequence + request[12:])
+    while True:
+        answer = netlink.recv(_ANSWER)
+        if answer[_SEQUENCE_AT] == sequence:
+            return not any(answer[_ERROR_AT])
+
+
+def _hurry() -> None:
+    """The machine may be starved: perhaps that is why the daemon was killed."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except OSError:  # not permitted: then as fast as it goes
+        return
+
+
+def main() -> None:
+    """Entry point of `vipd-farewell`."""
+    match sys.argv[1:]:
+        case []:
+            runtime_dir = "/run/vipd"
+        case ["--runtime-dir", runtime_dir]:
+            pass
+        case _:
+            sys.stderr.write(_USAGE)
+            sys.exit(2)
+    _hurry()
+    for line in carry_out(runtime_dir, os.environ.get("SERVICE_RESULT") != "watchdog"):
+        try:
+            os.write(2, f"<4>{line}\n".encode(errors="backslashreplace"))
+        except OSError:  # nobody reads that, and the other wills are to be carried out
+            continue
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The control socket: connections, methods, and what they report."""

@@ -1,0 +1,232 @@
+"""What the control socket says about a VIP: its `vipd.api.io_vipd.Vip`."""
+
+import time
+from collections.abc import Iterable, Iterator
+from math import inf
+from typing import Any
+
+from vipd.api import io_vipd
+from vipd.api.io_vipd import Problem
+from vipd.carp.machine import Heard, Machine, Mode, Reason, State
+from vipd.carp.rank import BOW_OUT, bows_out
+from vipd.carp.timing import grace, interval, master_down
+from vipd.config.model import Vip as Config
+from vipd.config.problem import Problem as ConfigProblem
+from vipd.daemon.diagnosis.problems import Complaint, Complaints
+from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.vip import Vip
+
+
+def overdue(last: Heard, now: float) -> int:
+    """How many advertisements the host that was heard last should have sent since, and did not.
+    One that has said that it leaves owes none."""
+    ad = last.ad
+    if bows_out(ad):
+        return 0
+    every = interval(ad.advbase, ad.advskew)
+    return max(0, int((now - last.at - grace(every)) / every))
+
+
+def of_vip(vip: Vip, interface: Interface, maintenance: bool, now: float) -> io_vipd.Vip:
+    """A VIP that lives; ``now`` on the loop's clock."""
+    config, machine = vip.config, vip.machine
+    ours, outlook = machine.parameters, machine.outlook(now)
+    running = vip.scripts.running
+    return io_vipd.Vip(
+        **_settings(config),
+        state=machine.state,
+        mode=outlook.mode,
+        reason=vip.last.reason,
+        since=vip.since,
+        event=vip.last_event,
+        source=str(ours.source) if int(ours.source) else None,
+        effective_advskew=BOW_OUT[1] if machine.leaving else ours.advskew,
+        interval=ours.interval,
+        master_down=ours.master_down,
+        waiting_for=vip.waiting_for,
+        maintenance=maintenance,
+        problems=list(problems_of(vip, interface, now)),
+        heard=_heard(machine, now),
+        takeover_in=_left(outlook.takeover_at, now),
+        takeover_reason=outlook.takeover_reason,
+        hold_left=_left(outlook.hold_until, now),
+        modest_left=_left(outlook.modest_until, now),
+        mute=machine.mute,
+        lease_left=_left(vip.lease_until, now),
+        sent=vip.counters.sent,
+        received=vip.counters.received,
+        missed=vip.counters.missed,
+        script_running=running[0].value if running else None,
+        script_seconds=now - running[1] if running else None,
+        script_last=vip.last_script,
+        script_failed=vip.failed_script,
+    )
+
+
+def of_broken(config: Config, maintenance: bool, why: str, since: float) -> io_vipd.Vip:
+    """A VIP that broke (Unix time), or has not begun to live: ``why``."""
+    return io_vipd.Vip(
+        **_settings(config),
+        state=State.INIT,
+        mode=Mode.INIT,
+        reason=Reason.STOPPED,
+        since=since,
+        event=0,
+        source=str(config.source) if config.source else None,
+        effective_advskew=config.advskew,
+        interval=interval(config.advbase, config.advskew),
+        master_down=master_down(config.advbase, config.advskew, config.deadratio),
+        waiting_for=why,
+        maintenance=maintenance,
+        problems=[failure(config, why, since)] if why else [],
+        heard=None,
+        takeover_in=None,
+        takeover_reason=None,
+        hold_left=None,
+        modest_left=None,
+        mute=False,
+        lease_left=None,
+        sent=0,
+        received=0,
+        missed=0,
+        script_running=None,
+        script_seconds=None,
+        script_last=None,
+        script_failed=None,
+    )
+
+
+def failure(config: Config, why: str, since: float) -> Problem:
+    """A VIP that broke (Unix time)."""
+    return _standing("failed", config, why, since)
+
+
+def nobody_owns(vip: Vip, now: float) -> str:
+    """That we hold back and no other host is master, in words; or ""."""
+    machine = vip.machine
+    if not machine.holding:
+        return ""
+    heard, patience = machine.heard, machine.parameters.master_down
+    silent_since = vip.decided
+    if heard and not bows_out(heard.ad):
+        silent_since = max(silent_since, heard.at)
+        patience = max(patience, interval(heard.ad.advbase, heard.ad.advskew))
+    if now < silent_since + patience:
+        return ""
+    config = vip.config
+    return (
+        f"nobody owns {config.addresses[0].ip}: no other host advertises, and we are to stay "
+        f"backup; `vipctl maintenance off {config.id}` ends that"
+    )
+
+
+def problems_of(vip: Vip, interface: Interface, now: float) -> Iterator[Problem]:
+    """Everything that is wrong with a VIP now, or was a short while ago."""
+    config = vip.config
+    if why := nobody_owns(vip, now):
+        yield _standing("nobody", config, why, vip.since)
+    if missing := vip.missing_text():
+        yield _standing("no_address", config, missing, vip.since)
+    if vip.waiting_for:
+        yield _standing("waiting", config, vip.waiting_for, vip.since)
+    if vip.failed_script:
+        run = vip.failed_script
+        how = "could not be run" if run.status is None else f"failed with status {run.status}"
+        yield _standing("script_failed", config, f"{run.which} {how}; see the log", vip.since)
+    yield from of_complaints(vip.complaints, config.id, config.interface)
+    yield from of_complaints(interface.complaints, config.id, config.interface, config.vhid)
+
+
+def of_complaints(
+    complaints: Complaints, identifier: str, interface: str, vhid: int | None = None
+) -> Iterator[Problem]:
+    """What is complained of; only about ``vhid``, if it is given."""
+    lag = time.time() - complaints.clock()
+    for complaint in complaints.current():
+        if vhid is None or complaint.vhid == vhid:
+            yield _problem(complaint, identifier, interface, lag)
+
+
+def of_files(problems: Iterable[ConfigProblem], since: float) -> Iterator[Problem]:
+    """What is wrong in the files, since they were read."""
+    for problem in problems:
+        yield Problem(
+            code="configuration",
+            severity="error" if problem.severity.value == "error" else "warning",
+            id="",
+            interface="",
+            text=problem.message,
+            hint=problem.hint,
+            file=problem.file,
+            line=problem.line,
+            column=problem.column,
+            since=since,
+            last=since,
+            count=1,
+        )
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    return {
+        "id": config.id,
+        "file": config.file,
+        "vhid": config.vhid,
+        "interface": config.interface,
+        "addresses": [str(address) for address in config.addresses],
+        "advbase": config.advbase,
+        "advskew": config.advskew,
+        "deadratio": config.deadratio,
+        "preempt": config.preempt,
+        "manages_address": config.manages_address,
+        "upscript": config.upscript,
+        "downscript": config.downscript,
+        "lease": config.lease_seconds,
+    }
+
+
+def _heard(machine: Machine, now: float) -> io_vipd.Heard | None:
+    """The master that a backup follows; else who was heard last."""
+    backup = machine.state is State.BACKUP
+    master = machine.peers.best(now) if backup else None
+    last = Heard(master.ad, master.at) if master else machine.heard
+    if last is None:
+        return None
+    ad = last.ad
+    lives = now - last.at < max(machine.parameters.master_down, interval(ad.advbase, ad.advskew))
+    return io_vipd.Heard(
+        address=str(ad.source),
+        advbase=ad.advbase,
+        advskew=ad.advskew,
+        demotion=ad.demotion,
+        ago=now - last.at,
+        followed=backup and lives and not bows_out(ad),
+        missing=overdue(last, now) if backup else 0,
+    )
+
+
+def _left(until: float | None, now: float) -> float | None:
+    return None if until is None or until == inf else max(0.0, until - now)
+
+
+def _standing(code: str, config: Config, text: str, since: float) -> Problem:
+    """A problem that is there until it is not."""
+    return Problem(
+        code, "warning", config.id, config.interface, text, "", "", 0, 0, since, time.time(), 1
+    )
+
+
+def _problem(complaint: Complaint, identifier: str, interface: str, lag: float) -> Problem:
+    return Problem(
+        complaint.code,
+        "error" if complaint.level == "error" else "warning",
+        identifier,
+        interface,
+        complaint.text,
+        "",
+        "",
+        0,
+        0,
+        complaint.since + lag,
+        complaint.last + lag,
+        complaint.count,
+    )

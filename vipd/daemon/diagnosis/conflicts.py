@@ -1,0 +1,154 @@
+"""What a VIP notices about the other hosts of its group, and tells people."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from ipaddress import IPv4Address
+
+from vipd.carp.machine import Machine, State, Transition
+from vipd.carp.packet import Advertisement
+from vipd.carp.rank import bows_out
+from vipd.config.model import Vip as Config
+from vipd.daemon.diagnosis.neighbourhood import Neighbourhood
+from vipd.daemon.diagnosis.problems import Complaints
+from vipd.linux.neighbours import mac_text
+
+#: How long after its announcement a host must not have advertised to be no successor, seconds.
+_CLAIM = 1.0
+#: How long after a claim was looked into the next one is, seconds.
+_CLAIM_EVERY = 60.0
+#: Becoming master this often, each time in little more than a master-down time, is an election
+#: that does not settle.
+_OSCILLATION = 5
+#: Advertisements of another that a master hears in a row before it speaks of two masters; one is
+#: what every hand-over ends with.
+_SECOND_MASTER = 3
+
+
+class Suspicions:
+    """Two masters, an election that does not settle, a stranger who has our address."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        config: Config,
+        neighbourhood: Neighbourhood,
+        complaints: Complaints,
+        clock: Callable[[], float],
+    ) -> None:
+        self._machine = machine
+        self._config = config
+        self._neighbourhood = neighbourhood
+        self._complaints = complaints
+        self._clock = clock
+        self._since = clock()  # the last transition
+        self._ascents: deque[float] = deque(maxlen=_OSCILLATION)
+        self._others = 0  # advertisements of another, in a row, while we are master
+        self._claim: asyncio.TimerHandle | None = None
+        self._claimed_address: IPv4Address | None = None  # that is asked for once more,
+        self._claimed_by = b""  # and the MAC that answered
+        self._no_claim_before = 0.0
+
+    def close(self) -> None:
+        if self._claim:
+            self._claim.cancel()
+
+    def changed(self, transition: Transition) -> None:
+        """Our own state is another now."""
+        self._since = self._clock()
+        self._others = 0
+        self._complaints.forget("second master")
+        if transition.new is State.MASTER:
+            self._ascents.append(self._since)
+            if len(self._ascents) == _OSCILLATION:
+                took = self._since - self._ascents[0]
+                if took < 1.5 * _OSCILLATION * self._machine.parameters.master_down:
+                    self._complaints.say("oscillation", lambda: self._oscillation(took))
+
+    def _oscillation(self, took: float) -> str:
+        ours, heard = self._machine.parameters, self._machine.heard
+        other = (
+            f" {heard.ad.source} has advbase {heard.ad.advbase} and advskew {heard.ad.advskew}"
+            f"{_demotion(heard.ad)}, we have {ours.advbase} and {ours.advskew}, "
+            f"deadratio {ours.deadratio}."
+            if heard
+            else ""
+        )
+        return (
+            f"became master {_OSCILLATION} times in {took:.1f} s, the election does not settle."
+            f"{other} Use the same --advbase on all hosts and a --deadratio of 3, and look for "
+            "lost packets"
+        )
+
+    def heard(self, ad: Advertisement) -> None:
+        """Somebody who goes on advertising to a master does not hear it."""
+        if self._machine.state is not State.MASTER or bows_out(ad):
+            self._others = 0
+            return
+        self._others += 1
+        if self._others >= _SECOND_MASTER:
+            self._complaints.say(
+                "second master",
+                lambda: (
+                    f"two masters: {ad.source} (advbase {ad.advbase}, advskew {ad.advskew}"
+                    f"{_demotion(ad)}) goes on advertising although we do; it does not hear us. "
+                    "Look at the network and the packet filters between the hosts"
+                ),
+            )
+
+    def claimed(self, address: IPv4Address, mac: bytes) -> None:
+        """Another host speaks ARP for an address of ours. A successor announces itself so, just
+        before it advertises; and anybody can forge one packet. So we ask for the address when a
+        successor would have advertised, and believe what is answered then."""
+        if address == self._claimed_address:
+            self._claimed_by = mac
+        elif self._claim is None and self._clock() >= self._no_claim_before and self.owns_alone:
+            self._later(_CLAIM, self._ask, address, self._since)
+
+    def _later(self, seconds: float, act: Callable[..., None], *about: object) -> None:
+        self._claim = asyncio.get_running_loop().call_later(seconds, act, *about)
+
+    def _ask(self, address: IPv4Address, since: float) -> None:
+        self._claim = None
+        self._no_claim_before = self._clock() + _CLAIM_EVERY
+        if self.owns_alone and self._since == since:
+            self._claimed_address, self._claimed_by = address, b""
+            self._neighbourhood.survey()
+            self._neighbourhood.probe(address)
+            self._later(self._neighbourhood.SURVEY + _CLAIM, self._answered, address, since)
+
+    def _answered(self, address: IPv4Address, since: float) -> None:
+        self._claim = self._claimed_address = None
+        mac = self._claimed_by
+        if mac and self.owns_alone and self._since == since:
+            self._complaints.say("claimed", lambda: self._claim_words(address, mac), forgeable=True)
+
+    def _claim_words(self, address: IPv4Address, mac: bytes) -> str:
+        config = self._config
+        what = f"{mac_text(mac)} on {config.interface} answers for {address}, which is ours"
+        host = self._neighbourhood.advertiser(mac)
+        if host is None:
+            return f"{what}: find that host, and take the address off it"
+        vhids = sorted(host.vhids)
+        theirs = " and ".join(map(str, vhids[:3])) + (" …" if len(vhids) > 3 else "")
+        return (
+            f"{what}: it is host {host.address}, which advertises VHID {theirs} where we have "
+            f"VHID {config.vhid}, so that both own the address. Write the same ID and PASSWORD on "
+            "both hosts"
+        )
+
+    @property
+    def owns_alone(self) -> bool:
+        """Whether nobody else has any business with our addresses: we are master, not about to
+        leave, and have been for as long as the last owner may take to let go."""
+        patience = self._machine.parameters.master_down
+        return (
+            self._machine.state is State.MASTER
+            and not self._machine.leaving
+            and self._clock() > self._since + patience
+        )
+
+
+def _demotion(ad: Advertisement) -> str:
+    """OpenBSD's demotion counts before the interval: whoever reads of that host has to know."""
+    return f", demotion {ad.demotion}" if ad.demotion else ""

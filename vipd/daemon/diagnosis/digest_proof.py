@@ -1,0 +1,171 @@
+"""Finds out which of our own settings makes a wrong digest after all, beside the loop's work."""
+
+import asyncio
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from hmac import compare_digest
+from time import perf_counter
+
+from vipd.carp.digest import Address, Keyed, hash_forms, hash_input
+from vipd.carp.packet import Advertisement
+from vipd.config.model import Vip as Config
+from vipd.daemon.base.tasks import explained
+from vipd.daemon.log.logger import log
+
+
+class Kept:
+    """What trying settings on digests needs again and again, in bounded memory: the HMAC states of
+    passwords, and address sets in the form in which they are hashed."""
+
+    LIMIT = 1024  # of each
+
+    def __init__(self) -> None:
+        self._keys: dict[bytes, Keyed] = {}
+        self._forms: dict[Sequence[object], tuple[bytes, ...]] = {}
+
+    def key(self, config: Config) -> tuple[bytes, Keyed]:
+        """The password of a VIP, and its HMAC."""
+        password = config.password.get_secret_value()
+        if (key := self._keys.get(password)) is None:
+            if len(self._keys) >= self.LIMIT:
+                self._keys.clear()  # of our own files: nobody else can fill it
+            key = self._keys[password] = Keyed(password)
+        return password, key
+
+    def forms(self, config: Config) -> tuple[bytes, ...]:
+        """The addresses of a VIP, as `vipd.carp.digest.hash_forms` has them."""
+        addresses = config.addresses
+        if (forms := self._forms.get(addresses)) is None:
+            if len(self._forms) >= self.LIMIT:
+                self._forms.clear()
+            forms = self._forms[addresses] = hash_forms(a.ip for a in addresses)
+        return forms
+
+
+#: Looks for the settings that made a digest. It stops (yields) after each small step, and returns
+#: what it found out, "" for nothing.
+Search = Generator[None, None, str]
+
+
+def same_settings(ad: Advertisement, ours: Iterable[Config], found: str, kept: Kept) -> Search:
+    """Which of ``ours`` makes the digest of ``ad``, but for the VHID; ``found`` is a format that
+    gets ``ad`` and that ``config``."""
+    for config in ours:
+        _, key = kept.key(config)
+        if _made(ad, ad.vhid, key, kept.forms(config)):
+            return found.format(ad=ad, config=config)
+        yield
+    return ""
+
+
+def other_settings(ad: Advertisement, config: Config, ours: Iterable[Config], kept: Kept) -> Search:
+    """Which of ``ours`` lent its password or its addresses to the host that sent ``ad`` to the
+    group of ``config``. Passwords and address sets that are equal are tried once."""
+    password, key = kept.key(config)
+    forms = kept.forms(config)
+    tried: set[object] = {password, forms}
+    for other in ours:
+        another, its_key = kept.key(other)
+        if another not in tried:
+            tried.add(another)
+            if _made(ad, config.vhid, its_key, forms):
+                return f"It has the PASSWORD of our VIP {other.id}: correct it on one of the hosts"
+        its_forms = kept.forms(other)
+        if its_forms not in tried:
+            tried.add(its_forms)
+            if _made(ad, config.vhid, key, its_forms):
+                return (
+                    f"It has the VIP_ADDRESS of our VIP {other.id}: correct it on one of the hosts"
+                )
+        yield
+    for ip in _each(config):
+        if _made(ad, config.vhid, key, hash_forms([ip])):
+            return f"It has {ip} alone as VIP_ADDRESS, we have more: make them the same"
+        yield
+    return ""
+
+
+def _each(config: Config) -> list[Address]:
+    return [a.ip for a in config.addresses] if len(config.addresses) > 1 else []
+
+
+def _made(ad: Advertisement, vhid: int, key: Keyed, forms: Iterable[bytes]) -> bool:
+    return any(compare_digest(key(hash_input(vhid, form, ad.counter)), ad.digest) for form in forms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    kind: Hashable
+    search: Search
+    done: Callable[[str], None]
+
+
+class DigestProof:
+    """One for the whole daemon. Somebody who forges digests can make us search as often as he
+    likes, so it costs the same however often that is: searches wait in a short queue, are carried
+    out one at a time, and compute for `SLICE` seconds in every `PAUSE`, so that nothing that is due
+    is held up. Each kind is searched for once a minute at most; what finds the queue full is not
+    searched for now, but when it comes again."""
+
+    QUEUE = 32
+    SLICE = 0.0003  # seconds, and what one step takes
+    PAUSE = 0.01
+    EVERY = 60.0  # seconds
+    KINDS = 2048  # remembered to have been searched for
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.kept = Kept()
+        self._loop = loop
+        self._waiting: dict[Hashable, _Job] = {}  # in the order in which they came
+        self._searched: dict[Hashable, float] = {}  # when; the oldest one first
+        self._timer: asyncio.TimerHandle | None = None
+
+    def wants(self, kind: Hashable) -> bool:
+        """Whether `ask` would search: there is room, and nothing of this kind waits or was searched
+        for in the last minute. It is quick."""
+        if kind in self._waiting or len(self._waiting) >= self.QUEUE:
+            return False
+        before = self._searched.get(kind)
+        return before is None or self._loop.time() - before >= self.EVERY
+
+    def ask(
+        self, kind: Hashable, search: Callable[[Kept], Search], done: Callable[[str], None]
+    ) -> None:
+        """Search, if `wants` says so, and tell ``done`` what was found."""
+        if not self.wants(kind):
+            return
+        self._waiting[kind] = _Job(kind, search(self.kept), done)
+        if self._timer is None:
+            self._timer = self._loop.call_later(self.PAUSE, self._slice)
+
+    def _slice(self) -> None:
+        job = next(iter(self._waiting.values()))
+        try:
+            found = self._go_on(job.search)
+            if found is not None:
+                self._remember(job)
+                job.done(found)
+        except Exception as error:  # nothing depends on a proof, and the next one goes on
+            what = "looking for the settings that made a digest"
+            log.error("%s", explained(what, error), extra={"reason": type(error).__name__})
+            self._remember(job)
+        self._timer = self._loop.call_later(self.PAUSE, self._slice) if self._waiting else None
+
+    def _go_on(self, search: Search) -> str | None:
+        """What was found; None: nothing yet."""
+        end = perf_counter() + self.SLICE
+        try:
+            while perf_counter() < end:
+                next(search)
+        except StopIteration as over:
+            found: str = over.value
+            return found
+        return None
+
+    def _remember(self, job: _Job) -> None:
+        """It was searched for, now."""
+        self._waiting.pop(job.kind, None)
+        self._searched.pop(job.kind, None)
+        self._searched[job.kind] = self._loop.time()
+        if len(self._searched) > self.KINDS:
+            del self._searched[next(iter(self._searched))]

@@ -1,0 +1,90 @@
+"""Why a packet was not taken, in words that name the other host and the cure."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from ipaddress import IPv4Address
+
+from vipd.carp.packet import Advertisement, Drop, decode
+from vipd.config.model import Vip as Config
+from vipd.daemon.diagnosis.digest_proof import Kept, Search, other_settings, same_settings
+
+_CURES = {
+    Drop.SHORT: "It is no CARP packet, or damaged",
+    Drop.NOT_CARP: "It is no CARP packet, or damaged",
+    Drop.TTL: "CARP hosts have to be in one network segment",
+    Drop.VERSION: "Run CARP version 2 on all hosts",
+    Drop.TYPE: "It is no CARP advertisement",
+    Drop.DESTINATION: "Use the same --mcast on both hosts",
+    Drop.CHECKSUM: "Something on the way damages packets",
+    Drop.OWN_SOURCE: "Two hosts have the same SOURCE_ADDRESS, so that both become master: "
+    "give each its own",
+    Drop.ECHO: "Look for a loop or a mirrored port in the network",
+}
+_VRRP = (
+    "It is VRRP, which has the same protocol number and group: give it another virtual router ID, "
+    "or the CARP hosts another --mcast or VHID"
+)
+_MISREAD = (
+    "{ad.source} runs our VIP {config.id} as VHID {ad.vhid}, we run it as {config.vhid}, so that "
+    "both own it. ucarp reads an ID that begins with 0 as octal: write ID without zeros, or VHID=, "
+    "on both hosts"
+)
+_UNPROVEN = "Compare ID, PASSWORD and VIP_ADDRESS on both hosts"
+
+
+def vhid_of(packet: bytes) -> int:
+    """The VHID in a packet of whatever kind; 0 if it is too short to have one."""
+    at = (packet[0] & 0xF) * 4 + 1 if packet else 0
+    return packet[at] if 0 < at < len(packet) else 0
+
+
+def explain(drop: Drop, packet: bytes, vhid: int, found: str = "") -> str:
+    """One line about a dropped packet. ``found``: what `search` found out about its digest; that
+    is all there is to say about a VHID that is nobody's here."""
+    if drop is Drop.VHID:
+        return found
+    source = str(sender(packet)) if len(packet) >= 20 else "an unknown host"
+    cure = _CURES.get(drop, _UNPROVEN)
+    if _is_vrrp(packet):
+        cure = _VRRP
+    elif drop is Drop.DIGEST:
+        cure = found or _UNPROVEN
+    return f"packet from {source} for VHID {vhid} dropped: {drop.value}. {cure}"
+
+
+def sender(packet: bytes) -> IPv4Address:
+    """The source address of an IPv4 packet of 20 bytes or more."""
+    return IPv4Address(packet[12:16])
+
+
+def search(packet: bytes, vhid: int, ours: Sequence[Config]) -> Callable[[Kept], Search] | None:
+    """How to find out which settings made the digest of a packet. None: nothing can be found out.
+
+    ``ours``: all VIPs on the interface it came in at. The VHID is that of one of them, or the other
+    reading of the ID of one: "" is found then if it is only somebody else's group.
+    """
+    if _is_vrrp(packet):
+        return None
+    named = [config for config in ours if config.vhid == vhid]
+    misread = [config for config in ours if config.other_vhid == vhid]
+    for config in named or misread:
+        ad = decode(packet, {vhid: config.mcast})
+        if not isinstance(ad, Advertisement):
+            continue
+        if named:
+            return partial(other_settings, ad, config, ours)
+        return partial(same_settings, ad, misread, _MISREAD)
+    return None
+
+
+def _is_vrrp(packet: bytes) -> bool:
+    """Whether it is a VRRP advertisement, version 2 (RFC 3768) or 3 (RFC 5798). Version 2 has
+    CARP's version and type; but a length that goes with its number of addresses, the fourth byte,
+    where CARP's 36 bytes have a 7."""
+    header = (packet[0] & 0xF) * 4 if packet else 0
+    if len(packet) < header + 4:
+        return False
+    length = int.from_bytes(packet[2:4], "big") - header
+    version_type, addresses = packet[header], packet[header + 3]
+    overhead = {0x21: 16, 0x31: 8}.get(version_type)
+    return overhead is not None and length == overhead + 4 * addresses

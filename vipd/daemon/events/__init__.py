@@ -1,0 +1,1 @@
+"""What happened: published once, kept, and counted."""

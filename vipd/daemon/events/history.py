@@ -1,0 +1,56 @@
+"""The last events of each VIP, in memory; a reload does not touch them."""
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Iterator
+from heapq import merge
+
+from vipd.api.events import Event
+
+
+class History:
+    """A listener that remembers. Each VIP has its own, so that one that flaps does not push out
+    what happened to the others; so has the daemon as a whole (ID "")."""
+
+    EACH = 64  # events of one VIP
+    VIPS = 512  # whose events are kept; those of VIPs that are gone go first
+
+    def __init__(self) -> None:
+        self._of: dict[str, deque[Event]] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Remember ``event``."""
+        events = self._of.pop(event.id, None)
+        if events is None:
+            events = deque(maxlen=self.EACH)
+            if len(self._of) >= self.VIPS:
+                del self._of[next(iter(self._of))]
+        events.append(event)
+        self._of[event.id] = events  # the last one to be forgotten now
+
+    def __contains__(self, identifier: object) -> bool:
+        """Whether something is known of this VIP."""
+        return identifier in self._of
+
+    def events(self, ids: Iterable[str] | None = None, after: int = 0) -> Iterator[Event]:
+        """The events of these VIPs (None: everything) that are known now, with numbers above
+        ``after``, oldest first. There may be 30,000: each is looked for when it is fetched."""
+        tails = []
+        for events in self._of_these(ids):
+            if events[-1].number > after:
+                tail = list(events)
+                tails.append(tail[bisect_right(tail, after, key=_number) :])
+        return merge(*tails, key=_number)
+
+    def newest(self, ids: Iterable[str] | None = None) -> Iterator[Event]:
+        """The same, newest first."""
+        tails = [list(reversed(events)) for events in self._of_these(ids)]
+        return merge(*tails, key=_number, reverse=True)
+
+    def _of_these(self, ids: Iterable[str] | None) -> Iterator[deque[Event]]:
+        wanted = self._of if ids is None else dict.fromkeys(ids)
+        return (self._of[each] for each in wanted if each in self._of)
+
+
+def _number(event: Event) -> int:
+    return event.number

@@ -1,0 +1,76 @@
+"""Where events are published: logged, and given to every listener."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from vipd.api.events import Event, Kind, Level, ScriptRun, Transition
+from vipd.carp.machine import State
+
+LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
+
+
+class Subject(NamedTuple):
+    """Whom an event is about, and its state after it."""
+
+    id: str = ""
+    vhid: int = 0
+    interface: str = ""
+    state: State | None = None
+
+
+DAEMON = Subject()
+
+Listener = Callable[[Event], None]
+
+
+class Hub:
+    """Where events are published: each gets a number, a line in the log (the event is the record's
+    attribute ``event``), and goes to every listener, in this order. Only for the loop's thread."""
+
+    def __init__(self, log: logging.Logger, wall_clock: Callable[[], float] = time.time) -> None:
+        self._log = log
+        self._wall_clock = wall_clock
+        self._listeners: list[Listener] = []
+        self.last = 0  # number of the last event
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` with each event from now on; it must be quick. The result ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def publish(
+        self,
+        subject: Subject,
+        kind: Kind,
+        text: str,
+        *,
+        level: Level = "warning",
+        code: str = "",
+        transition: Transition | None = None,
+        script: ScriptRun | None = None,
+        reload: dict[str, int] | None = None,
+    ) -> Event:
+        """Tell everybody."""
+        self.last += 1
+        event = Event(
+            self.last,
+            self._wall_clock(),
+            *subject,
+            kind,
+            level,
+            text,
+            code,
+            transition,
+            script,
+            reload,
+        )
+        line = f"{event.id}: {text}" if event.id else text
+        self._log.log(LEVELS[level], "%s", line, extra={"event": event})
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Exception:  # one listener's trouble is not the VIP's, nor the other listeners'
+                self._log.exception("a listener failed at event %d", event.number)
+        return event

@@ -1,0 +1,1 @@
+"""The configuration files: seen to change, and read again beside the loop."""

@@ -1,0 +1,1 @@
+"""The log: its lines, their forms, and where they leave."""

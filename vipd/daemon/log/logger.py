@@ -1,0 +1,102 @@
+"""What is logged: lines with fields, each about one event."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Hashable, Mapping, MutableMapping
+from enum import Enum
+from typing import Any, TextIO
+
+from vipd.daemon.log import formats
+from vipd.daemon.log.outlet import JOURNAL, Journal, Outlet, Stream
+
+LEVELS = ("debug", "info", "warning", "error")
+
+Fields = Mapping[str, object]
+"""What a line is about, by name: id, vhid, interface, state, reason. Never a password."""
+
+_ONLY_WORDS = "only_words"
+#: Who else logs in this process: libraries, and what they warn their callers of.
+_OTHERS = ("asyncio", "watchdog", "py.warnings")
+
+
+class Log(logging.LoggerAdapter[logging.Logger]):
+    """A log whose lines carry `about()`, and what a call adds with ``extra={"reason": …}``."""
+
+    def __init__(self, about: Callable[[], Fields] = dict, prefix: str = "") -> None:
+        super().__init__(logging.getLogger("vipd"), {})
+        self._about = about
+        self._prefix = prefix
+
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        fields = {**self._about(), **kwargs.get("extra", {})}
+        only_words = fields.pop(_ONLY_WORDS, False)
+        kwargs["extra"] = {"fields": fields, "prefix": self._prefix, _ONLY_WORDS: only_words}
+        return msg, kwargs
+
+    def words(self, message: str) -> None:
+        """A WARNING that people's scripts wait for and that says nothing new: for text only."""
+        self.warning("%s", message, extra={_ONLY_WORDS: True})
+
+
+log = Log()
+
+
+class VipLog(Log):
+    """The log of one VIP; as text, every line begins with its ID."""
+
+    def __init__(self, vip: str, about: Callable[[], Fields] = dict) -> None:
+        super().__init__(lambda: {"id": vip, **about()}, f"{vip}: ")
+
+
+def printable(text: str) -> str:
+    """Text from outside (a script's output, a packet) as it may stand in a log line."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def word(reason: Hashable) -> str:
+    """A reason (an Enum's member, or what `Complaints` takes) as machines read it: MASTER_DOWN."""
+    return reason.name if isinstance(reason, Enum) else str(reason).replace(" ", "_")
+
+
+def start(level: str, form: str = "text", stream: TextIO = sys.stderr) -> Outlet:
+    """Send log lines of ``level`` (one of LEVELS) and above to ``stream``, in one of
+    `vipd.daemon.log.formats.FORMS`; or to the journal, with their fields, if ``stream`` leads
+    there.
+    """
+    outlet = _outlet(form, stream)
+    if form != "text":
+        outlet.addFilter(lambda record: not getattr(record, _ONLY_WORDS, False))
+    send_to(outlet)
+    log.setLevel(level.upper())
+    return outlet
+
+
+def send_to(*handlers: logging.Handler) -> None:
+    """Let all lines go there, those of the libraries as well, and nowhere else."""
+    for name in (log.logger.name, *_OTHERS):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = handlers
+        logger.propagate = False
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # nothing about logging must stop the daemon
+
+
+def _outlet(form: str, stream: TextIO) -> Outlet:
+    if _leads_to_journal(stream) and JOURNAL.exists():
+        message = formats.formatter(form, priorities=False)
+        return Outlet(lambda record: formats.entry(record, message.format(record)), Journal())
+    terminal = stream.isatty()
+    lines = formats.formatter(form, priorities=not terminal, clock=terminal)
+    return Outlet(
+        lambda record: f"{lines.format(record)}\n".encode(errors="backslashreplace"),
+        Stream(stream.fileno()),
+    )
+
+
+def _leads_to_journal(stream: TextIO) -> bool:
+    """As systemd.exec(5) has it: $JOURNAL_STREAM is the device and inode of a service's stderr."""
+    file = os.fstat(stream.fileno())
+    return os.environ.get("JOURNAL_STREAM") == f"{file.st_dev}:{file.st_ino}"

@@ -1,0 +1,87 @@
+"""The daemon as a service: what systemd sees of it (`vipd.daemon.service.notify`)."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+from vipd.carp.machine import State
+from vipd.daemon.service.notify import Notify
+from vipd.daemon.vips.supervisor import Supervisor
+from vipd.daemon.vips.vip import Vip
+
+#: How often to look whether every VIP listens by now, seconds.
+_UNTIL_READY = 0.02
+#: How often to look whether the status line is still true, seconds.
+_STATUS_EVERY = 1.0
+
+
+class Service:
+    """Tells systemd that we are READY, what runs, and that the loop turns, as long as it does.
+
+    READY means: every VIP listens, or has said what it waits for. To wait for the last interface
+    would hold up the boot for a loose cable, and systemd would end the daemon in the end, which
+    is no help to the other VIPs; the status line says how many wait.
+    """
+
+    def __init__(
+        self, supervisor: Supervisor, notify: Notify, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._supervisor = supervisor
+        self._notify = notify
+        self._loop = loop
+        self._ready = self._ending = False
+        self._next: asyncio.TimerHandle | None = None
+        if notify.wanted:
+            supervisor.reloading = self._reloading
+            self._look()
+        if notify.watchdog:
+            self._feed(notify.watchdog / 2)
+
+    def stopping(self) -> None:
+        """Addresses are handed over; the loop turns until that is done."""
+        self._ending = True
+        self._notify.stopping()
+
+    def _reloading(self, begins: bool) -> None:
+        if not self._ready or self._ending:
+            return
+        if begins:
+            self._notify.reloading()
+        else:
+            self._ready = False
+            self._look()
+
+    def _look(self) -> None:
+        if self._next:
+            self._next.cancel()
+        if self._ending:
+            return
+        if self._ready:
+            self._notify.status(self._line())
+        elif self._supervisor.settled:
+            self._ready = self._notify.ready(self._line())
+        pause = _STATUS_EVERY if self._ready else _UNTIL_READY
+        self._next = self._loop.call_later(pause, self._look)
+
+    def _feed(self, every: float) -> None:
+        self._notify.alive()
+        self._loop.call_later(every, self._feed, every)
+
+    def _line(self) -> str:
+        supervisor = self._supervisor
+        return line(supervisor.vips(), supervisor.failing, supervisor.broken_files)
+
+
+def line(vips: Sequence[Vip], failing: int, broken_files: int) -> str:
+    """For instance "3 VIPs: 1 MASTER, 1 BACKUP, 1 waiting; 1 file with errors"."""
+    states = Counter("waiting" if vip.waiting_for else vip.machine.state.value for vip in vips)
+    states["failing"] = failing
+    order = [State.MASTER.value, State.BACKUP.value, State.INIT.value, "waiting", "failing"]
+    counts = ", ".join(f"{states[state]} {state}" for state in order if states[state])
+    number = states.total()
+    text = f"{_many(number, 'VIP')}: {counts}" if number else "no VIP to run, see vipctl check"
+    return f"{text}; {_many(broken_files, 'file')} with errors" if broken_files else text
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

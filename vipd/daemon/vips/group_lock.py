@@ -1,0 +1,138 @@
+"""Whether another process on this host runs a group already: ucarp, or another vipd."""
+
+import _thread
+import asyncio
+import errno
+import os
+import random
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from vipd.daemon.base import tasks
+from vipd.daemon.base.background import Background
+from vipd.daemon.log.logger import log
+from vipd.daemon.ucarps import running_ucarps
+from vipd.linux.tenancy import Claims, Group, Tenant, watched
+
+#: How old a look at the processes and claims may be, seconds: hundreds of VIPs that start together
+#: share one.
+_FRESH = 1.0
+
+
+class Tenancy:
+    """A group that this process has for itself, until `close`."""
+
+    def __init__(self, rivals: "Rivals", group: Group) -> None:
+        self._rivals = rivals
+        self._group = group
+
+    def close(self) -> None:
+        """Another process may have it."""
+        self._rivals.give_back(self._group)
+
+
+class Rivals:
+    """For all VIPs of a daemon."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._claims = Claims()
+        self._ucarps: Mapping[Group, int] = {}
+        self._others: Mapping[Group, int] = {}
+        self._blind = False
+        self._looked_at = float("-inf")
+        self._looking: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._background = Background()
+
+    async def settle(self, group: Group) -> Tenancy | Tenant:
+        """Take the group for this process; or who has it. Raises OSError."""
+        if self._loop.time() - self._looked_at > _FRESH:
+            # One look for all that wait, so that they go on together, not one in each turn.
+            if self._looking is None or self._looking.done():
+                self._looking = tasks.start(self._look(), "looking for other ucarps")
+            await asyncio.shield(self._looking)
+        process = self._ucarps.get(group)
+        if process and (rival := watched(process)):
+            return rival
+        if group in self._others:  # do not get in the way of who starts at this moment
+            return Tenant(self._others[group])
+        if group in self._claims:
+            return Tenant(os.getpid())
+        tenancy = self._claim(group)
+        try:
+            # A look that begins after the claim, for all that claimed in this turn of the loop.
+            if self._checking is None or self._checking.done():
+                self._checking = tasks.start(self._check(), "looking for other vipds")
+            await asyncio.shield(self._checking)
+        except BaseException:
+            tenancy.close()
+            raise
+        if group in self._others:
+            tenancy.close()
+            return Tenant(self._others[group])
+        return tenancy
+
+    def take(self, group: Group) -> Tenancy:
+        """Take the group, at once. Raises OSError: EADDRINUSE if another process, or another VIP of
+        this one, has it."""
+        if group not in self._claims:
+            tenancy = self._claim(group)
+            self._see_others()
+            if group not in self._others:
+                return tenancy
+            tenancy.close()
+        raise OSError(errno.EADDRINUSE, f"VHID {group[1]} on {group[0]} is run already")
+
+    def give_back(self, group: Group) -> None:
+        """Claim it no more."""
+        unused = self._claims.drop(group)
+        if unused:  # else closed when it is forgotten
+            with suppress(RuntimeError):
+                _thread.start_new_thread(unused.close, ())
+
+    def _claim(self, group: Group) -> Tenancy:
+        self._claims.add(group)
+        return Tenancy(self, group)
+
+    async def _look(self) -> None:
+        # Not in the loop: a machine has thousands of processes.
+        self._ucarps = await self._background.run(running_ucarps)
+        self._see_others()
+        self._looked_at = self._loop.time()
+
+    async def _check(self) -> None:
+        self._see_others()
+
+    def _see_others(self) -> None:
+        try:
+            self._others = self._claims.of_others()
+        except OSError as error:
+            self._others = {}
+            if not self._blind:
+                log.warning(
+                    "cannot see which groups other processes of this host run: %s; do not run two "
+                    "vipd for the same VIP, or load the kernel module packet_diag and restart",
+                    error,
+                    extra={"reason": "rivals"},
+                )
+            self._blind = True
+
+    async def end_of(self, rival: Tenant, stop: asyncio.Future[None]) -> None:
+        """Wait until it has ended, or perhaps has (see `Tenant`), or ``stop`` is done."""
+        ended = asyncio.Event()
+        if rival.end is not None:
+            self._loop.add_reader(rival.end, ended.set)
+        waiting = tasks.start(ended.wait(), "waiting for another ucarp")
+        # Two that see each other at the same moment both withdraw: not in step for a second time.
+        patience = None if rival.end is not None else _FRESH * (1 + random.random() / 2)
+        try:
+            either: list[asyncio.Future[Any]] = [waiting, stop]
+            await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            if rival.end is not None:
+                self._loop.remove_reader(rival.end)
+                self._looked_at = float("-inf")
+            rival.close()

@@ -1,0 +1,44 @@
+"""Says when nobody owns an address because this host was told to stay backup."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from vipd.api.events import Kind
+from vipd.daemon.control.report import nobody_owns
+from vipd.daemon.vips.vip import Vip
+
+#: Seconds between two looks, while a VIP is held.
+_EVERY = 1.0
+
+
+class Orphans:
+    """Looks at the VIPs of ``vips()`` for as long as one of them holds back."""
+
+    def __init__(self, vips: Callable[[], Iterable[Vip]], clock: Callable[[], float]) -> None:
+        self._vips = vips
+        self._clock = clock
+        self._told: set[str] = set()
+        self._next: asyncio.TimerHandle | None = None
+
+    def close(self) -> None:
+        if self._next:
+            self._next.cancel()
+
+    def watch(self) -> None:
+        """Look from now on, until no VIP holds back."""
+        if self._next is None:
+            self._next = asyncio.get_running_loop().call_later(_EVERY, self._look)
+
+    def _look(self) -> None:
+        self._next = None
+        now = self._clock()
+        for vip in self._vips():
+            if vip.machine.outlook(now).hold_until is not None:
+                self.watch()
+            identifier, why = vip.config.id, nobody_owns(vip, now)
+            if why and identifier not in self._told:
+                self._told.add(identifier)
+                vip.publish(Kind.PROBLEM, why, code="nobody", level="error")
+            elif not why and identifier in self._told:
+                self._told.discard(identifier)
+                vip.publish(Kind.PROBLEM, "somebody may own it again", code="nobody", level="info")

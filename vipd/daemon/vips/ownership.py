@@ -1,0 +1,280 @@
+"""The addresses of one VIP: put on an interface, held on a lease, looked after, taken off again."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address
+from math import inf
+
+from vipd.config.model import Vip as Config
+from vipd.daemon.diagnosis.problems import Complaints
+from vipd.daemon.events.counters import Counters
+from vipd.daemon.log.logger import VipLog
+from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.renewals import first_lease
+from vipd.daemon.vips.services import Services
+from vipd.linux.addresses import Address, AnyInterface
+from vipd.linux.links import Link
+from vipd.linux.local import is_local
+from vipd.linux.secondaries import has_others, promotion
+
+#: Seconds before a deletion that the kernel refused is tried again: doubled each time, up to the
+#: second value.
+_AGAIN = (0.1, 5.0)
+#: For how long a VIP that ends waits for deletions that the kernel refused, seconds.
+_GONE_WITHIN = 2.0
+
+AnyAddress = IPv4Address | IPv6Address
+
+
+class Ownership:
+    """What a master holds, and until when.
+
+    With MANAGE_ADDRESS=auto and an UPSCRIPT, the script adds the addresses, and they are leased
+    where it put them, BIND_INTERFACE or another; with MANAGE_ADDRESS=no they are left alone.
+    ``frame``: the interface and the frame that hand over for us when we are killed, if there are.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        interface: Interface,
+        services: Services,
+        counters: Counters,
+        log: VipLog,
+        complaints: Complaints,
+        frame: Callable[[int], tuple[str, bytes] | None],
+    ) -> None:
+        self.config = config
+        #: Until when the lease holds (the loop's clock); ``inf``: there is none.
+        self.lease_until = inf
+        #: When our last advertisement left.
+        self.advertised = 0.0
+        self._interface = interface
+        self._services = services
+        self._counters = counters
+        self._log = log
+        self._complaints = complaints
+        self._frame = frame
+        self._index = 0  # of the interface that `_addresses` are for
+        self._addresses: list[Address] = []
+        self._held: list[Address] = []
+        self._left: list[Address] = []  # those that could not be taken off yet
+        self._retry: asyncio.TimerHandle | None = None
+
+    # Where they are
+
+    def find(self, link: Link | None) -> None:
+        """Get the messages ready that put our addresses on the interface as it is numbered now."""
+        if link and link.index != self._index:
+            self._index = link.index
+            lease = self.config.lease_seconds
+            self._addresses = [Address(link.index, a, lease) for a in self.config.addresses]
+
+    def change(self, config: Config, link: Link | None) -> None:
+        """The configuration has changed in place, and with it, perhaps, the lease."""
+        self.config = config
+        self._index = 0
+        self.find(link)
+
+    def holds(self, index: int, address: AnyAddress) -> bool:
+        """Whether we hold this address on this interface."""
+        return any(each.index == index and each.interface.ip == address for each in self._held)
+
+    def is_somewhere(self, address: AnyAddress) -> bool:
+        """Whether others have put this address on any interface."""
+        return self._spot(address) is not None
+
+    def place(self, address: AnyAddress) -> Link | None:
+        """The interface that has the address, as far as it is known; BIND_INTERFACE if none has.
+        On one without ARP (a loopback interface) nobody would hear an announcement, and the kernel
+        answers for the address on BIND_INTERFACE, too."""
+        link = self._interface.link
+        spot = None if self.config.manages_address else self._spot(address)
+        return spot[0] if spot and not spot[0].unsuitable else link
+
+    def places(self) -> dict[AnyAddress, str]:
+        """The names of the interfaces on which our addresses are, other than BIND_INTERFACE."""
+        spots = {a.ip: self._spot(a.ip) for a in self.config.addresses}
+        own = self._interface.index
+        return {ip: spot[0].name for ip, spot in spots.items() if spot and spot[0].index != own}
+
+    def missing(self) -> list[AnyAddress]:
+        """Those of our addresses that this host has nowhere, and that it is not for vipd to add."""
+        if self.config.manages_address:
+            return []
+        nowhere = [a.ip for a in self.config.addresses if self._spot(a.ip) is None]
+        return [ip for ip in nowhere if not is_local(self._services.netlink, ip)]
+
+    def _spot(self, address: AnyAddress) -> tuple[Link, AnyInterface] | None:
+        """Where others have put an address; on our own interface, if it is on several."""
+        spots = self._services.links.places(address)
+        own = (spot for spot in spots if spot[0].index == self._interface.index)
+        return next(own, spots[0] if spots else None)
+
+    # Having them
+
+    def hold(self) -> None:
+        """Add the addresses on a lease, or take a lease on those that an UPSCRIPT has added. What
+        makes a lease longer is an advertisement (`renew`), and nothing else: not a script that
+        took its time, not an address that is put back, not another configuration. Raises
+        NetlinkError when the kernel refuses to add one."""
+        self._stop_removing()
+        now, lease = self._services.clock(), self.config.lease_seconds
+        self._held = self._addresses if self.config.manages_address else self._found()
+        before, self.lease_until = self.lease_until, inf
+        first = self._held
+        if lease is not None and self._held:
+            self.lease_until, whole = first_lease(self.config, lease, self.advertised, before, now)
+            if whole != lease:
+                first = [Address(each.index, each.interface, whole) for each in self._held]
+        self._keep_others(first)
+        for address in first:
+            address.add(self._services.netlink)
+        self.leave_will()
+
+    def _found(self) -> list[Address]:
+        """Those that an UPSCRIPT has added, wherever."""
+        if self.config.manage_address == "no":
+            return []
+        spots = filter(None, (self._spot(a.ip) for a in self.config.addresses))
+        lease = self.config.lease_seconds
+        return [Address(link.index, address, lease) for link, address in spots]
+
+    def restore(self, address: AnyAddress | None = None) -> list[AnyInterface]:
+        """Put this address (None: each) back where we hold it, if it is not there; those that were
+        gone. Raises NetlinkError."""
+        held = [each for each in self._held if address in (None, each.interface.ip)]
+        lease, until, now = self.config.lease_seconds, self.lease_until, self._services.clock()
+        if lease is not None and held:
+            until, whole = first_lease(self.config, lease, self.advertised, until, now)
+            held = [Address(each.index, each.interface, whole) for each in held]
+        gone = [each for each in held if each.restore(self._services.netlink)]
+        if gone:
+            self.lease_until = until
+        if not self.config.manages_address:
+            for each in gone:  # an UPSCRIPT had added it, and it is as if it had done so again
+                self._services.links.put(each.index, each.interface)
+        return [each.interface for each in gone]
+
+    def renew(self) -> None:
+        """An advertisement left: the others will not take over for as long as our lease is. The
+        lease holds for longer when the kernel has said so."""
+        self.advertised = self._services.clock()
+        if self.lease_until != inf and self.config.lease_seconds is not None:
+            renewals = [address.renewal for address in self._held]
+            self._services.leases.renew(
+                renewals, partial(self._renewed, self.advertised, self._held)
+            )
+
+    def _renewed(self, advertised: float, held: list[Address], refused: dict[int, int]) -> None:
+        """What became of the renewals for this advertisement: errno, by number of the address."""
+        lease = self.config.lease_seconds
+        if held is not self._held or self.lease_until == inf or lease is None:
+            return  # let go, or held in another way, meanwhile
+        if not refused:
+            self._counters.renewals += 1
+            self.lease_until = max(self.lease_until, advertised + lease)
+            return
+        number, code = next(iter(refused.items()))
+        address, left = held[number].interface, self.lease_until - self._services.clock()
+        self._complaints.say(
+            "renewal",
+            lambda: (
+                f"the kernel did not renew the lease of {address}: {os.strerror(code)}; unless it "
+                f"does within {max(0.0, left):.1f} s, the address goes. See whether the machine "
+                "has memory left, and the interface is there"
+            ),
+            "error",
+        )
+
+    # Letting go
+
+    def release(self, remove: bool) -> None:
+        """Hold nothing any more; ``remove``: take the addresses off."""
+        self._counters.lapses += self._services.clock() >= self.lease_until
+        self._services.leases.flush()  # nothing may bring it back
+        self.lease_until = inf
+        if remove:
+            self._remove(self._held or self._addresses)
+        else:
+            self._keep_others(self._held)  # DOWNSCRIPT will
+        self._held = []
+        self.revoke_will()
+
+    def abandon(self) -> None:
+        """The last resort, for a life that ends in an exception: take off what we hold."""
+        if self._held:
+            self.release(remove=True)
+
+    async def gone(self) -> None:
+        """Wait until what could not be taken off is; not for long."""
+        clock = self._services.clock
+        until = clock() + _GONE_WITHIN
+        while self._left and clock() < until:
+            await asyncio.sleep(_AGAIN[0])
+        left = self._left
+        self._stop_removing()
+        for address in left:
+            words = "%s stays on this host; take it off: ip addr del %s dev %s"
+            about = address.interface, address.interface, self._name(address)
+            self._log.error(words, *about, extra={"reason": "left"})
+
+    def _remove(self, addresses: Sequence[Address], pause: float = _AGAIN[0]) -> None:
+        self._stop_removing()
+        self._keep_others(addresses)
+        for address in addresses:
+            try:
+                address.delete(self._services.netlink)
+            except OSError as error:
+                self._left.append(address)
+                words = "cannot remove %s from %s: %s; tries again in %g s"
+                about = address.interface, self._name(address), error, pause
+                self._log.error(words, *about, extra={"reason": str(error)})
+        if self._left:
+            longer = min(2 * pause, _AGAIN[1])
+            again = partial(self._remove, self._left, longer)
+            self._retry = asyncio.get_running_loop().call_later(pause, again)
+
+    def _stop_removing(self) -> None:
+        self._left = []
+        if self._retry:
+            self._retry.cancel()
+            self._retry = None
+
+    def _keep_others(self, addresses: Iterable[Address]) -> None:
+        """See that no other address goes when these do: the host's own, or another VIP's."""
+        with_others = {each.index: each for each in addresses if has_others(each.interface)}
+        for address in with_others.values():
+            name = self._name(address)
+            self._services.secondaries.keep(address.index, name, address.interface)
+
+    def _name(self, address: Address) -> str:
+        link = self._services.links.numbered(address.index)
+        return link.name if link else self._interface.name
+
+    # The will
+
+    def leave_will(self) -> None:
+        """Write down what is to be done if we are killed; soon, because clients do not wait for it.
+        Addresses that we do not take off, another program does: then there is nothing to do."""
+        if self._services.wills and self._held:
+            asyncio.get_running_loop().call_soon(self._write_will)
+
+    def _write_will(self) -> None:
+        wills = self._services.wills
+        if wills and self._held and (frame := self._frame(wills.counter)):
+            wills.leave(self.config.id, frame[0], self._requests(), frame[1])
+
+    def _requests(self) -> Iterator[tuple[bytes, bool]]:
+        """What takes the addresses off; True: a deletion."""
+        for index in {a.index for a in self._held if has_others(a.interface)}:
+            yield promotion(index), False
+        for address in self._held:
+            yield address.deletion, True
+
+    def revoke_will(self) -> None:
+        """We are not master any more."""
+        if self._services.wills:
+            self._services.wills.revoke(self.config.id)

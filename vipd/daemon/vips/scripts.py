@@ -1,0 +1,164 @@
+"""UPSCRIPT and DOWNSCRIPT of one VIP: one at a time, never in the protocol's way.
+
+As ucarp, a script is run as ``SCRIPT INTERFACE ADDRESS [XPARAM]``. Unlike there, nobody waits.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from vipd.daemon.base import tasks
+from vipd.daemon.base.children import Child, Children
+from vipd.daemon.log.logger import VipLog, printable
+
+#: Seconds between SIGTERM and SIGKILL for a script that is out of time.
+_MERCY = 2.0
+
+
+class Wanted(Enum):
+    """The state a script is to bring about."""
+
+    UP = "upscript"
+    DOWN = "downscript"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A program with its arguments (none: nothing to run), what it finds in its environment besides
+    ours, and the seconds it may take before its whole process group is ended."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a script ended: exit ``status`` (negative: killed by that signal), or None if it could
+    not be started, or did not end. ``trouble``: what went wrong, in words, or ""."""
+
+    wanted: Wanted
+    status: int | None
+    seconds: float
+    trouble: str = ""
+
+
+class Scripts:
+    """The queue of one VIP. Only the last wanted state counts: what was asked for while a script
+    ran and then taken back is never run."""
+
+    def __init__(self, done: Callable[[Outcome], None], log: VipLog, children: Children) -> None:
+        self._done = done
+        self._log = log
+        self._children = children
+        self._wanted: Wanted | None = None
+        self._job = Job((), {}, 0.0)
+        self._worker: asyncio.Task[None] | None = None
+        #: What runs now, and since when (the loop's clock).
+        self.running: tuple[Wanted, float] | None = None
+
+    def want(self, wanted: Wanted, job: Job) -> None:
+        """Run ``job`` for this state, when the script that runs now (if any) has ended."""
+        idle = self._worker is None or self._worker.done()
+        if idle and not job.command:
+            return
+        self._wanted = wanted
+        self._job = job
+        if idle:
+            self._worker = tasks.start(self._work(), "running scripts")
+
+    async def idle(self) -> None:
+        """Return when nothing runs and nothing waits."""
+        if self._worker:
+            await asyncio.wait([self._worker])
+
+    async def _work(self) -> None:
+        last: Wanted | None = None
+        while self._wanted not in (None, last):
+            last, self._wanted = self._wanted, None
+            if last and self._job.command:
+                self._done(await self._run(last, self._job))
+        self._wanted = None
+
+    async def _run(self, wanted: Wanted, job: Job) -> Outcome:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self.running = (wanted, started)
+        try:
+            return await self._run_from(started, wanted, job)
+        finally:
+            self.running = None
+
+    async def _run_from(self, started: float, wanted: Wanted, job: Job) -> Outcome:
+        loop = asyncio.get_running_loop()
+        self._log.info(
+            "Spawning [%s]",
+            printable(" ".join(job.command)),
+            extra={"script": wanted.value},
+        )
+        try:
+            child = await self._children.start(job.command, job.environment, job.timeout)
+        except OSError as error:
+            return Outcome(wanted, None, loop.time() - started, _cannot_run(wanted, str(error)))
+        try:
+            await self._wait(child, wanted, job.timeout)
+        except asyncio.CancelledError:
+            child.kill(signal.SIGKILL)
+            raise
+        lines = [printable(line) for line in child.output.decode(errors="replace").splitlines()]
+        if child.never_ran:
+            trouble = _cannot_run(wanted, lines[0] if lines else "")
+            return Outcome(wanted, None, loop.time() - started, trouble)
+        for line in lines:
+            self._log.info("%s: %s", wanted.value, line, extra={"script": wanted.value})
+        seconds = loop.time() - started
+        if not child.ended.is_set():
+            trouble = (
+                f"{wanted.value} (process {child.process}) does not end although it was killed: it "
+                "waits in the kernel, most likely for a disk or a file server that does not answer"
+            )
+            return Outcome(wanted, None, seconds, trouble)
+        trouble = f"{wanted.value} failed: {_how(child.status)}" if child.status else ""
+        return Outcome(wanted, child.status, seconds, trouble)
+
+    async def _wait(self, child: Child, wanted: Wanted, timeout: float) -> None:
+        """Until it has ended, or does not although it was killed."""
+        for patience, last_resort in ((timeout, signal.SIGTERM), (_MERCY, signal.SIGKILL)):
+            if await _ends(child, patience):
+                return
+            self._log.error(
+                "%s still runs after %g s: %s to its process group",
+                wanted.value,
+                patience,
+                last_resort.name,
+                extra={"script": wanted.value, "reason": "timeout"},
+            )
+            child.kill(last_resort)
+        await _ends(child, _MERCY)
+
+
+async def _ends(child: Child, patience: float) -> bool:
+    """Whether it has within ``patience`` seconds."""
+    try:
+        await asyncio.wait_for(child.ended.wait(), patience)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _cannot_run(wanted: Wanted, why: str) -> str:
+    return (
+        f"cannot run {wanted.value}: {why}; make it an executable script with a #! line, or take "
+        "it out of the configuration"
+    )
+
+
+def _how(status: int) -> str:
+    if status < 0:
+        try:
+            return f"ended by {signal.Signals(-status).name}"
+        except ValueError:  # a real-time signal: most of them have no name
+            return f"ended by signal {-status}"
+    return f"exit status {status}"

@@ -1,0 +1,34 @@
+"""What all VIPs share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vipd.daemon.base.children import Children
+from vipd.daemon.cleanup.wills import Wills
+from vipd.daemon.events.hub import Hub
+from vipd.daemon.vips.counter import Counter
+from vipd.daemon.vips.group_lock import Rivals
+from vipd.daemon.vips.interface import Shared
+from vipd.daemon.vips.renewals import Leases
+from vipd.daemon.vips.secondaries import Secondaries
+from vipd.daemon.vips.timers import Timers
+from vipd.linux.links import Links
+from vipd.linux.netlink import Netlink
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """``clock`` is the event loop's; ``counter`` never repeats a number."""
+
+    netlink: Netlink
+    links: Links
+    secondaries: Secondaries
+    leases: Leases
+    timers: Timers
+    counter: Counter
+    clock: Callable[[], float]
+    hub: Hub
+    shared: Shared
+    rivals: Rivals
+    children: Children
+    wills: Wills | None = None

@@ -1,0 +1,641 @@
+"""Wanted against running: the only one that starts and ends VIPs."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from math import inf
+from pathlib import Path
+
+from vipd.api.events import Kind
+from vipd.api.io_vipd import Outcome, Result
+from vipd.carp.machine import STEP_DOWN_HOLD, Reason, State
+from vipd.config.load import Snapshot
+from vipd.config.memory import ABSENCE
+from vipd.config.model import Settings
+from vipd.config.model import Vip as Config
+from vipd.config.problem import Place, Problem, Severity, error, is_error, shown
+from vipd.daemon.base import tasks
+from vipd.daemon.events.hub import DAEMON, Subject
+from vipd.daemon.files.reader import Reader
+from vipd.daemon.files.watch import Watch
+from vipd.daemon.log.logger import VipLog, log
+from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.ownerless import Orphans
+from vipd.daemon.vips.services import Services
+from vipd.daemon.vips.vip import Vip
+
+#: Seconds before a VIP that broke is started again: doubled each time, up to the second value,
+#: and forgotten after it has run for that long.
+_BACKOFF = (1.0, 60.0)
+#: A delay that an administrator should know of, seconds.
+_WORTH_A_LINE = 0.5
+#: Seconds until the kernel is asked again how the interfaces are, after it refused to tell.
+_LOOK_AGAIN = 0.5
+#: Seconds after which reading the files counts as hanging.
+HANGS = 10.0
+
+
+class Why(IntEnum):
+    """Why the files are read. AGAIN: of ourselves, so that nothing is said unless something is
+    new; CHANGED: they did; ASKED: SIGHUP, vipctl reload, the start: what is gone counts at once."""
+
+    AGAIN = 0
+    CHANGED = 1
+    ASKED = 2
+
+
+class ReloadError(Exception):
+    """The files could not be read or applied; the text says why."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A VIP that is wanted, whether it lives at the moment or waits to be started again."""
+
+    config: Config
+    interface: Interface
+    task: asyncio.Task[None]
+    vip: Vip | None = None
+    trouble: str = ""  # why it does not live,
+    broke_at: float = 0.0  # and since when (Unix time)
+    ending: bool = False
+
+    def change(self, config: Config) -> None:
+        """Go on with another configuration, without a new life."""
+        self.config = config
+        if self.vip:
+            self.vip.change(config)
+
+
+class Supervisor:
+    """Keeps one task per configured VIP. One VIP's failure is its own: logged, and retried."""
+
+    def __init__(
+        self,
+        directory: Path | None,
+        services: Services,
+        loop: asyncio.AbstractEventLoop,
+        maintenance: Container[str] = (),
+        only: str | None = None,
+    ) -> None:
+        """``directory``: None if there are no files, see `run`. ``only``: the ID of the only VIP
+        to run, whatever else is configured."""
+        #: The VIPs that are wanted, by ID, and the interfaces that they are on, by name.
+        self.runs: dict[str, Run] = {}
+        self.interfaces: dict[str, Interface] = {}
+        #: What was wrong in the files when they were read last (Unix time), and their paths.
+        self.problems: frozenset[Problem] = frozenset()
+        self.files: frozenset[str] = frozenset()
+        #: The IDs whose own files have errors.
+        self.failed: frozenset[str] = frozenset()
+        self.read_at = 0.0
+        #: The longest time for which we did not run, seconds, and when that was (Unix time).
+        self.late_worst = 0.0
+        self.late_at: float | None = None
+        self.stopping = False
+        #: Set when the files have been read for the first time.
+        self.loaded = asyncio.Event()
+        #: Called with True when a reload begins, and with False when it has ended.
+        self.reloading: Callable[[bool], None] = lambda _begins: None
+        #: Called with the number of an interface that went, or was set down, before VIPs know.
+        self.went_down: Callable[[int], None] = lambda _index: None
+        #: Called with what the files say about the daemon as a whole.
+        self.configured: Callable[[Settings], Awaitable[None]] = _nobody_asks
+        self._directory = directory
+        self._only = only
+        self._links = services.links
+        self._look: asyncio.TimerHandle | None = None  # at the interfaces, once more
+        self._blind = False  # the kernel refuses to tell how they are
+        self._services = services
+        self._loop = loop
+        self._maintenance = maintenance
+        #: Those that begin to live when what is in their way has ended.
+        self._successors: dict[str, asyncio.Task[None]] = {}
+        self._holds: dict[str, float] = {}  # until when a VIP is not to be master
+        self._loading: asyncio.Task[None] | None = None
+        self._pending: Why | None = None
+        self._configured = False
+        self._failed = False  # the last reload broke
+        self._hanging = ""  # why a reload takes so long that nobody should wait for it
+        #: What is wrong in the files, what keeps them from being read, and which ones are gone.
+        self._in_files: frozenset[Problem] = frozenset()
+        self._trouble: Problem | None = None
+        self._gone: frozenset[str] = frozenset()
+        self._some_vip = False  # the files have, as far as we know
+        #: Who wants to know the outcome of the next reload, and of this one.
+        self._waiting: list[asyncio.Future[list[Outcome]]] = []
+        self._asked: list[asyncio.Future[list[Outcome]]] = []
+        self._orphans = Orphans(self.vips, services.clock)
+        services.timers.catch_up = self._catch_up
+        self._watch: Watch | None = None
+        self._reader: Reader | None = None
+        if directory:
+            self._watch = Watch(loop, directory, lambda: self._begin(Why.CHANGED))
+            placed = self._watch.placed
+            self._reader = Reader(directory, only, placed, lambda: self._begin(Why.AGAIN))
+        loop.add_reader(self._links.fileno(), self._links_changed)
+
+    def reload(self) -> None:
+        """Read the files and make what runs what they say. A second call while one is carried out
+        is carried out after it."""
+        self._begin(Why.ASKED)
+
+    def _begin(self, why: Why) -> None:
+        if self._directory is None or self.stopping:
+            return
+        self._pending = why if self._pending is None else max(why, self._pending)
+        if self._loading is None or self._loading.done():
+            self._loading = tasks.start(self._reload(), "reading the files")
+
+    async def run(self, vip: Config) -> None:
+        """Run this VIP, for which there are no files."""
+        await self._apply(Snapshot((vip,), ()))
+
+    async def reloaded(self) -> list[Outcome]:
+        """Reload, and tell what that was for each VIP, by ID. Raises ReloadError."""
+        self.reload()
+        if self._hanging:
+            raise ReloadError(self._hanging)
+        done: asyncio.Future[list[Outcome]] = self._loop.create_future()
+        self._waiting.append(done)
+        return await done
+
+    async def stop(self) -> None:
+        """Hand over everything, and return when every VIP has let go."""
+        self.stopping = True
+        self._orphans.close()
+        if self._loading:
+            self._loading.cancel()
+            await asyncio.wait([self._loading])
+        if self._reader:
+            self._reader.close()
+        if self._watch:  # not waited for: a disk may hang
+            self._leaving = tasks.start(self._watch.close(), "leaving the files alone")
+        self._forget_successors()
+        for run in list(self.runs.values()):
+            self._end(run)
+        if self.runs:
+            await asyncio.wait([run.task for run in self.runs.values()])
+        self._loop.remove_reader(self._links.fileno())
+        if self._look:
+            self._look.cancel()
+
+    def step_down_all(self) -> None:
+        """Every address is handed over, and we are not master for a while (SIGUSR2)."""
+        for identifier in self.runs:
+            self.step_down(identifier, STEP_DOWN_HOLD, Reason.STEPPED_DOWN)
+
+    def step_down(self, identifier: str, hold: float, reason: Reason) -> None:
+        """Hand over, and do not be master for ``hold`` seconds: in this life or the next (where
+        ``inf``, maintenance, is not our business: it may be over by then). Does nothing to a VIP
+        that is gone."""
+        run = self.runs.get(identifier)
+        if run and hold < inf:
+            until = self._loop.time() + hold
+            self._holds[identifier] = max(self._holds.get(identifier, -inf), until)
+        if run and run.vip:
+            run.vip.step_down(hold, reason)
+        self._orphans.watch()
+
+    def resume(self, identifier: str) -> None:
+        """Forget a hold."""
+        self._holds.pop(identifier, None)
+        run = self.runs.get(identifier)
+        if run and run.vip:
+            run.vip.resume()
+
+    def _hold_of(self, identifier: str) -> float:
+        """Until when a VIP that begins to live is not to be master."""
+        return inf if identifier in self._maintenance else self._holds.get(identifier, -inf)
+
+    def log_states(self) -> None:
+        """One line per VIP, as ucarp words it (SIGUSR1)."""
+        for vip in self.vips():
+            state = vip.machine.state.value
+            about = vip.config.interface, vip.config.vhid
+            vip.log.info("%s on %s id %d", state, *about, extra={"reason": "signal"})
+
+    def vips(self) -> list[Vip]:
+        """Those that live at the moment."""
+        return [running.vip for running in self.runs.values() if running.vip]
+
+    def wanted(self) -> Iterator[tuple[Config, Vip | None]]:
+        """All that are configured; None: it broke, and waits to be started again."""
+        return ((running.config, running.vip) for running in self.runs.values())
+
+    @property
+    def settled(self) -> bool:
+        """Whether the files were read, and every VIP listens, waits for something, or broke."""
+        return self.loaded.is_set() and all(
+            running.vip.settled if running.vip else bool(running.trouble)
+            for running in self.runs.values()
+            if not running.ending
+        )
+
+    @property
+    def failing(self) -> int:
+        """How many VIPs broke, and wait to be started again."""
+        return len(self.runs) - len(self.vips())
+
+    @property
+    def broken_files(self) -> int:
+        """How many files have errors."""
+        return len({problem.file for problem in self.problems if is_error(problem)})
+
+    async def _reload(self) -> None:
+        announced = False
+        try:
+            while self._pending is not None:
+                why, self._pending = self._pending, None
+                self._asked, self._waiting = self._waiting, []
+                if not announced and why is not Why.AGAIN:
+                    announced = True
+                    self.reloading(True)
+                try:
+                    outcomes = await self._read_and_apply(why)
+                except Exception as failure:  # what was asked for is not done, and that is said
+                    self._broke(failure)
+                else:
+                    for done in self._asked:
+                        if not done.done():
+                            done.set_result(outcomes)
+                self.loaded.set()
+        finally:
+            if announced:
+                self.reloading(False)
+            for done in (*self._asked, *self._waiting):  # we are stopped
+                done.cancel()
+
+    async def _read_and_apply(self, why: Why) -> list[Outcome]:
+        snapshot = await self._read(why)
+        self._report(snapshot, why)
+        if not snapshot.listed:
+            return [
+                Outcome(run, Result.KEPT, "its files cannot be read") for run in sorted(self.runs)
+            ]
+        assert self._watch
+        self._watch.follow(snapshot.files, again=why is Why.AGAIN)
+        outcomes = await self._apply(snapshot)
+        if not snapshot.common_broken or not self._configured:
+            self._configured = True
+            await self.configured(snapshot.settings)
+        self._tell(outcomes, why)
+        return outcomes
+
+    async def _read(self, why: Why) -> Snapshot:
+        assert self._reader
+        hangs = self._loop.call_later(HANGS, self._hangs, self._loop.time())
+        try:
+            return await self._reader.read(asked=why is Why.ASKED)
+        finally:
+            hangs.cancel()
+            self._hanging = ""
+
+    def _hangs(self, since: float) -> None:
+        """Reading takes too long: say so, and go on with everything else."""
+        assert self._reader
+        assert self._directory is not None
+        seconds = self._loop.time() - since
+        trouble = error(
+            Place(shown(self._reader.current, 4096)),
+            f"reading has taken {seconds:.0f} s: the disk hangs; VIPs that run go on as they are",
+            "see what keeps its file system from answering (dmesg, mount); vipd goes on reading "
+            "when it does",
+        )
+        self._say_standing(trouble)
+        self._hanging = f"reading {trouble.file} has taken {seconds:.0f} s: the disk hangs"
+        self._asked += self._waiting
+        self._waiting = []
+        self._refuse(self._hanging)
+        self.loaded.set()  # there is nothing to run yet, and that can be asked for
+        self.reloading(False)
+
+    def _broke(self, failure: Exception) -> None:
+        """A reload raised: say so, and try again later."""
+        assert self._reader
+        log.error("%s", tasks.explained("reading the files", failure))
+        why = shown(f"{type(failure).__name__}: {failure}", 200)
+        what = f"what the files say could not be applied: {why}"
+        hint = "see the log; vipd tries again by itself"
+        self._say_standing(error(Place(str(self._directory)), what, hint))
+        self._failed = True
+        self._reader.failed()
+        self._refuse(why)
+
+    def _refuse(self, why: str) -> None:
+        """Those who wait for the outcome of this reload get none."""
+        for done in self._asked:
+            if not done.done():
+                done.set_exception(ReloadError(why))
+
+    def _say_standing(self, trouble: Problem | None) -> None:
+        """Tell what keeps the files from being read, or that nothing does, when that is new."""
+        before, self._trouble = self._trouble, trouble
+        self.problems = self._in_files | ({trouble} if trouble else set())
+        if trouble and trouble != before:
+            text = f"{trouble.file}: {trouble.message}; {trouble.hint}"
+            self._services.hub.publish(DAEMON, Kind.PROBLEM, text, level="error", code="directory")
+        elif before and not trouble:
+            text = f"{self._directory} can be read again"
+            self._services.hub.publish(DAEMON, Kind.PROBLEM, text, level="info", code="directory")
+
+    def _report(self, snapshot: Snapshot, why: Why) -> None:
+        """Log the problems that are new, and say so when there is nothing to do."""
+        self.read_at = time.time()
+        if snapshot.listed:
+            self._report_files(snapshot)
+        self._say_standing(None if snapshot.listed else snapshot.problems[0])
+        known = why is Why.AGAIN and not self._some_vip
+        self._some_vip = bool(snapshot.vips) or not snapshot.listed
+        if not known and not snapshot.vips and (snapshot.listed or not self.runs):
+            log.warning(
+                "no VIP to run: %s holds no usable vip-%s.conf; add one, and vipd starts it",
+                self._directory,
+                self._only or "NNN",
+                extra={"reason": "no_vip"},
+            )
+
+    def _report_files(self, snapshot: Snapshot) -> None:
+        for problem in snapshot.problems:
+            if problem not in self._in_files:
+                level = log.error if problem.severity is Severity.ERROR else log.warning
+                level(
+                    "%s:%d:%d: %s; %s",
+                    problem.file,
+                    problem.line,
+                    problem.column,
+                    problem.message.rstrip("."),
+                    problem.hint,
+                    extra={
+                        "file": problem.file,
+                        "line": problem.line,
+                        "column": problem.column,
+                        "reason": problem.message,
+                    },
+                )
+        for path in sorted(snapshot.gone.keys() - self._gone):
+            log.info(
+                "%s is gone: that counts if it does not come back within %g s; vipctl reload does "
+                "not wait",
+                shown(path, 4096),
+                ABSENCE,
+                extra={"reason": "gone"},
+            )
+        self._gone = frozenset(snapshot.gone)
+        self._in_files, self.files = frozenset(snapshot.problems), snapshot.files
+        self.failed = frozenset(snapshot.failed)
+
+    async def _apply(self, snapshot: Snapshot) -> list[Outcome]:
+        wanted = {config.id: config for config in snapshot.vips}
+        keep = self._last_good(snapshot, wanted)
+        results = dict.fromkeys(keep, (Result.KEPT, "its files have errors"))
+        for number, (identifier, run) in enumerate(list(self.runs.items())):
+            config = wanted.get(identifier)
+            if identifier in keep or run.ending:
+                continue
+            if config is None:
+                self._end(run)
+                results[identifier] = (Result.STOPPED, "")
+            elif config == run.config:
+                results[identifier] = (Result.UNCHANGED, "")
+            else:
+                moves = _moves(run.config, config)
+                what = ", ".join(run.config.differences(config))
+                results[identifier] = (Result.RESTARTED if moves else Result.CHANGED, what)
+                if moves:
+                    self._end(run)
+                else:
+                    run.change(config)
+            if number % 32 == 31:
+                await asyncio.sleep(0)  # advertisements are due in between
+        self._forget_successors()
+        in_the_way = _InTheWay(run for run in self.runs.values() if run.ending)
+        for identifier, config in wanted.items():
+            before = self.runs.get(identifier)
+            if before is None or before.ending:
+                results.setdefault(identifier, (Result.STARTED, ""))
+                self._start_after(in_the_way.of(config), config)
+        self._forget_interfaces()
+        for identifier, why in snapshot.failed.items():
+            results.setdefault(identifier, (Result.FAILED, f"line {why.line}: {why.message}"))
+        return [Outcome(identifier, *results[identifier]) for identifier in sorted(results)]
+
+    def _tell(self, outcomes: list[Outcome], why: Why) -> None:
+        for outcome in outcomes:
+            if outcome.result is Result.KEPT and why is not Why.AGAIN:
+                VipLog(outcome.id).warning(
+                    "goes on as it was until its files are mended",
+                    extra={"reason": "broken_files"},
+                )
+        quiet = {Result.UNCHANGED, Result.KEPT, Result.FAILED}
+        mended, self._failed = self._failed, False
+        if (
+            why is Why.AGAIN
+            and not mended
+            and quiet.issuperset(outcome.result for outcome in outcomes)
+        ):
+            return
+        counts = Counter(outcome.result for outcome in outcomes)
+        words = ", ".join(f"{number} {result.name.lower()}" for result, number in counts.items())
+        self._services.hub.publish(
+            DAEMON,
+            Kind.RELOAD,
+            f"files read: {words or 'no VIP'}",
+            level="info",
+            code="reload",
+            reload={result.name.lower(): number for result, number in counts.items()},
+        )
+
+    def _last_good(self, snapshot: Snapshot, wanted: dict[str, Config]) -> set[str]:
+        """The running VIPs that stay as they are, because their files cannot be read as a whole.
+
+        A broken vip-common.conf changes nothing that runs: half of it is not what anybody wrote.
+        But nobody stays in the way of a VIP that is whole, on its VHID or with its addresses.
+        """
+        keep = set()
+        for identifier, running in self.runs.items():
+            config = wanted.get(identifier)
+            if config is None:
+                others = [c for i, c in wanted.items() if i != identifier]
+                stays = (
+                    identifier in snapshot.failed or identifier in snapshot.ignored
+                ) and not any(_clash(running.config, other) for other in others)
+            else:
+                stays = snapshot.common_broken and config != running.config
+            if stays:
+                keep.add(identifier)
+        return keep
+
+    def _start_after(self, others: Collection[asyncio.Task[None]], config: Config) -> None:
+        """Start a VIP as soon as these have ended: nobody else waits for them."""
+        if others:
+            task = tasks.start(self._succeed(others, config), f"VIP {config.id}, before its start")
+            self._successors[config.id] = task
+        else:
+            self._start(config)
+
+    async def _succeed(self, others: Collection[asyncio.Task[None]], config: Config) -> None:
+        await asyncio.wait(others)
+        del self._successors[config.id]
+        self._start(config)
+
+    def _forget_successors(self) -> None:
+        for task in self._successors.values():
+            task.cancel()
+        self._successors.clear()
+
+    def _start(self, config: Config) -> None:
+        interface = self.interfaces.get(config.device)
+        if interface is None:
+            interface = Interface(config.device, self._loop, self._services.shared)
+            self.interfaces[config.device] = interface
+            self._update(interface)
+        task = tasks.start(self._keep(config, interface), f"VIP {config.id}")
+        self.runs[config.id] = Run(config, interface, task)
+
+    async def _keep(self, config: Config, interface: Interface) -> None:
+        """One VIP's task: its lives, one after the other."""
+        await asyncio.sleep(0)  # until self.runs knows us
+        running = self.runs[config.id]
+        pause, longest = _BACKOFF
+        while not running.ending:
+            born = self._loop.time()
+            hold_until = self._hold_of(config.id)
+            if hold_until > self._loop.time():
+                self._orphans.watch()
+            running.vip = Vip(running.config, interface, self._services, hold_until)
+            running.trouble = ""
+            try:
+                await running.vip.run()
+                return
+            except Exception as error:  # a failing VIP must not take the others with it
+                if self._loop.time() - born > longest:
+                    pause, _ = _BACKOFF
+                next_life = "as it ended" if running.ending else f"starts again in {pause:g} s"
+                running.trouble = f"failed: {type(error).__name__}: {error}; {next_life}"
+                subject = Subject(config.id, config.vhid, config.interface, State.INIT)
+                self._services.hub.publish(
+                    subject,
+                    Kind.FAILURE,
+                    running.trouble,
+                    level="error",
+                    code=type(error).__name__,
+                )
+                log.debug("%s: where it failed", config.id, exc_info=True)
+            running.vip, running.broke_at = None, time.time()
+            if running.ending:
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
+
+    def _end(self, run: Run) -> None:
+        """Have a VIP hand over and end, by and by; it stays in ``runs`` until it has."""
+        if run.ending:
+            return
+        run.ending = True
+        run.task.add_done_callback(lambda _: self._ended(run))
+        if run.vip:
+            run.vip.stop()
+        else:
+            run.task.cancel()
+
+    def _ended(self, run: Run) -> None:
+        del self.runs[run.config.id]
+        self._forget_interfaces()
+
+    def _forget_interfaces(self) -> None:
+        used = {running.config.device for running in self.runs.values()}
+        for name in self.interfaces.keys() - used:
+            self.interfaces.pop(name).close()
+
+    def _catch_up(self, late: float) -> None:
+        """We did not run for a while: hear what the others said before anything is decided."""
+        if late > self.late_worst:
+            self.late_worst, self.late_at = late, time.time()
+        if late > _WORTH_A_LINE:
+            self._services.hub.publish(
+                DAEMON,
+                Kind.LATE,
+                f"was not running for {late:.1f} s: stopped, or no processor to be had; "
+                "catching up",
+                level="error",
+                code="late",
+            )
+        for interface in self.interfaces.values():
+            interface.catch_up()
+
+    def _links_changed(self) -> None:
+        if self._look:
+            self._look.cancel()
+            self._look = None
+        try:
+            news = self._links.changes()
+        except OSError as error:
+            if not self._blind:
+                log.error(
+                    "cannot read the state of the interfaces: %s; all goes on as it was, tried "
+                    "again every %g s: see whether the machine has memory left",
+                    error,
+                    _LOOK_AGAIN,
+                    extra={"reason": "interfaces"},
+                )
+            self._blind = True
+            self._look = self._loop.call_later(_LOOK_AGAIN, self._links_changed)
+            return
+        self._blind = False
+        for index in news.down:
+            self.went_down(index)
+        for name in news.names & self.interfaces.keys():
+            self._update(self.interfaces[name])
+        for interface in self.interfaces.values():
+            interface.addresses_gained(news.gained)
+            interface.addresses_lost(news.lost)
+            if news.gap:
+                interface.look_again()
+
+    def _update(self, interface: Interface) -> None:
+        link = self._links.get(interface.name)
+        interface.update(link, self._links.addresses(link) if link else ())
+
+
+async def _nobody_asks(_settings: Settings) -> None:
+    pass
+
+
+def _moves(old: Config, new: Config) -> bool:
+    """Whether a change is too large to be made in place."""
+    return (old.interface, old.vhid, old.source, set(old.addresses)) != (
+        new.interface,
+        new.vhid,
+        new.source,
+        set(new.addresses),
+    )
+
+
+class _InTheWay:
+    """The VIPs that are ending, by what only one of those that run can have."""
+
+    def __init__(self, ending: Iterable[Run]) -> None:
+        self._tasks: dict[object, set[asyncio.Task[None]]] = {}
+        for run in ending:
+            for claim in (run.config.id, *_claims(run.config)):
+                self._tasks.setdefault(claim, set()).add(run.task)
+
+    def of(self, config: Config) -> set[asyncio.Task[None]]:
+        """The tasks of those that have to end first."""
+        claims = (config.id, *_claims(config))
+        return set().union(*(self._tasks.get(claim, ()) for claim in claims))
+
+
+def _claims(config: Config) -> Iterator[object]:
+    """What only one of the VIPs that run can have: a group, and each address, on an interface."""
+    yield config.device, config.vhid
+    yield from ((config.device, address.ip) for address in config.addresses)
+
+
+def _clash(one: Config, other: Config) -> bool:
+    """Whether two VIPs cannot run beside each other."""
+    return not set(_claims(one)).isdisjoint(_claims(other))

@@ -1,0 +1,106 @@
+"""The deadlines of all VIPs, on one timer of the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from heapq import heappop, heappush
+from math import inf
+
+from vipd.daemon.events.counters import Histogram
+
+#: Seconds; an advertisement may be 0.05 late, and a master-down time is seldom below 1.
+_LATENESS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Alarm:
+    """One VIP's next deadline. It may be moved at any time, most often to later: a backup does that
+    with every advertisement it hears. Then nothing but a number changes; the entry in the heap
+    finds out when its old time comes."""
+
+    __slots__ = ("_timers", "call", "queued", "wanted")
+
+    def __init__(self, timers: "Timers", call: Callable[[float], None]) -> None:
+        self._timers = timers
+        self.call = call
+        self.wanted = inf
+        self.queued = inf
+
+    def set(self, when: float) -> None:
+        """Call at this time of the loop's clock, and at no other; ``inf``: not at all."""
+        self.wanted = when
+        if when < self.queued:
+            self._timers.queue(self, when)
+
+
+class Timers:
+    """Alarms ordered by time. An alarm's function gets the time; when it raises, the loop's
+    exception handler is told, and the others ring all the same.
+
+    ``catch_up`` is called before the alarms when they are more than `LATE` seconds late, with the
+    number of seconds: the process was stopped or starved, and what it would have heard meanwhile
+    has to be heard before it decides anything. (The loop does not see to that: after SIGCONT,
+    epoll_wait(2) reports no file, only that it was interrupted.) ``lateness``: by how many seconds
+    the earliest alarm of each wake-up was late.
+    """
+
+    LATE = 0.1
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.catch_up: Callable[[float], None] = lambda _late: None
+        self.lateness = Histogram(_LATENESS)
+        self._loop = loop
+        self._heap: list[tuple[float, int, Alarm]] = []
+        self._number = 0  # orders entries of the same time
+        self._handle: asyncio.TimerHandle | None = None
+
+    def alarm(self, call: Callable[[float], None]) -> Alarm:
+        return Alarm(self, call)
+
+    def queue(self, alarm: Alarm, when: float) -> None:
+        alarm.queued = when
+        self._number += 1
+        heappush(self._heap, (when, self._number, alarm))
+        if self._heap[0][2] is alarm:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        if self._handle:
+            self._handle.cancel()
+        self._handle = self._loop.call_at(self._heap[0][0], self._fire) if self._heap else None
+
+    def _fire(self) -> None:
+        heap = self._heap
+        self._handle = None
+        # Asked before the catching up: if we are stopped again in the middle of that, what is due
+        # then waits for the next turn, which finds itself late and hears the rest first.
+        now = self._loop.time()
+        if heap:
+            late = now - heap[0][0]
+            self.lateness.observe(late)
+            if late > self.LATE:
+                self._guard("catching up", self.catch_up, late)
+        due = []
+        while heap and heap[0][0] <= now:
+            when, _, alarm = heappop(heap)
+            if when == alarm.queued:  # else an entry that an earlier one replaced
+                alarm.queued = inf
+                due.append(alarm)
+        began: float | None = None
+        for alarm in due:
+            if alarm.wanted <= now:
+                began = self._loop.time() if began is None else began
+                if self._loop.time() - began > self.LATE:
+                    # This turn takes long, or we were stopped in it: the next one hears first.
+                    self.queue(alarm, alarm.wanted)
+                    continue
+                alarm.wanted = inf
+                self._guard("an alarm", alarm.call, now)
+            elif alarm.wanted < alarm.queued:
+                self.queue(alarm, alarm.wanted)
+        self._schedule()
+
+    def _guard(self, what: str, call: Callable[[float], None], seconds: float) -> None:
+        """One VIP's mistake must not keep the alarms of all others from ringing, ever again."""
+        try:
+            call(seconds)
+        except Exception as error:
+            self._loop.call_exception_handler({"message": what, "exception": error})

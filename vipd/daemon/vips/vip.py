@@ -1,0 +1,741 @@
+"""One floating address: carries out what its machine decides."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address
+from math import inf
+
+from vipd.api import events
+from vipd.api.events import Kind, Level, ScriptRun
+from vipd.carp.digest import Digest
+from vipd.carp.machine import (
+    Acquire,
+    Announce,
+    Effects,
+    Machine,
+    Reason,
+    Release,
+    SendAdvertisement,
+    State,
+    Transition,
+)
+from vipd.carp.packet import Advertisement, Drop, encode
+from vipd.carp.parameters import Parameters
+from vipd.carp.rank import BOW_OUT
+from vipd.config.model import Vip as Config
+from vipd.daemon.diagnosis.conflicts import Suspicions
+from vipd.daemon.diagnosis.problems import Complaint, Complaints
+from vipd.daemon.events.counters import Counters
+from vipd.daemon.events.hub import Subject
+from vipd.daemon.log.logger import Fields, VipLog
+from vipd.daemon.vips.group_lock import Tenancy
+from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.ownership import Ownership
+from vipd.daemon.vips.scripts import Job, Outcome, Scripts, Wanted
+from vipd.daemon.vips.services import Services
+from vipd.daemon.vips.transition_timing import Passage
+from vipd.linux.announce import announcement
+from vipd.linux.links import Cause, Loss
+from vipd.linux.names import canonical
+from vipd.linux.tenancy import Tenant
+from vipd.linux.wire import BROADCAST, multicast_mac
+
+_NOWHERE = IPv4Address(0)
+#: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
+_FAILED_HOLD = 60.0
+#: Time from the loss of an address that another program took off to our putting it back, seconds.
+_REGAIN_AFTER = 0.02
+#: Time that an UPSCRIPT, or whatever it started, has after its end to add the address, seconds.
+_GRACE = 1.0
+
+
+class Vip:
+    """Runs one configured VIP on its interface: `run` is the task, everything else is called by the
+    event loop in between. What goes wrong in there ends `run` with the exception."""
+
+    def __init__(
+        self, config: Config, interface: Interface, services: Services, hold_until: float = -inf
+    ) -> None:
+        """``hold_until``: not master before this, a hold from an earlier life."""
+        self.config = config
+        self.log = VipLog(config.id, self._about)
+        self.machine = Machine(_parameters(config, config.source or _NOWHERE))
+        self._interface = interface
+        self._services = services
+        self._digest = _digest(config)
+        self._alarm = services.timers.alarm(self._tick)
+        self.scripts = Scripts(self._script_done, self.log, services.children)
+        self.counters = Counters()
+        self.complaints = Complaints(self._complain, services.clock, services.shared.budget)
+        self._suspicions = Suspicions(
+            self.machine, config, interface.neighbourhood, self.complaints, services.clock
+        )
+        self._counter = 0  # of our last advertisement
+        self._waiting_for = ""
+        self._rival = "another look at the other processes"  # who may run our group on this host
+        self._tenancy: Tenancy | None = None
+        self._group = config.interface, config.vhid  # what it is for
+        self._stopping = False
+        self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._mac = b""
+        self._owned = Ownership(
+            config,
+            interface,
+            services,
+            self.counters,
+            self.log,
+            self.complaints,
+            self._last_frame,
+        )
+        self._regaining: set[IPv4Address | IPv6Address] = set()
+        self._elsewhere: dict[IPv4Address | IPv6Address, str] = {}  # as told last
+        self._look_for: asyncio.TimerHandle | None = None
+        self._missing_told = False
+        # For people
+        self.last = Transition(State.INIT, State.INIT, Reason.LINK_UP)
+        self.last_event = 0  # its number
+        self.since = time.time()
+        self.decided = services.clock()  # on the last transition
+        if hold_until > self.decided:
+            self.machine.step_down(self.decided, hold_until - self.decided)
+        self._gained = inf  # when an address appeared that we did not add
+        self.last_script: ScriptRun | None = None
+        self.failed_script: ScriptRun | None = None  # since the last one that succeeded
+
+    # The life of a VIP
+
+    async def run(self) -> None:
+        """Live until `stop`, or until something breaks (whatever the exception)."""
+        try:
+            if not await self._alone():
+                return
+            self._interface.attach(self)
+            self._owned.find(self._interface.link)
+            self._do(self.machine.start())
+            self.link_changed()
+            await self._end
+            await self.scripts.idle()
+        finally:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """End a life, in order or not: the addresses first, and if one step fails, the others are
+        taken all the same. Our group is free only when all the rest is."""
+        self._step(self._let_go)
+        self._step(partial(self._alarm.set, inf))
+        self._step(self._suspicions.close)
+        self._step(self._stop_looking)
+        self._step(partial(self._interface.detach, self))
+        try:
+            await self._owned.gone()
+        finally:
+            if self._tenancy:
+                self._tenancy.close()
+
+    def _step(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:
+            words = "could not clean up as it ended: %s: %s; goes on with the rest"
+            about = {"reason": type(error).__name__}
+            self.log.error(words, type(error).__name__, error, extra=about)
+
+    async def _alone(self) -> bool:
+        """Wait until no other process on this host runs our group; False: stopped meanwhile."""
+        group = canonical(self.config.interface), self.config.vhid
+        while isinstance(rival := await self._services.rivals.settle(group), Tenant):
+            self._rival = (
+                f"{rival.name} runs VHID {group[1]} on {group[0]}; stop one of the two for good, "
+                "because two on one host do not hear each other"
+            )
+            self._look_at_link()
+            await self._services.rivals.end_of(rival, self._end)
+            if self._end.done():
+                return False
+        self._tenancy, self._group, self._rival = rival, group, ""
+        return not self._end.done()
+
+    def stop(self) -> None:
+        """Hand over and end; `run` returns when that is done."""
+        self._stopping = True
+        self._guard(lambda: self._do(self.machine.stop(self._services.clock())))
+
+    @property
+    def waiting_for(self) -> str:
+        """Why it cannot take part, or ""."""
+        return self._waiting_for
+
+    @property
+    def settled(self) -> bool:
+        """Whether it listens, or has said what it waits for."""
+        return self.machine.state is not State.INIT or bool(self._waiting_for)
+
+    def step_down(self, hold: float, reason: Reason) -> None:
+        """Hand over, and do not be master for ``hold`` seconds (``inf``: until `resume`)."""
+        self._guard(lambda: self._do(self.machine.step_down(self._services.clock(), hold, reason)))
+
+    def resume(self) -> None:
+        """Forget a hold."""
+        self._guard(lambda: self._do(self.machine.resume(self._services.clock())))
+
+    def change(self, config: Config) -> None:
+        """Another configuration, in place: interface, VHID, source and addresses are the same."""
+        self._guard(lambda: self._change(config))
+
+    def _change(self, config: Config) -> None:
+        old, self.config = self.config, config
+        what = ", ".join(old.differences(config))
+        self.log.info("changed in place: %s", what, extra={"reason": "reload"})
+        self._digest = _digest(config)
+        parameters = _parameters(config, self.machine.parameters.source)
+        self._do(self.machine.change(parameters, self._services.clock()))
+        if (config.mcast, config.nomcast) != (old.mcast, old.nomcast):
+            self._interface.members_changed()
+        if config.lease_seconds != old.lease_seconds or (
+            config.manages_address != old.manages_address
+        ):
+            self._owned.change(config, self._interface.link)
+            if self.machine.state is State.MASTER:
+                self._owned.hold()
+                self._look_later()
+        else:
+            self._owned.config = config
+            self._owned.leave_will()  # there is another password in it, perhaps
+        self._look_at_link()
+
+    def publish(
+        self,
+        kind: Kind,
+        text: str,
+        *,
+        code: str,
+        level: Level = "warning",
+        transition: events.Transition | None = None,
+        script: ScriptRun | None = None,
+    ) -> int:
+        """Tell everybody; returns the event's number."""
+        state = transition.new if transition else self.machine.state
+        subject = Subject(self.config.id, self.config.vhid, self.config.interface, state)
+        event = self._services.hub.publish(
+            subject,
+            kind,
+            text,
+            code=code,
+            level=level,
+            transition=transition,
+            script=script,
+        )
+        return event.number
+
+    def _complain(self, complaint: Complaint) -> None:
+        self.publish(Kind.PROBLEM, complaint.text, code=complaint.code, level=complaint.level)
+
+    def _about(self) -> Fields:
+        """What every line of the log says about us."""
+        return {
+            "vhid": self.config.vhid,
+            "interface": self.config.interface,
+            "state": self.machine.state.value,
+        }
+
+    def _let_go(self) -> None:
+        """The last resort, for a life that ends in an exception: nothing of ours stays behind."""
+        self._owned.abandon()
+        if self.machine.state is State.MASTER:
+            self._send(*BOW_OUT)
+
+    @property
+    def lease_until(self) -> float:
+        """Until when the lease on the addresses holds (the loop's clock); ``inf``: no lease."""
+        return self._owned.lease_until
+
+    # What the world does to it
+
+    def received(self, ad: Advertisement, now: float) -> Drop | None:
+        """An advertisement for our VHID; says why it was not taken, if it was not."""
+        ours = self.machine.parameters
+        if drop := self._digest.doubts(ad, ours.source, self._counter):
+            return drop
+        patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
+        self.counters.heard(self.machine.heard, ad, now, patience)
+        try:  # as _guard does, without its cost for every packet
+            if now >= self._owned.lease_until:
+                self._lapse(now)
+            effects = self.machine.receive(ad, now)
+            if effects:
+                self._do(effects)
+                self._suspicions.heard(ad)
+            else:
+                self._set_alarm()
+        except Exception as error:
+            self._failed(error)
+        return None
+
+    def link_changed(self) -> None:
+        """The state of the interface, or an address on it, may be another now."""
+        self._guard(self._look_at_link)
+
+    def address_gained(self, index: int) -> None:
+        """Somebody has put an address of ours on an interface: hold it on a lease if that was our
+        UPSCRIPT, wherever."""
+        if self.machine.state is not State.MASTER:
+            return
+        if self.config.manages_address and index != self._interface.index:
+            return
+        self._gained = min(self._gained, self._services.clock())
+        self._guard(self._follow_addresses)
+
+    def _follow_addresses(self) -> None:
+        self._owned.hold()
+        self._tell_places()
+        if not self.scripts.running:  # else its end is announced
+            self._announce()
+
+    def address_lost(self, loss: Loss) -> None:
+        """Our address is not on an interface any more, whoever caused it. That may be old news: we
+        may have let it go ourselves, and have taken it again."""
+        if self.machine.state is State.MASTER:
+            self._guard(partial(self._regain, loss))
+
+    def look_again(self) -> None:
+        """Nobody knows what happened to the addresses: put back what is gone."""
+        if self.machine.state is State.MASTER:
+            self._guard(self._restore_all)
+
+    def claimed(self, address: IPv4Address, mac: bytes) -> None:
+        """Another host speaks ARP for an address of ours."""
+        self._suspicions.claimed(address, mac)
+
+    @property
+    def owns(self) -> bool:
+        """Whether we are master."""
+        return self.machine.state is State.MASTER
+
+    @property
+    def owns_alone(self) -> bool:
+        """Whether nobody else may have our addresses now."""
+        return self._suspicions.owns_alone
+
+    def _look_at_link(self) -> None:
+        reason = self._unusable()
+        now = self._services.clock()
+        if reason != self._waiting_for:
+            self._waiting_for = reason
+            if reason:
+                self.publish(Kind.WAITING, f"waiting: {reason}", code="waiting")
+        if reason:
+            self._do(self.machine.link_down(now))
+            return
+        self._follow_name()
+        self._follow_source(now)
+        if self.machine.state is State.INIT and not self._stopping:
+            self._do(self.machine.link_up(now))
+        link = self._interface.link
+        if link and link.mac != self._mac:
+            if self._mac and self.machine.state is State.MASTER:
+                self._announce()  # the address is at another MAC address now
+                self._owned.leave_will()
+            self._mac = link.mac
+
+    def _unusable(self) -> str:
+        """Why CARP cannot run on the interface now, or ""."""
+        name, link = self._interface.name, self._interface.link
+        if self._rival:
+            return self._rival
+        if self._interface.wire is None or link is None:
+            return f"interface {name} {self._interface.problem}"
+        if not link.running and not self.config.ignoreifstate:
+            return f"interface {name} is down" if not link.up else f"{name} has no carrier"
+        self._owned.find(link)
+        if not self._source():
+            return f"{name} has no IPv4 address to send from; set SOURCE_ADDRESS or give it one"
+        return ""
+
+    def _follow_name(self) -> None:
+        """The kernel has another name for the interface than when we took the group for this
+        process: it came later than we did and BIND_INTERFACE is its altname, or was renamed.
+        Raises OSError if another process runs the group under that name; the next life waits."""
+        link = self._interface.link
+        if self._tenancy and link and link.name != self._group[0]:
+            group = link.name, self.config.vhid
+            taken = self._services.rivals.take(group)
+            self._tenancy.close()
+            self._tenancy, self._group = taken, group
+            self._owned.leave_will()
+
+    def _source(self) -> IPv4Address | None:
+        """Where our advertisements come from: what is configured, else the primary address, else
+        the last one there was (a network restart takes it away for a moment)."""
+        if self.config.source:
+            return self.config.source
+        for source in self._interface.sources():
+            return source
+        known = self.machine.parameters.source
+        return None if known == _NOWHERE else known
+
+    def _follow_source(self, now: float) -> None:
+        source = self._source()
+        if source and source != self.machine.parameters.source:
+            if self.machine.parameters.source != _NOWHERE:
+                words = "sends from %s now, the interface's primary address"
+                self.log.warning(words, source, extra={"reason": "source"})
+            self._do(self.machine.change(_parameters(self.config, source), now))
+            self._owned.leave_will()
+        if source and source not in self._interface.present:
+            self.complaints.say(
+                "source",
+                lambda: (
+                    f"SOURCE_ADDRESS {source} is not on {self.config.interface}; vipd goes on "
+                    "sending from it, as ucarp does, but it should be"
+                ),
+            )
+        else:
+            self.complaints.forget("source")
+
+    def _regain(self, loss: Loss) -> None:
+        """See that we have lost it, or put it back: at once, or where another program took it off,
+        a moment later. `ip addr flush` looks again until nothing is left, and would give up."""
+        now = self._services.clock()
+        address = loss.address.ip
+        ours = self._owned.holds(loss.index, address)
+        if not ours and loss.index != self._interface.index:
+            return
+        if now >= self.lease_until:
+            self._lapse(now)
+        elif loss.cause is not Cause.OTHERS:
+            if self._owned.restore(address):
+                self._regained(address, _how(loss, self._interface.name))
+            else:
+                self._look_later()
+        elif self.config.manage_address == "no" and not self.config.upscript:
+            self._look_later()
+        elif self.config.manages_address or not self.scripts.running:
+            if not self._regaining:
+                asyncio.get_running_loop().call_later(
+                    _REGAIN_AFTER, lambda: self._guard(self._put_back)
+                )
+            self._regaining.add(address)
+            self._complain_of(address, f"was taken off {loss.name} by somebody")
+
+    def _put_back(self) -> None:
+        lost, self._regaining = self._regaining, set()
+        if self.machine.state is not State.MASTER:
+            return
+        if self.config.manages_address or not all(map(self._owned.is_somewhere, lost)):
+            self._acquire()
+        self._announce()
+
+    def _restore_all(self) -> None:
+        now = self._services.clock()
+        if now >= self.lease_until:
+            self._lapse(now)
+            return
+        for address in self._owned.restore():
+            self._regained(address.ip, f"was not on {self._interface.name} any more")
+
+    def _regained(self, address: IPv4Address | IPv6Address, how: str) -> None:
+        self._complain_of(address, how)
+        self._announce()
+
+    def _complain_of(self, address: IPv4Address | IPv6Address, how: str) -> None:
+        self.complaints.say(("lost", address), lambda: f"{address} {how}; put back")
+
+    def _tick(self, now: float) -> None:
+        try:  # see received()
+            # Not ``now``: we may have been stopped since.
+            if self._services.clock() >= self._owned.lease_until:
+                self._lapse(now)
+            else:
+                self._do(self.machine.tick(now))
+        except Exception as error:
+            self._failed(error)
+
+    def _lapse(self, now: float) -> None:
+        """No advertisement left for so long that the kernel has let go, and others may own."""
+        self._do(self.machine.lapse(now))
+
+    def _script_done(self, outcome: Outcome) -> None:
+        self._guard(lambda: self._after_script(outcome))
+
+    def _after_script(self, outcome: Outcome) -> None:
+        up = outcome.wanted is Wanted.UP
+        went_up = up and self.machine.state is State.MASTER
+        gained = self._gained - self.decided if went_up and self._gained < inf else None
+        run = ScriptRun(
+            outcome.wanted.value,
+            outcome.status,
+            outcome.seconds,
+            self.last_event if up == (self.machine.state is State.MASTER) else 0,
+            gained,
+        )
+        # As ucarp, we begin with DOWNSCRIPT. There is nothing to take down then, and EPEL's script
+        # says so by its status: that is how every healthy backup starts.
+        nothing_there = self.last_script is None and not up and outcome.status is not None
+        failed = bool(outcome.trouble) and not nothing_there
+        self.last_script = run
+        self.failed_script = run if failed else None
+        self.publish(
+            Kind.SCRIPT,
+            outcome.trouble or f"{outcome.wanted.value} ended after {outcome.seconds:.3f} s",
+            code="script_failed" if failed else "script",
+            level="info" if not failed else "warning" if outcome.status else "error",
+            script=run,
+        )
+        if not went_up:
+            return
+        if outcome.status != 0 and self.config.upscript_failure == "demote":
+            now = self._services.clock()
+            self._do(self.machine.step_down(now, _FAILED_HOLD, Reason.SCRIPT_FAILED))
+            return
+        # The address may be there only now: who asked for it before got no answer.
+        self._announce()
+        self._look_later()
+
+    # Addresses that somebody else adds
+
+    def missing(self) -> list[IPv4Address | IPv6Address]:
+        """The addresses of this master that this host does not have, although UPSCRIPT, or whatever
+        else is to add them, has had the time to."""
+        if self.machine.state is not State.MASTER or self._look_for or self.scripts.running:
+            return []
+        return self._owned.missing()
+
+    def missing_text(self) -> str:
+        """The same in words, with the cure; or ""."""
+        if not (addresses := self.missing()):
+            return ""
+        some = ", ".join(map(str, addresses[:5])) + (" …" if len(addresses) > 5 else "")
+        verb = "is" if len(addresses) == 1 else "are"
+        if self.config.upscript:
+            why = f"UPSCRIPT {self.config.upscript} did not add it; correct the script"
+        else:
+            why = "nothing added it, and MANAGE_ADDRESS=no keeps vipd from it; add it"
+        return (
+            f"MASTER, but {some} {verb} on no interface of this host: {why}, or write "
+            "MANAGE_ADDRESS=yes, and vipd adds it"
+        )
+
+    def _look_later(self) -> None:
+        """Somebody else adds the addresses: see in a while whether they are there."""
+        self._stop_looking()
+        if not self.config.manages_address and self.machine.state is State.MASTER:
+            loop = asyncio.get_running_loop()
+            self._look_for = loop.call_later(_GRACE, partial(self._guard, self._look_for_addresses))
+
+    def _stop_looking(self) -> None:
+        if self._look_for:
+            self._look_for.cancel()
+            self._look_for = None
+
+    def _look_for_addresses(self) -> None:
+        self._look_for = None
+        text = self.missing_text()
+        if text and not self._missing_told:
+            self.publish(Kind.PROBLEM, text, code="no_address", level="error")
+        self._missing_told = bool(text)
+
+    def _tell_places(self) -> None:
+        """Say on which other interface our addresses are, if that is new."""
+        places = {} if self.config.manages_address else self._owned.places()
+        for address, name in places.items():
+            if self._elsewhere.get(address) != name:
+                self.log.info(
+                    "%s is on %s, not on BIND_INTERFACE %s: announced there%s",
+                    address,
+                    name,
+                    self.config.interface,
+                    "" if self.config.manage_address == "no" else ", and held there on a lease",
+                    extra={"reason": "elsewhere"},
+                )
+        self._elsewhere = places
+
+    def _guard(self, act: Callable[[], None]) -> None:
+        """Errors belong to this VIP alone: they end its task, not the event loop's callback."""
+        if self._end.done():
+            return
+        try:
+            act()
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """Whatever it is, `run` raises it."""
+        if not self._end.done():
+            self._end.set_exception(error)
+
+    # What it does to the world
+
+    def _do(self, effects: Effects) -> None:
+        passages: list[Passage] = []
+        todo = list(effects)
+        for effect in todo:
+            match effect:
+                case SendAdvertisement(advbase, advskew):
+                    left = self._send(advbase, advskew)
+                    if left:
+                        self.counters.sent += 1
+                        self._owned.renew()
+                    else:
+                        self.counters.unsent += 1
+                    if not left or self.machine.mute:
+                        if left:
+                            self.complaints.forget("send")
+                        todo += self.machine.sent(left, self._services.clock())
+                case Announce():
+                    self._announce()
+                case Acquire():
+                    self._owned.advertised = self._services.clock()  # in a moment
+                    self._acquire()
+                case Release(at_start):
+                    self._release(at_start)
+                case Transition():
+                    passages.append(self._enter(effect))
+            if passages:
+                passages[-1].done(effect)
+        self._set_alarm()
+        for passage in passages:  # last: an idle host's first words take a millisecond
+            self._tell(passage)
+        if self._stopping and self.machine.state is State.INIT and not self._end.done():
+            self._end.set_result(None)
+
+    def _set_alarm(self) -> None:
+        self._alarm.set(min(self.machine.deadline, self._owned.lease_until))
+
+    def _enter(self, transition: Transition) -> Passage:
+        self.last, self.since = transition, time.time()
+        passage = Passage(transition, self._services.clock, self.config.manages_address)
+        self.decided, self._gained = passage.began, inf
+        if transition.new is State.MASTER:
+            self._interface.neighbourhood.look_after()
+        return passage
+
+    def _tell(self, passage: Passage) -> None:
+        transition = passage.transition
+        self.last_event = self.publish(
+            Kind.TRANSITION,
+            f"Switching to state: {transition.new.value} ({transition.reason.value})",
+            code=transition.reason.name,
+            transition=passage.told(self.machine.heard),
+        )
+        if transition.reason is Reason.PREFERRED_MASTER:
+            self.log.words("Preferred master advertised: going back to BACKUP state")
+        self._suspicions.changed(transition)
+
+    def _acquire(self) -> None:
+        self._owned.hold()
+        self._run_script(Wanted.UP)
+        self._look_later()
+
+    def _release(self, at_start: bool) -> None:
+        leaving_unscripted = self._stopping and not self.config.shutdown
+        self._stop_looking()
+        self._elsewhere, self._missing_told = {}, False
+        self._owned.release(
+            self.config.manages_address
+            # ucarp would end without DOWNSCRIPT and leave the address behind, on two hosts
+            or (leaving_unscripted and self.config.manage_address != "no")
+        )
+        if not leaving_unscripted and not (at_start and self.config.neutral):
+            self._run_script(Wanted.DOWN)
+
+    def _last_frame(self, counter: int) -> tuple[str, bytes] | None:
+        """Interface and frame of the bow-out that is sent for us when we are killed."""
+        if (wire := self._interface.wire) is None:
+            return None
+        packet = self._packet(*BOW_OUT, counter)
+        return wire.interface, wire.frame_ipv4(self._destination(), packet)
+
+    def _run_script(self, wanted: Wanted) -> None:
+        config, heard = self.config, self.machine.heard
+        script = config.upscript if wanted is Wanted.UP else config.downscript
+        self.scripts.want(
+            wanted,
+            Job(
+                (script, config.interface, str(config.addresses[0].ip), *_xparam(config))
+                if script
+                else (),
+                {
+                    "ID": config.id,
+                    "VHID": str(config.vhid),
+                    "STATE": self.machine.state.value,
+                    "REASON": self.last.reason.value,
+                    "ADDRESSES": " ".join(map(str, config.addresses)),
+                    "INTERFACE": config.interface,
+                    "PREVIOUS_MASTER": str(heard.ad.source) if heard else "",
+                },
+                config.script_timeout,
+            ),
+        )
+
+    def _announce(self) -> None:
+        wire = self._interface.wire
+        if wire is None:
+            return
+        for address in self.config.addresses:
+            link = self._owned.place(address.ip)
+            try:
+                if link is None or link.index == self._interface.index:
+                    wire.send_frame(announcement(address.ip, wire.mac))
+                else:
+                    wire.send_frame(announcement(address.ip, link.mac), link.name)
+            except OSError as error:
+                self._cannot_send(error)
+
+    def _send(self, advbase: int, advskew: int) -> bool:
+        """Whether the advertisement left."""
+        wire = self._interface.wire
+        if wire is None:
+            return False
+        self._counter = next(self._services.counter)
+        packet = self._packet(advbase, advskew, self._counter)
+        try:
+            wire.send_ipv4(self._destination(), packet)
+        except OSError as error:
+            self._cannot_send(error)
+            return False
+        return True
+
+    def _packet(self, advbase: int, advskew: int, counter: int) -> bytes:
+        return encode(
+            Advertisement(
+                self.machine.parameters.source,
+                self.config.mcast,
+                self.config.vhid,
+                advbase,
+                advskew,
+                self.machine.parameters.demotion,
+                counter,
+                self._digest.sign(counter),
+            )
+        )
+
+    def _destination(self) -> bytes:
+        return BROADCAST if self.config.nomcast else multicast_mac(self.config.mcast)
+
+    def _cannot_send(self, error: OSError) -> None:
+        self.complaints.say("send", lambda: f"cannot send on {self._interface.name}: {error}")
+
+
+def _how(loss: Loss, interface: str) -> str:
+    """How the kernel came to delete an address."""
+    if loss.primary:
+        who = {Cause.OURSELVES: "vipd took it off", Cause.KERNEL: "its lease ended"}
+        return (
+            f"went from {loss.name} together with {loss.primary}, the primary address of its "
+            f"subnet ({who.get(loss.cause, 'nobody knows why')}), because promote_secondaries is 0"
+        )
+    return f"was not on {interface} any more"
+
+
+def _digest(config: Config) -> Digest:
+    return Digest(config.password.get_secret_value(), config.vhid, [a.ip for a in config.addresses])
+
+
+def _parameters(config: Config, source: IPv4Address) -> Parameters:
+    return Parameters(source, config.advbase, config.advskew, config.deadratio, config.preempt)
+
+
+def _xparam(config: Config) -> tuple[str, ...]:
+    return (config.xparam,) if config.xparam is not None else ()

@@ -8,7 +8,7 @@ import mdoc
 from pydantic import BaseModel
 
 from vipd.config.build import KEYS
-from vipd.config.model import Settings, Vip
+from vipd.config.model import Settings, VipConfig
 from vipd.config.options import OPTIONS
 
 EXAMPLES = Path(__file__).parents[2] / "conf.d.example" / "web02"
@@ -85,7 +85,7 @@ _COMMON = "These keys stand in vip-common.conf."
 
 
 def _keys() -> Iterator[tuple[str, list[str]]]:
-    for names, said, default in documented(Vip):
+    for names, said, default in documented(VipConfig):
         keys = [name for name in names if not name.startswith("-")]
         if keys:
             yield _head(keys), [*mdoc.lines(_sentence(said)), *_default(default)]
@@ -94,7 +94,7 @@ def _keys() -> Iterator[tuple[str, list[str]]]:
 
 def _options() -> Iterator[tuple[str, list[str]]]:
     told = set()
-    for names, said, default in documented(Vip):
+    for names, said, default in documented(VipConfig):
         keys = [name for name in names if not name.startswith("-")]
         for name in (each for each in names if each.startswith("-")):
             option = next(each for each in OPTIONS if each.name.startswith(name[2:]))

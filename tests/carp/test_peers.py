@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipd.carp.machine import Acquire, Event, Machine, Release, State, meaning
+from vipd.carp.machine import Acquire, Input, Machine, Release, State, meaning
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.carp.peers import OVERTAKEN, PLACES, Peers
@@ -177,7 +177,7 @@ def test_the_best_of_those_that_live_is_followed(story: list[tuple[float, Advert
         living = [
             (said.demotion, 256 * said.advbase + said.advskew, said.source.packed[::-1])
             for said, at in last.values()
-            if meaning(said, ours) is not Event.LEAVING
+            if meaning(said, ours) is not Input.LEAVING
             and now < at + min(2 * (every := said.advbase + said.advskew / 256) + 1 / 8, 3.5625)
             and (now < at + 3.5 or every == 3.5)
         ]

@@ -88,7 +88,7 @@ class Group:
 
     @property
     def lease(self) -> float:
-        """`vipd.config.model.Vip.longest_lease` for these settings."""
+        """`vipd.config.model.VipConfig.longest_lease` for these settings."""
         return float(self.deadratio * self.advbase)
 
     @property

@@ -165,7 +165,7 @@ class _Case:
     def measure(self) -> Iterator[Measured]:
         yield from self._nones()
         yield from self._doubles()
-        yield from self._orphans()
+        yield from self._ownerless()
         yield from self._carriers()
         yield from self._barred()
 
@@ -258,7 +258,7 @@ class _Case:
                 reached = max(reached, until)
         return reached - begin
 
-    def _orphans(self) -> Iterator[Measured]:
+    def _ownerless(self) -> Iterator[Measured]:
         if self._group.scripted:  # see bounds.double
             return
         for span in self._of(set(HOSTS), Condition.IMPAIRED):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from vipd.api.io_vipd import Heard, Problem, Vip
+from vipd.api.io_vipd import Heard, Problem, VipStatus
 from vipd.carp.machine import Mode, Reason, State
 
 NOW = 1_800_000_000.0
@@ -11,7 +11,7 @@ NOW = 1_800_000_000.0
 
 OTHER = Heard("198.51.100.180", 1, 0, 0, 0.4, followed=True, missing=0)
 
-BACKUP = Vip(
+BACKUP = VipStatus(
     id="001",
     file="/etc/ucarp/vip-001.conf",
     vhid=1,

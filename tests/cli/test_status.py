@@ -6,16 +6,16 @@ from dataclasses import replace
 import pytest
 
 from cli.samples import BACKUP, MASTER, NOW, OTHER, problem
-from vipd.api.io_vipd import Problem, Vip, plain
+from vipd.api.io_vipd import Problem, VipStatus, plain
 from vipd.carp.machine import Mode, State
 from vipd.cli.status import Report, as_object, lines, row
 
 
-def report(*vips: Vip, problems: tuple[Problem, ...] = ()) -> Report:
+def report(*vips: VipStatus, problems: tuple[Problem, ...] = ()) -> Report:
     return Report(vips, problems, NOW)
 
 
-def cells(vip: Vip) -> list[str]:
+def cells(vip: VipStatus) -> list[str]:
     return [each if isinstance(each, str) else each.text for each in row(vip, NOW)]
 
 
@@ -64,7 +64,7 @@ def test_nothing_is_coloured_but_for_who_wants_it() -> None:
         ),
     ],
 )
-def test_what_needs_attention_is_told_and_is_status_1(vip: Vip, why: str) -> None:
+def test_what_needs_attention_is_told_and_is_status_1(vip: VipStatus, why: str) -> None:
     out = lines(report(vip), colours=False)
     assert report(vip).status == 1
     assert out[0].startswith("ATTENTION (001): 1 VIP, ")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from cli.samples import BACKUP, MASTER, NOW, OTHER, problem
-from vipd.api.io_vipd import Vip
+from vipd.api.io_vipd import VipStatus
 from vipd.carp.machine import Mode, Reason, State
 from vipd.cli.why import sentences
 
@@ -108,7 +108,7 @@ def test_the_first_sentence_says_what_is() -> None:
         ),
     ],
 )  # fmt: skip
-def test_the_reasons_are_told(vip: Vip, parts: list[str]) -> None:
+def test_the_reasons_are_told(vip: VipStatus, parts: list[str]) -> None:
     told = " ".join(sentences(vip, NOW))
     for part in parts:
         assert part in told

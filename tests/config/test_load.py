@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vipd.config.files import MAX_BYTES
 from vipd.config.load import Snapshot, load, loading
 from vipd.config.memory import Memory
-from vipd.config.model import Vip
+from vipd.config.model import VipConfig
 from vipd.config.problem import Problem, is_error
 
 GOOD = {
@@ -34,7 +34,7 @@ def read(directory: Path) -> Snapshot:
     return load(directory, scripts=directory / "scripts")
 
 
-def one(directory: Path, name: str = "001", **keys: str) -> tuple[Vip | None, list[Problem]]:
+def one(directory: Path, name: str = "001", **keys: str) -> tuple[VipConfig | None, list[Problem]]:
     """What becomes of one file: GOOD, with other keys; an empty text leaves a key out."""
     kept = {key: value for key, value in (GOOD | keys).items() if value}
     (directory / f"vip-{name}.conf").write_text(text(kept), "utf-8", "surrogateescape")

@@ -8,13 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vipd.config.options import OPTIONS, CommandLine, parse
-from vipd.config.problem import Place, is_error
+from vipd.config.problem import FileLocation, is_error
 from vipd.config.shell import Value
 
 
 def value_of(text: str) -> Value:
-    place = Place("f")
-    return Value(text, tuple(Place("f", 1, column) for column in range(1, len(text) + 1)), place)
+    place = FileLocation("f")
+    return Value(
+        text, tuple(FileLocation("f", 1, column) for column in range(1, len(text) + 1)), place
+    )
 
 
 def read(text: str) -> CommandLine:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipd.config.problem import Place, Problem, is_error
+from vipd.config.problem import FileLocation, Problem, is_error
 from vipd.config.shell import MAX_DEPTH, MAX_SOURCED, MAX_VALUE, Script, Variables, parse
 from vipd.config.shell_commands import Parser
 from vipd.config.shell_words import MAX_NESTING, MAX_PROBLEMS, MAX_STEPS
@@ -14,7 +14,7 @@ FILE = "vip-001.conf"
 
 def read(text: str, **presets: str) -> tuple[dict[str, str], list[Problem]]:
     script = parse(text, FILE)
-    variables = Variables.of(presets, Place(FILE))
+    variables = Variables.of(presets, FileLocation(FILE))
     variables.run(script)
     values = {name: binding.value.text for name, binding in variables.bindings.items()}
     return values, [*script.problems, *variables.problems]

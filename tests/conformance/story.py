@@ -19,7 +19,7 @@ from vipd.carp.machine import (
     Announce,
     Effect,
     Effects,
-    Event,
+    Input,
     Machine,
     Reason,
     Release,
@@ -84,7 +84,7 @@ class Telling:
     folder: Path
     us: Us = Us()  # as it begins
     text: str = ""
-    asked: list[tuple[str, Event]] = field(default_factory=list)
+    asked: list[tuple[str, Input]] = field(default_factory=list)
     drops: set[Drop] = field(default_factory=set)
     reasons: set[Reason] = field(default_factory=set)
     heard: set[Path] = field(default_factory=set)
@@ -222,7 +222,7 @@ class _Actor:
 class _Watched(dict[Any, Any]):
     """TABLE, remembering what was looked up."""
 
-    def __init__(self, asked: list[tuple[str, Event]]) -> None:
+    def __init__(self, asked: list[tuple[str, Input]]) -> None:
         super().__init__(TABLE)
         self._asked = asked
 
@@ -236,7 +236,7 @@ _IN_TABLE = {(mode.name, event) for mode, event in TABLE}
 
 
 @contextmanager
-def _watched(asked: list[tuple[str, Event]]) -> Iterator[None]:
+def _watched(asked: list[tuple[str, Input]]) -> Iterator[None]:
     with patch.object(machine_module, "TABLE", _Watched(asked)):
         yield
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vipd.carp.machine import TABLE, Event, Mode, Reason
+from vipd.carp.machine import TABLE, Input, Mode, Reason
 from vipd.carp.packet import Drop
 
 from .packets import read_frame
@@ -37,8 +37,8 @@ def test_every_row_of_the_table_is_in_a_story_and_so_is_whatever_is_in_no_row() 
     """A pair of mode and event without a row changes nothing, and that is told as well."""
     told = {pair for telling in all_tellings() for pair in telling.asked}
     assert told >= {(mode.name, event) for mode, event in TABLE}
-    never = {("INIT", Event.TIMEOUT), ("TRYING", Event.TIMEOUT)}  # these have no deadline
-    assert told == {(mode.name, event) for mode in Mode for event in Event} - never
+    never = {("INIT", Input.TIMEOUT), ("TRYING", Input.TIMEOUT)}  # these have no deadline
+    assert told == {(mode.name, event) for mode in Mode for event in Input} - never
 
 
 def test_every_reason_to_refuse_a_packet_is_in_a_story() -> None:

@@ -12,10 +12,10 @@ from vipd.carp.machine import Acquire, Announce, Heard, Reason, SendAdvertisemen
 from vipd.carp.packet import Advertisement
 from vipd.daemon.control.report import overdue
 from vipd.daemon.diagnosis.log_budget import LogBudget
-from vipd.daemon.diagnosis.problems import Complaints
+from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.events.history import History
 from vipd.daemon.events.hub import DAEMON, Hub, Subject
-from vipd.daemon.vips.transition_timing import Passage
+from vipd.daemon.vips.transition_timing import TransitionTiming
 
 WEB02 = IPv4Address("198.51.100.180")
 GROUP = IPv4Address("224.0.0.18")
@@ -129,8 +129,12 @@ class Unlimited:
         return not (forgeable and self.spent)
 
 
-def complaints_to(told: list[str], clock: Clock, budget: Unlimited | None = None) -> Complaints:
-    return Complaints(lambda complaint: told.append(complaint.text), clock, budget or Unlimited())
+def complaints_to(
+    told: list[str], clock: Clock, budget: Unlimited | None = None
+) -> RateLimitedProblems:
+    return RateLimitedProblems(
+        lambda complaint: told.append(complaint.text), clock, budget or Unlimited()
+    )
 
 
 def test_the_same_complaint_is_told_once_a_minute_and_counted(clock: Clock) -> None:
@@ -150,7 +154,7 @@ def test_the_same_complaint_is_told_once_a_minute_and_counted(clock: Clock) -> N
 def test_what_is_not_seen_any_more_is_mended_in_a_while(clock: Clock) -> None:
     complaints = complaints_to([], clock)
     complaints.say("claimed", lambda: "who is that?")
-    clock.now += Complaints.KEPT - 1
+    clock.now += RateLimitedProblems.KEPT - 1
     assert len(list(complaints.current())) == 1
     clock.now += 1
     assert list(complaints.current()) == []
@@ -188,7 +192,7 @@ def test_what_the_budget_keeps_out_of_the_log_is_there_all_the_same(clock: Clock
         complaints.say("second master", words, forgeable=True)
     assert told == made == []  # nothing is put into words for nobody
     assert [each.text for each in complaints.current()] == ["in the log or not"]
-    clock.now += Complaints.EVERY
+    clock.now += RateLimitedProblems.EVERY
     budget.spent = False
     complaints.say("second master", words, forgeable=True)
     assert told == ["in the log or not"]
@@ -202,13 +206,13 @@ def test_somebody_who_forges_many_complaints_neither_fills_the_memory_nor_emptie
     for _ in range(2):
         for number in range(5000):
             complaints.say(("forged", number), lambda: "no", forgeable=True)
-    room = Complaints.LIMIT - Complaints.RESERVE
+    room = RateLimitedProblems.LIMIT - RateLimitedProblems.RESERVE
     assert len(list(complaints.current())) == len(told) == room
     assert complaints.unkept == 2 * (5000 - room)
     complaints.say(("setup", "join"), lambda: "our own errors have places")
     assert told[-1] == "our own errors have places"
     assert told[-1] in [each.text for each in complaints.current()]
-    clock.now += Complaints.KEPT
+    clock.now += RateLimitedProblems.KEPT
     complaints.say("second master", lambda: "there is room again")
     assert told[-1] == "there is room again"
     assert len(list(complaints.current())) == 1
@@ -273,18 +277,22 @@ def test_what_a_master_should_have_sent_by_now(gap: float, owed: int) -> None:
 
 
 def test_a_passage_measures_its_first_steps_from_the_decision(clock: Clock) -> None:
-    passage = Passage(Transition(State.BACKUP, State.MASTER, Reason.MASTER_DOWN), clock, True)
+    timed = TransitionTiming(
+        Transition(State.BACKUP, State.MASTER, Reason.MASTER_DOWN), clock, True
+    )
     for effect in (Acquire(), Announce(), SendAdvertisement(1, 0), Announce()):
         clock.now += 1
-        passage.done(effect)
-    told = passage.told(heard(97.0))
+        timed.done(effect)
+    told = timed.told(heard(97.0))
     assert (told.old, told.new, told.reason) == (State.BACKUP, State.MASTER, Reason.MASTER_DOWN)
     assert (told.address, told.announcement, told.advertisement) == (1, 2, 3)
     assert (told.peer, told.silence) == (str(WEB02), 3.0)
 
 
 def test_an_address_that_a_script_adds_is_not_measured_here(clock: Clock) -> None:
-    passage = Passage(Transition(State.BACKUP, State.MASTER, Reason.PREEMPTION), clock, False)
-    passage.done(Acquire())
-    assert passage.told(None).address is None
-    assert passage.told(None).peer is None
+    timed = TransitionTiming(
+        Transition(State.BACKUP, State.MASTER, Reason.PREEMPTION), clock, False
+    )
+    timed.done(Acquire())
+    assert timed.told(None).address is None
+    assert timed.told(None).peer is None

@@ -7,7 +7,7 @@ from tempfile import mkdtemp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vipd.daemon.files.watched_paths import Trail
+from vipd.daemon.files.watched_paths import WatchedPaths
 
 
 def above(path: Path) -> set[str]:
@@ -16,11 +16,13 @@ def above(path: Path) -> set[str]:
 
 def test_a_plain_file_needs_its_directory_and_those_above(tmp_path: Path) -> None:
     (tmp_path / "conf").mkdir()
-    trail = Trail.of(str(tmp_path / "conf"), [str(tmp_path / "conf" / "vip-001.conf")])
+    watched_paths = WatchedPaths.of(
+        str(tmp_path / "conf"), [str(tmp_path / "conf" / "vip-001.conf")]
+    )
     file = tmp_path / "conf" / "vip-001.conf"
-    assert trail.directories == above(file)
-    assert trail.entries == {str(file), *above(file)} - {"/"}
-    assert trail.root == str(tmp_path / "conf")
+    assert watched_paths.directories == above(file)
+    assert watched_paths.entries == {str(file), *above(file)} - {"/"}
+    assert watched_paths.root == str(tmp_path / "conf")
 
 
 def test_a_link_needs_its_own_directory_and_its_targets(tmp_path: Path) -> None:
@@ -28,26 +30,28 @@ def test_a_link_needs_its_own_directory_and_its_targets(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     (tmp_path / "link").symlink_to("store/deep/../deep")
     (tmp_path / "conf" / "vip-001.conf").symlink_to("../link/file")
-    trail = Trail.of(str(tmp_path / "conf"), [str(tmp_path / "conf" / "vip-001.conf")])
+    watched_paths = WatchedPaths.of(
+        str(tmp_path / "conf"), [str(tmp_path / "conf" / "vip-001.conf")]
+    )
     needed = {str(tmp_path / name) for name in ("conf", "store", "store/deep")}
-    assert trail.directories == needed | above(tmp_path / "conf")
-    assert trail.counts(str(tmp_path / "link"))
-    assert trail.counts(str(tmp_path / "store" / "deep" / "file"))
+    assert watched_paths.directories == needed | above(tmp_path / "conf")
+    assert watched_paths.counts(str(tmp_path / "link"))
+    assert watched_paths.counts(str(tmp_path / "store" / "deep" / "file"))
 
 
 def test_what_is_missing_needs_the_nearest_directory_that_exists(tmp_path: Path) -> None:
-    trail = Trail.of(str(tmp_path / "a" / "b"), [])
-    assert trail.directories == {str(tmp_path)} | above(tmp_path)
-    assert trail.counts(str(tmp_path / "a"))
-    assert trail.root is None
+    watched_paths = WatchedPaths.of(str(tmp_path / "a" / "b"), [])
+    assert watched_paths.directories == {str(tmp_path)} | above(tmp_path)
+    assert watched_paths.counts(str(tmp_path / "a"))
+    assert watched_paths.root is None
 
 
 def test_new_configuration_files_count_and_other_files_do_not(tmp_path: Path) -> None:
-    trail = Trail.of(str(tmp_path), [])
-    assert trail.counts(str(tmp_path / "vip-009.conf"))
-    assert not trail.counts(str(tmp_path / ".vip-009.conf.swp"))
-    assert not trail.counts(str(tmp_path / "sub" / "vip-009.conf"))
-    assert not trail.counts(str(tmp_path.parent / "vip-009.conf"))
+    watched_paths = WatchedPaths.of(str(tmp_path), [])
+    assert watched_paths.counts(str(tmp_path / "vip-009.conf"))
+    assert not watched_paths.counts(str(tmp_path / ".vip-009.conf.swp"))
+    assert not watched_paths.counts(str(tmp_path / "sub" / "vip-009.conf"))
+    assert not watched_paths.counts(str(tmp_path.parent / "vip-009.conf"))
 
 
 NAMES = st.sampled_from(["a", "b", "c", "..", "."])
@@ -78,12 +82,12 @@ def test_a_path_leads_where_the_kernel_goes(
         except OSError:
             continue  # there is something already, or a file where a directory should be
     whole = f"{base}/{path}"
-    trail = Trail.of(whole, [])
+    watched_paths = WatchedPaths.of(whole, [])
     if os.path.isdir(whole):  # noqa: PTH112 (Path would simplify it)
-        assert trail.root == os.path.realpath(whole)
+        assert watched_paths.root == os.path.realpath(whole)
     else:
-        assert trail.root is None
-    for directory in trail.directories:
+        assert watched_paths.root is None
+    for directory in watched_paths.directories:
         assert os.path.realpath(directory) == directory
         assert Path(directory).is_dir()
 
@@ -91,6 +95,6 @@ def test_a_path_leads_where_the_kernel_goes(
 def test_no_name_makes_it_raise(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     names = ["\0", "x" * 5000, "\ud800", "", "/", "a/" * 3000, "file/x", "file/../x", "\udcff"]
-    trail = Trail.of(str(tmp_path), [f"{tmp_path}/{name}" for name in names])
-    assert str(tmp_path) in trail.directories
-    assert str(tmp_path / "file") not in trail.directories
+    watched_paths = WatchedPaths.of(str(tmp_path), [f"{tmp_path}/{name}" for name in names])
+    assert str(tmp_path) in watched_paths.directories
+    assert str(tmp_path / "file") not in watched_paths.directories

@@ -1,7 +1,7 @@
 """What a client of the control socket may send: every call gets its answers, nothing else happens.
 
 A real connection to the daemon's own server; what stands behind it
-(`vipd.daemon.control.server.Desk`) is replaced by somebody who has an answer or a
+(`vipd.daemon.control.server.Session`) is replaced by somebody who has an answer or a
 declared error for everything.
 """
 
@@ -27,8 +27,8 @@ from vipd.api.io_vipd import (
     Problem,
     Reloaded,
     UnknownVip,
-    Vip,
     VipdInterface,
+    VipStatus,
 )
 from vipd.carp.machine import State
 from vipd.daemon.control.connections import Connections, Turns
@@ -76,7 +76,7 @@ class Clerk:
             if wanted != "001":
                 raise UnknownVip(id=wanted)
 
-    async def vips(self, ids: list[str] | None) -> AsyncIterator[list[Vip]]:
+    async def vips(self, ids: list[str] | None) -> AsyncIterator[list[VipStatus]]:
         self._look_up(ids)
         yield []
         yield []

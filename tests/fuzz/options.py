@@ -3,7 +3,7 @@
 from helpers.getopt import glibc_reads
 
 from vipd.config.options import parse
-from vipd.config.problem import Place, is_error
+from vipd.config.problem import FileLocation, is_error
 from vipd.config.shell import Value
 
 SECRET = "L0ve&Peace"
@@ -17,7 +17,9 @@ def check(data: bytes) -> None:
 
 def as_glibc(text: str) -> None:
     columns = range(1, len(text) + 1)
-    value = Value(text, tuple(Place("f", 1, column) for column in columns), Place("f"))
+    value = Value(
+        text, tuple(FileLocation("f", 1, column) for column in columns), FileLocation("f")
+    )
     line = parse(value)
     for problem in line.problems:
         assert 1 <= problem.column <= max(1, len(text))

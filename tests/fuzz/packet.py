@@ -7,7 +7,7 @@ from pydantic import SecretBytes
 
 from vipd.carp.digest import Digest
 from vipd.carp.packet import Advertisement, Drop, decode, encode
-from vipd.config.model import Vip
+from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.digest_proof import Kept
 from vipd.daemon.diagnosis.drops import explain, search, vhid_of
 
@@ -100,7 +100,7 @@ def written_back(ad: Advertisement) -> None:
 
 
 OURS = [
-    Vip(
+    VipConfig(
         id="001",
         source=None,
         file="vip-001.conf",
@@ -110,7 +110,7 @@ OURS = [
         interface="eth1",
         password=SecretBytes(b"L0ve&Peace"),
     ),
-    Vip(
+    VipConfig(
         id="008",
         source=None,
         file="vip-008.conf",

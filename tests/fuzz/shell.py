@@ -8,7 +8,7 @@ from zlib import crc32
 
 from helpers.bash import Bash
 
-from vipd.config.problem import Place, Problem, is_error
+from vipd.config.problem import FileLocation, Problem, is_error
 from vipd.config.shell import MAX_VALUE, Script, Value, Variables, parse
 from vipd.config.shell_steps import (
     Assignment,
@@ -65,21 +65,21 @@ class _File:
     def __init__(self, text: str) -> None:
         self._lines = re.sub(r"\r(?=\n|\Z)", "", text.removeprefix("\ufeff")).split("\n")
 
-    def has(self, place: Place) -> None:
+    def has(self, place: FileLocation) -> None:
         file, line, column = place
         assert file == FILE
         assert 1 <= line <= len(self._lines)
         assert 1 <= column <= len(self._lines[line - 1]) + 1
 
-    def at(self, place: Place) -> str:
+    def at(self, place: FileLocation) -> str:
         return (self._lines[place.line - 1] + "\n")[place.column - 1]
 
 
 def _places(
     script: Script, problems: Iterable[Problem], values: Iterable[Value]
-) -> Iterable[Place]:
+) -> Iterable[FileLocation]:
     for problem in problems:
-        yield Place(problem.file, problem.line, problem.column)
+        yield FileLocation(problem.file, problem.line, problem.column)
     for value in values:
         yield from (value.start, value.place, *value.places)
     for assignment in _assignments(script):
@@ -96,7 +96,7 @@ def _places(
                 yield from _of_parts(parts)
 
 
-def _of_parts(parts: Iterable[Part]) -> Iterable[Place]:
+def _of_parts(parts: Iterable[Part]) -> Iterable[FileLocation]:
     for part in parts:
         if isinstance(part, Literal):
             yield from part.places

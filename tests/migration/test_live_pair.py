@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vipd.config.load import load
-from vipd.config.model import Vip
+from vipd.config.model import VipConfig
 from vipd.lab import Host, Lab, Process, Watch
 
 pytestmark = pytest.mark.lab
@@ -96,7 +96,7 @@ class Pair:
         )
 
 
-def _options(vip: Vip) -> list[str]:
+def _options(vip: VipConfig) -> list[str]:
     return ["--shutdown", "--preempt", f"--advskew={vip.advskew}"]
 
 

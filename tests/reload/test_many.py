@@ -16,7 +16,7 @@ from helpers.hosts import until
 from helpers.machine import Delay
 
 from vipd.config.load import load
-from vipd.config.model import Vip
+from vipd.config.model import VipConfig
 from vipd.config.problem import Severity
 from vipd.lab import Host, Lab, Process
 from vipd.lab.waiting import wait_until
@@ -226,7 +226,7 @@ class Twin:
             look, timeout=90, interval=0.2, complaint=lambda: f"{said} instead of {expected}"
         )
 
-    def believes(self, vips: Sequence[Vip]) -> None:
+    def believes(self, vips: Sequence[VipConfig]) -> None:
         """Wait until every one of these has given way to a better host."""
         mark = self.daemon.mark()
         better = [

@@ -10,7 +10,7 @@ import pytest
 from sim.play import shortest, verdict
 from sim.scenario import from_json, from_seed
 from vipd.carp import machine, peers, rank, timing
-from vipd.carp.machine import TABLE, Effects, Event, Machine, Mode
+from vipd.carp.machine import TABLE, Effects, Input, Machine, Mode
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.carp.peers import Peer, Peers
@@ -26,13 +26,13 @@ EVERY, DOWN, HEAR = timing.interval, timing.master_down, Peers.hear
 Mutation = Callable[[pytest.MonkeyPatch], None]
 
 
-def without(*rows: tuple[Mode, Event]) -> Mutation:
+def without(*rows: tuple[Mode, Input]) -> Mutation:
     """These rows are missing from the table."""
     left = MappingProxyType({key: rule for key, rule in TABLE.items() if key not in rows})
     return lambda patch: patch.setattr(machine, "TABLE", left)
 
 
-def with_row(mode: Mode, event: Event, rule: Callable[[Machine, float], Effects]) -> Mutation:
+def with_row(mode: Mode, event: Input, rule: Callable[[Machine, float], Effects]) -> Mutation:
     """This row is another one."""
     table = MappingProxyType({**TABLE, (mode, event): rule})
     return lambda patch: patch.setattr(machine, "TABLE", table)
@@ -74,34 +74,34 @@ def knows_one(patch: pytest.MonkeyPatch) -> None:
 
 
 def does_not_wait(patch: pytest.MonkeyPatch) -> None:
-    without((Mode.BACKUP, Event.PREFERRED))(patch)
+    without((Mode.BACKUP, Input.PREFERRED))(patch)
     patch.setattr(Peers, "silent_at", lambda _self: -inf)
 
 
 # fmt: off
 MUTANTS: dict[str, tuple[Mutation, str]] = {
     "a backup never takes over": (
-        with_row(Mode.BACKUP, Event.TIMEOUT, Machine._rearm), "none"),
+        with_row(Mode.BACKUP, Input.TIMEOUT, Machine._rearm), "none"),
     "a master does not yield": (
-        without((Mode.MASTER, Event.PREFERRED)), "2 owners"),
+        without((Mode.MASTER, Input.PREFERRED)), "2 owners"),
     "a master yields to worse ones as well": (
-        with_row(Mode.MASTER, Event.SLOWER, Machine._yield), ""),
+        with_row(Mode.MASTER, Input.SLOWER, Machine._yield), ""),
     "equal hosts all stay master": (
         lambda patch: patch.setattr(rank, "address_order", lambda _address: b""), "overlap"),
     "a preferred host does not preempt": (
-        with_row(Mode.BACKUP, Event.SLOWER, Machine._heard_master), "get its address back"),
+        with_row(Mode.BACKUP, Input.SLOWER, Machine._heard_master), "get its address back"),
     "everybody preempts a slower master": (
-        with_row(Mode.BACKUP, Event.SLOWER, Machine._take_over), "for no reason"),
+        with_row(Mode.BACKUP, Input.SLOWER, Machine._take_over), "for no reason"),
     "everybody preempts a better master": (
-        with_row(Mode.BACKUP, Event.PREFERRED, Machine._take_over), ""),
+        with_row(Mode.BACKUP, Input.PREFERRED, Machine._take_over), ""),
     "a backup does not wait longer because of advertisements": (
         does_not_wait, ""),
     "a backup ignores a bow-out": (
-        without((Mode.BACKUP, Event.LEAVING)), "planned hand-over"),
+        without((Mode.BACKUP, Input.LEAVING)), "planned hand-over"),
     "a leaving host does not hear its successor": (
-        without(*((Mode.LEAVING, event) for event in (Event.PREFERRED, Event.SLOWER))), ""),
+        without(*((Mode.LEAVING, event) for event in (Input.PREFERRED, Input.SLOWER))), ""),
     "a hold has no end": (
-        with_row(Mode.HOLDING, Event.TIMEOUT, hold_on), ""),
+        with_row(Mode.HOLDING, Input.TIMEOUT, hold_on), ""),
     "backups wait for half as long": (
         with_timing("master_down", lambda *timers: DOWN(*timers) / 2 + EVERY(*timers[:2]) / 2), ""),
     "backups wait for twice as long": (
@@ -111,14 +111,14 @@ MUTANTS: dict[str, tuple[Mutation, str]] = {
     "new timers change nothing that is waited for": (
         lambda patch: patch.setattr(Machine, "change", change_carelessly), ""),
     "who has lost its lease goes on": (
-        with_row(Mode.MASTER, Event.LAPSED, Machine._advertise), ""),
+        with_row(Mode.MASTER, Input.LAPSED, Machine._advertise), ""),
     "a backup follows anybody": (follows_anybody, "for no reason"),
     "demotion is ignored": (
         lambda patch: patch.setattr(rank, "Rank", lambda _, *rest: Rank(0, *rest)), ""),
     "a demoted master is left alone without preempt": (
-        with_row(Mode.BACKUP, Event.DEMOTED, Machine._heard_slower), "get its address back"),
+        with_row(Mode.BACKUP, Input.DEMOTED, Machine._heard_slower), "get its address back"),
     "a demoted master is not": (
-        without((Mode.BACKUP, Event.DEMOTED)), ""),
+        without((Mode.BACKUP, Input.DEMOTED)), ""),
 }
 
 # What is too rare for that: which of the regressions finds it.

@@ -24,7 +24,7 @@ from vipd.carp.machine import (
 )
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
-from vipd.config.model import Vip as Configured
+from vipd.config.model import VipConfig
 from vipd.daemon.vips.renewals import first_lease
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ REGAIN_AFTER = 0.02
 
 
 @cache
-def settings(setting: Setting) -> Configured:
+def settings(setting: Setting) -> VipConfig:
     """What the files would say, as far as leases are concerned."""
     options: dict[str, Any] = {
         name: getattr(setting, name) for name in ("advbase", "advskew", "deadratio")
     }
-    return Configured.model_construct(**options)
+    return VipConfig.model_construct(**options)
 
 
 class Vipd(Seat):

@@ -62,7 +62,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Vip:
+class VipStatus:
     """One virtual IP as it runs now, and everything its decisions rest on."""
 
     # What the files say
@@ -157,7 +157,7 @@ class Maintained:
 
 
 class Vips(TypedDict):
-    vips: list[Vip]
+    vips: list[VipStatus]
 
 
 class Events(TypedDict):
@@ -259,7 +259,7 @@ class Busy(TypedVarlinkErrorReply, interface=INTERFACE):
 class Backend(Protocol):
     """What stands behind the interface for one peer. Raises the errors above."""
 
-    def vips(self, ids: list[str] | None) -> AsyncIterator[list[Vip]]: ...
+    def vips(self, ids: list[str] | None) -> AsyncIterator[list[VipStatus]]: ...
 
     def monitor(self, ids: list[str] | None, after: int | None) -> AsyncIterator[list[Event]]: ...
 

@@ -48,7 +48,7 @@ class State(Enum):
     MASTER = "MASTER"
 
 
-class Event(Enum):
+class Input(Enum):
     """What can happen to a machine. The first six are what an advertisement means to us."""
 
     PREFERRED = "an advertisement that beats ours"
@@ -132,19 +132,19 @@ class Heard(NamedTuple):
     at: float
 
 
-def meaning(ad: Advertisement, ours: Parameters) -> Event:
+def meaning(ad: Advertisement, ours: Parameters) -> Input:
     """What an advertisement means to a host with these parameters."""
     return _meaning(rank_of(ad), ours.gives_up(ad), ours)
 
 
-def _meaning(theirs: Rank, leaves: bool, ours: Parameters) -> Event:
+def _meaning(theirs: Rank, leaves: bool, ours: Parameters) -> Input:
     if leaves:
-        return Event.LEAVING
+        return Input.LEAVING
     if theirs.demotion > ours.demotion:
-        return Event.DEMOTED
+        return Input.DEMOTED
     if theirs < ours.rank:
-        return Event.PREFERRED
-    return Event.EQUAL if theirs.ties(ours.rank) else Event.SLOWER
+        return Input.PREFERRED
+    return Input.EQUAL if theirs.ties(ours.rank) else Input.SLOWER
 
 
 class Mode(Enum):
@@ -295,16 +295,16 @@ class Machine:
             self._announce_at = inf
             effects = (Announce(),)
         if self._due <= now:
-            effects += self._happen(Event.TIMEOUT, now)
+            effects += self._happen(Input.TIMEOUT, now)
         return effects
 
     def link_up(self, now: float) -> Effects:
         """The interface can be used: listen."""
-        return self._happen(Event.LINK_UP, now)
+        return self._happen(Input.LINK_UP, now)
 
     def link_down(self, now: float) -> Effects:
         """The interface cannot be used: let go at once."""
-        return self._happen(Event.LINK_DOWN, now)
+        return self._happen(Input.LINK_DOWN, now)
 
     def step_down(
         self,
@@ -317,22 +317,22 @@ class Machine:
         self._hold_until = max(self._hold_until, now + hold)
         if self._mode is Mode.MASTER:
             self._why = reason
-        return self._happen(Event.STEP_DOWN, now)
+        return self._happen(Input.STEP_DOWN, now)
 
     def resume(self, now: float) -> Effects:
         """No hold any more: listen, and take over when it is time."""
         self._hold_until = -inf
-        return self._happen(Event.RESUME, now)
+        return self._happen(Input.RESUME, now)
 
     def lapse(self, now: float) -> Effects:
         """The kernel has taken the addresses of this master away, because no advertisement that
         left renewed them in time: somebody else may have them. Start again as BACKUP."""
-        return self._happen(Event.LAPSED, now)
+        return self._happen(Input.LAPSED, now)
 
     def sent(self, left: bool, now: float) -> Effects:
         """Whether an advertisement that we asked for left; to be told before anything else."""
         self.mute = not left
-        return self._happen(Event.SENT if left else Event.UNSENT, now)
+        return self._happen(Input.SENT if left else Input.UNSENT, now)
 
     def change(self, parameters: Parameters, now: float) -> Effects:
         """New parameters, in place: no transition, unless what is heard later asks for one."""
@@ -350,9 +350,9 @@ class Machine:
         """Hand over for good. Done when the state is INIT: after `LEAVE_AT_MOST` at the latest.
         The machine listens again if the link comes up after that, so do not tell it."""
         self._ending = True
-        return self._happen(Event.STOP, now)
+        return self._happen(Input.STOP, now)
 
-    def _happen(self, event: Event, now: float) -> Effects:
+    def _happen(self, event: Input, now: float) -> Effects:
         rule = TABLE.get((self._mode, event))
         return rule(self, now) if rule else ()
 
@@ -558,48 +558,48 @@ class Machine:
 _Rule = Callable[[Machine, float], Effects]
 
 #: The state machine. A pair that is not here changes nothing.
-TABLE: Mapping[tuple[Mode, Event], _Rule] = MappingProxyType(
+TABLE: Mapping[tuple[Mode, Input], _Rule] = MappingProxyType(
     {
-        (Mode.INIT, Event.LINK_UP): Machine._listen,
+        (Mode.INIT, Input.LINK_UP): Machine._listen,
         #
-        (Mode.BACKUP, Event.PREFERRED): Machine._heard_master,
-        (Mode.BACKUP, Event.EQUAL): Machine._heard_master,
-        (Mode.BACKUP, Event.SLOWER): Machine._heard_slower,
-        (Mode.BACKUP, Event.DEMOTED): Machine._heard_demoted,
-        (Mode.BACKUP, Event.LEAVING): Machine._heard_leaving,
-        (Mode.BACKUP, Event.TIMEOUT): Machine._time_out,
-        (Mode.BACKUP, Event.LINK_DOWN): Machine._lose_link,
-        (Mode.BACKUP, Event.STEP_DOWN): Machine._hold,
-        (Mode.BACKUP, Event.STOP): Machine._end,
+        (Mode.BACKUP, Input.PREFERRED): Machine._heard_master,
+        (Mode.BACKUP, Input.EQUAL): Machine._heard_master,
+        (Mode.BACKUP, Input.SLOWER): Machine._heard_slower,
+        (Mode.BACKUP, Input.DEMOTED): Machine._heard_demoted,
+        (Mode.BACKUP, Input.LEAVING): Machine._heard_leaving,
+        (Mode.BACKUP, Input.TIMEOUT): Machine._time_out,
+        (Mode.BACKUP, Input.LINK_DOWN): Machine._lose_link,
+        (Mode.BACKUP, Input.STEP_DOWN): Machine._hold,
+        (Mode.BACKUP, Input.STOP): Machine._end,
         #
-        (Mode.TRYING, Event.SENT): Machine._rise,
-        (Mode.TRYING, Event.UNSENT): Machine._unheard,
+        (Mode.TRYING, Input.SENT): Machine._rise,
+        (Mode.TRYING, Input.UNSENT): Machine._unheard,
         #
-        (Mode.HOLDING, Event.TIMEOUT): Machine._rearm,
-        (Mode.HOLDING, Event.LINK_DOWN): Machine._lose_link,
-        (Mode.HOLDING, Event.STEP_DOWN): Machine._hold,
-        (Mode.HOLDING, Event.RESUME): Machine._rearm,
-        (Mode.HOLDING, Event.STOP): Machine._end,
+        (Mode.HOLDING, Input.TIMEOUT): Machine._rearm,
+        (Mode.HOLDING, Input.LINK_DOWN): Machine._lose_link,
+        (Mode.HOLDING, Input.STEP_DOWN): Machine._hold,
+        (Mode.HOLDING, Input.RESUME): Machine._rearm,
+        (Mode.HOLDING, Input.STOP): Machine._end,
         #
-        (Mode.MASTER, Event.PREFERRED): Machine._yield,
-        (Mode.MASTER, Event.EQUAL): Machine._reassert,
-        (Mode.MASTER, Event.SLOWER): Machine._reassert,
-        (Mode.MASTER, Event.DEMOTED): Machine._reassert,
-        (Mode.MASTER, Event.LEAVING): Machine._reassert,
-        (Mode.MASTER, Event.TIMEOUT): Machine._advertise,
-        (Mode.MASTER, Event.LINK_DOWN): Machine._lose_link,
-        (Mode.MASTER, Event.STEP_DOWN): Machine._bow_out,
-        (Mode.MASTER, Event.STOP): Machine._bow_out,
-        (Mode.MASTER, Event.LAPSED): Machine._start_again,
-        (Mode.MASTER, Event.UNSENT): Machine._unheard,
+        (Mode.MASTER, Input.PREFERRED): Machine._yield,
+        (Mode.MASTER, Input.EQUAL): Machine._reassert,
+        (Mode.MASTER, Input.SLOWER): Machine._reassert,
+        (Mode.MASTER, Input.DEMOTED): Machine._reassert,
+        (Mode.MASTER, Input.LEAVING): Machine._reassert,
+        (Mode.MASTER, Input.TIMEOUT): Machine._advertise,
+        (Mode.MASTER, Input.LINK_DOWN): Machine._lose_link,
+        (Mode.MASTER, Input.STEP_DOWN): Machine._bow_out,
+        (Mode.MASTER, Input.STOP): Machine._bow_out,
+        (Mode.MASTER, Input.LAPSED): Machine._start_again,
+        (Mode.MASTER, Input.UNSENT): Machine._unheard,
         #
-        (Mode.LEAVING, Event.PREFERRED): Machine._heard_successor,
-        (Mode.LEAVING, Event.EQUAL): Machine._heard_successor,
-        (Mode.LEAVING, Event.SLOWER): Machine._heard_successor,
-        (Mode.LEAVING, Event.DEMOTED): Machine._heard_successor,
-        (Mode.LEAVING, Event.LEAVING): Machine._heard_successor,
-        (Mode.LEAVING, Event.TIMEOUT): Machine._bow_out,
-        (Mode.LEAVING, Event.LAPSED): Machine._let_go,
-        (Mode.LEAVING, Event.LINK_DOWN): Machine._lose_link,
+        (Mode.LEAVING, Input.PREFERRED): Machine._heard_successor,
+        (Mode.LEAVING, Input.EQUAL): Machine._heard_successor,
+        (Mode.LEAVING, Input.SLOWER): Machine._heard_successor,
+        (Mode.LEAVING, Input.DEMOTED): Machine._heard_successor,
+        (Mode.LEAVING, Input.LEAVING): Machine._heard_successor,
+        (Mode.LEAVING, Input.TIMEOUT): Machine._bow_out,
+        (Mode.LEAVING, Input.LAPSED): Machine._let_go,
+        (Mode.LEAVING, Input.LINK_DOWN): Machine._lose_link,
     }
 )

@@ -17,7 +17,7 @@ from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option
 from vipd.cli.subnets import together
 from vipd.cli.text import Colour, coloured, paint, table, write
 from vipd.config.load import Snapshot, load
-from vipd.config.model import Vip
+from vipd.config.model import VipConfig
 from vipd.config.problem import Problem, Severity, cited, shown, warning
 from vipd.config.values import special
 from vipd.linux import sysctls
@@ -76,7 +76,7 @@ def exit_status(problems: Iterable[Problem]) -> int:
     return 1 if severities else 0
 
 
-def as_object(vip: Vip) -> dict[str, Any]:
+def as_object(vip: VipConfig) -> dict[str, Any]:
     """What programs see of a virtual IP: every setting but its password."""
     return vip.model_dump(mode="json", exclude={"file", "password", "other_vhid"})
 
@@ -86,7 +86,7 @@ def _metrics(snapshot: Snapshot) -> str:
     return shown(str(listen), 200) if listen else "off"
 
 
-def _with_sources(vips: tuple[Vip, ...]) -> tuple[Vip, ...]:
+def _with_sources(vips: tuple[VipConfig, ...]) -> tuple[VipConfig, ...]:
     """The same, with the primary address of its interface where SOURCE_ADDRESS was left out."""
     if all(vip.source for vip in vips):
         return vips
@@ -230,7 +230,7 @@ def address_problems(snapshot: Snapshot) -> list[Problem]:
     ]
 
 
-def _row(vip: Vip) -> tuple[str, ...]:
+def _row(vip: VipConfig) -> tuple[str, ...]:
     flags = [
         name
         for name in ("preempt", "neutral", "shutdown", "ignoreifstate", "nomcast")
@@ -256,7 +256,7 @@ def _row(vip: Vip) -> tuple[str, ...]:
     )
 
 
-def _print_vips(vips: tuple[Vip, ...], directory: str) -> None:
+def _print_vips(vips: tuple[VipConfig, ...], directory: str) -> None:
     if not vips:
         write([f"{shown(directory, 200)}: no virtual IP would run."])
         return

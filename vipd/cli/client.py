@@ -27,8 +27,8 @@ from vipd.api.io_vipd import (
     Problem,
     Reloaded,
     UnknownVip,
-    Vip,
     VipdInterface,
+    VipStatus,
 )
 from vipd.cli.paths import RUNTIME_DIR, Settings
 from vipd.cli.text import safe
@@ -62,15 +62,15 @@ class Client:
         self._proxy = protocol.make_proxy(VipdInterface)
         self._patience = patience
 
-    async def vips(self, ids: list[str] | None = None) -> list[Vip]:
+    async def vips(self, ids: list[str] | None = None) -> list[VipStatus]:
         """The VIPs of these IDs, or all, by ID."""
-        vips: list[Vip] = []
+        vips: list[VipStatus] = []
         async with asyncio.timeout(self._patience):
             async for some in self._proxy.List(ids=ids):
                 vips += some["vips"]
         return vips
 
-    async def vip(self, identifier: str) -> Vip:
+    async def vip(self, identifier: str) -> VipStatus:
         """One VIP."""
         (vip,) = await self.vips([identifier])
         return vip

@@ -9,7 +9,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from vipd.config.load import Snapshot
-from vipd.config.model import Vip
+from vipd.config.model import VipConfig
 
 _UCARP_PASSWORD = 19
 _Texts = tuple[str, str, str]
@@ -43,7 +43,7 @@ def differences(snapshot: Snapshot) -> list[Difference]:
     return single + [Difference("all", *texts) for texts in _ALL]
 
 
-def _of(vip: Vip) -> Iterator[_Texts]:
+def _of(vip: VipConfig) -> Iterator[_Texts]:
     addresses = " ".join(map(str, vip.addresses))
     first = vip.addresses[0]
     if len(vip.addresses) > 1 or not isinstance(first, IPv4Interface):
@@ -92,7 +92,7 @@ def _of(vip: Vip) -> Iterator[_Texts]:
         )
 
 
-def _of_file(snapshot: Snapshot, vip: Vip) -> Iterator[_Texts]:
+def _of_file(snapshot: Snapshot, vip: VipConfig) -> Iterator[_Texts]:
     if Path(vip.file).is_symlink():
         yield (
             f"{Path(vip.file).name} is a symbolic link",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vipd.api.io_vipd import Daemon, Problem, Vip
+from vipd.api.io_vipd import Daemon, Problem, VipStatus
 from vipd.cli import examine
 from vipd.cli.client import ATTENTION, FINE, PATIENCE, Client, CommandError, ask
 from vipd.cli.examine import Finding
@@ -20,7 +20,7 @@ from vipd.cli.text import Colour, coloured, counted, paint, safe, write
 class _Answers:
     """All that the daemon can tell."""
 
-    vips: list[Vip]
+    vips: list[VipStatus]
     problems: list[Problem]
     daemon: Daemon
 

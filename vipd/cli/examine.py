@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, ip_interface
 from pathlib import Path
 
-from vipd.api.io_vipd import Daemon, Vip
+from vipd.api.io_vipd import Daemon, VipStatus
 from vipd.carp.machine import State
 from vipd.cli.origins import files_with, placed
 from vipd.cli.subnets import together
@@ -34,7 +34,7 @@ class Finding:
     serious: bool = False
 
 
-def interfaces(vips: Iterable[Vip]) -> Iterator[Finding]:
+def interfaces(vips: Iterable[VipStatus]) -> Iterator[Finding]:
     """Settings of the kernel that keep clients from the address."""
     routes, networks = sysctls.default_routes(), sysctls.networks()
     addresses: dict[str, set[IPv4Address]] = {}
@@ -110,7 +110,7 @@ def _paths(name: str, routes: set[str], networks: dict[str, set[IPv4Network]]) -
         )
 
 
-def owners(vips: Iterable[Vip]) -> Iterator[Finding]:
+def owners(vips: Iterable[VipStatus]) -> Iterator[Finding]:
     """Addresses that are here and should not be, or the other way round."""
     here = sysctls.local_addresses()
     for vip in vips:
@@ -147,7 +147,7 @@ def _removal(address: IPv4Address, interface: str) -> str:
     )
 
 
-def subnets(vips: Iterable[Vip]) -> Iterator[Finding]:
+def subnets(vips: Iterable[VipStatus]) -> Iterator[Finding]:
     """Addresses that would take others along (`vipd.linux.secondaries`). vipd sets the kernel so
     that they do not: where it manages them, when it starts; else, when it is master."""
     for vip in vips:
@@ -158,7 +158,7 @@ def subnets(vips: Iterable[Vip]) -> Iterator[Finding]:
             yield Finding(safe(vip.id), what, cure, serious=vip.state is State.MASTER)
 
 
-def lonely(vips: Iterable[Vip], now: float) -> Iterator[Finding]:
+def lonely(vips: Iterable[VipStatus], now: float) -> Iterator[Finding]:
     """Masters that never heard anybody: perhaps nobody is there, perhaps nothing gets through."""
     alone: dict[str, list[str]] = {}
     for vip in vips:

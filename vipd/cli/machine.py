@@ -10,10 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from vipd.config.load import DEFAULT_SCRIPTS, Snapshot
-from vipd.config.problem import Place, Problem, shown, warning
-from vipd.daemon.ucarps import running_ucarps
+from vipd.config.options import group_of
+from vipd.config.problem import FileLocation, Problem, shown, warning
+from vipd.linux.group_claims import of_ucarps, watched
 from vipd.linux.names import canonical
-from vipd.linux.tenancy import watched
 
 _SYSTEM = Path("/etc/systemd/system")
 #: Types of files that a confined service may not read, or that nobody has labelled yet.
@@ -40,7 +40,7 @@ def machine_problems(
 
 
 def _still_running(snapshot: Snapshot) -> Iterator[Problem]:
-    ucarps = running_ucarps()
+    ucarps = of_ucarps(group_of)
     for vip in snapshot.vips:
         process = ucarps.get((canonical(vip.interface), vip.vhid))
         tenant = watched(process) if process else None
@@ -50,7 +50,7 @@ def _still_running(snapshot: Snapshot) -> Iterator[Problem]:
         tenant.close()
         stop = f"systemctl disable --now {unit}" if unit else f"kill {process}"
         yield warning(
-            Place(vip.file),
+            FileLocation(vip.file),
             f"{tenant.name} runs VHID {vip.vhid} on {shown(vip.interface)}; vipd waits until it "
             "has ended",
             f"{stop}, when vipd is to take over",
@@ -66,7 +66,7 @@ def _enabled_twice(system: Path) -> Iterator[Problem]:
         if every and single:
             names = " ".join(link.name.removesuffix(".service") for link in single)
             yield warning(
-                Place(str(single[0])),
+                FileLocation(str(single[0])),
                 f"{every[0].name} and {names} are both enabled: at the next boot, who starts first "
                 "has the VIP, and the other waits",
                 f"systemctl disable {names} (or {every[0].name}, to run VIPs one by one)",
@@ -80,7 +80,7 @@ def _default_scripts(snapshot: Snapshot, scripts: Path) -> Iterator[Problem]:
     with suppress(OSError):
         if unused and script.exists() and not os.access(script, os.X_OK):
             yield warning(
-                Place(str(script)),
+                FileLocation(str(script)),
                 "the default UPSCRIPT is not executable, so vipd adds the addresses of "
                 f"{', '.join(unused)} itself (ucarp would have added none)",
                 f"chmod +x {script}, or remove it",
@@ -92,7 +92,7 @@ def _left_over(directory: Path) -> Iterator[Problem]:
         for saved in sorted(directory.glob("vip-*.rpmsave")):
             if not saved.with_suffix("").exists():
                 yield warning(
-                    Place(str(saved)),
+                    FileLocation(str(saved)),
                     "saved when the package ucarp was removed, and not read under this name",
                     f"mv {saved} {saved.with_suffix('')}, if it is still meant",
                 )
@@ -105,7 +105,7 @@ def _labels(snapshot: Snapshot, scripts: Path, label: Callable[[str], str]) -> I
         _, _, kind, *_ = (*label(file).split(":"), "", "", "")
         if kind in _WRONG_TYPES:
             yield warning(
-                Place(file),
+                FileLocation(file),
                 f"its SELinux type is {kind}, which a service may not use",
                 f"restorecon -v {file}",
             )

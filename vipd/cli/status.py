@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from vipd.api.io_vipd import Problem, Vip, plain
+from vipd.api.io_vipd import Problem, VipStatus, plain
 from vipd.carp.machine import Mode, State
 from vipd.cli.attention import attention, master_of
 from vipd.cli.client import ATTENTION, FINE, Client, run
@@ -39,12 +39,12 @@ class Report:
     `now` is Unix time.
     """
 
-    vips: tuple[Vip, ...]
+    vips: tuple[VipStatus, ...]
     problems: tuple[Problem, ...]
     now: float
 
     @property
-    def needing(self) -> list[Vip]:
+    def needing(self) -> list[VipStatus]:
         """The VIPs that need attention."""
         return [vip for vip in self.vips if attention(vip)]
 
@@ -90,7 +90,7 @@ def as_object(report: Report) -> dict[str, Any]:
     return {"status": report.status, "vips": vips, "problems": report.problems}
 
 
-def _with_attention(vip: Vip) -> dict[str, Any]:
+def _with_attention(vip: VipStatus) -> dict[str, Any]:
     told = plain(vip)
     assert isinstance(told, dict)
     return {**told, "attention": attention(vip)}
@@ -132,7 +132,7 @@ def summary(report: Report, colours: bool) -> str:
     return f"{paint('ATTENTION', Colour.WARNING, colours)} ({shown}): {text}"
 
 
-def row(vip: Vip, now: float) -> tuple[Cell | str, ...]:
+def row(vip: VipStatus, now: float) -> tuple[Cell | str, ...]:
     """One line of the table."""
     heard, master = vip.heard, master_of(vip)
     others = heard if heard and master else None
@@ -155,19 +155,19 @@ def row(vip: Vip, now: float) -> tuple[Cell | str, ...]:
     )
 
 
-def addresses(vip: Vip) -> str:
+def addresses(vip: VipStatus) -> str:
     """The first address, without a length that says nothing, and how many more there are."""
     first = safe(vip.addresses[0]).removesuffix("/32").removesuffix("/128")
     more = len(vip.addresses) - 1
     return f"{first} +{more}" if more else first
 
 
-def owner(vip: Vip) -> str:
+def owner(vip: VipStatus) -> str:
     """Who is master, as far as it is known here."""
     return "this host" if vip.state is State.MASTER else safe(master_of(vip) or "–")
 
 
-def state(vip: Vip) -> Cell:
+def state(vip: VipStatus) -> Cell:
     """The state, and what is particular about it."""
     words = [vip.state.value]
     if vip.mode is Mode.LEAVING:

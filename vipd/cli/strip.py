@@ -9,7 +9,7 @@ from itertools import groupby
 from string import ascii_lowercase
 
 from vipd.api.events import Event
-from vipd.api.io_vipd import Vip
+from vipd.api.io_vipd import VipStatus
 from vipd.carp.machine import State
 from vipd.cli.attention import master_of
 from vipd.cli.text import Cell, Colour, paint, safe
@@ -37,7 +37,7 @@ class Strip:
             for cell in range(max(int(at // CELL), oldest), int(until // CELL)):
                 self.owners.setdefault(cell, owner)
 
-    def record(self, vip: Vip, now: float) -> None:
+    def record(self, vip: VipStatus, now: float) -> None:
         """What is at this moment."""
         cell = int(now // CELL)
         self.owners[cell] = _owner(vip)
@@ -54,7 +54,7 @@ class Strip:
         return self.owners.get(cell, UNKNOWN)
 
 
-def _owner(vip: Vip) -> str:
+def _owner(vip: VipStatus) -> str:
     """Who owns it now, as far as this host can tell."""
     if vip.state is State.INIT:
         return APART

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from vipd.api.events import Event
-from vipd.api.io_vipd import Vip
+from vipd.api.io_vipd import VipStatus
 from vipd.cli import history, strip
 from vipd.cli.attention import attention
 from vipd.cli.client import PATIENCE, Client, CommandError, connected, run
@@ -163,7 +163,7 @@ class Screen:
         alarm = [""] * bool(told) + told
         return [self._title(now, colours), "", *rows, *alarm, "", legend, *events]
 
-    def _choice(self, room: int) -> tuple[list[Vip], int]:
+    def _choice(self, room: int) -> tuple[list[VipStatus], int]:
         """The VIPs that fit, those that need attention first, and how many do not."""
         vips = list(self._report.vips)
         if len(vips) <= room:
@@ -171,7 +171,7 @@ class Screen:
         first = sorted(vips, key=lambda vip: not attention(vip))[: max(room - 1, 1)]
         return sorted(first, key=lambda vip: vip.id), len(vips) - len(first)
 
-    def _rows(self, vips: list[Vip], now: float, width: int, colours: bool) -> list[str]:
+    def _rows(self, vips: list[VipStatus], now: float, width: int, colours: bool) -> list[str]:
         cells = [
             (
                 safe(vip.id),

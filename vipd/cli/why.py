@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from vipd.api.io_vipd import Heard, Vip
+from vipd.api.io_vipd import Heard, VipStatus
 from vipd.carp import timing
-from vipd.carp.machine import Event, Mode, meaning
+from vipd.carp.machine import Input, Mode, meaning
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.cli.attention import attention, master_of
@@ -36,14 +36,14 @@ def command(identifier: str, runtime_dir: Path | None) -> None:
     write(wrapped(each) for each in sentences(vip, time.time()))
 
 
-def sentences(vip: Vip, now: float) -> list[str]:
+def sentences(vip: VipStatus, now: float) -> list[str]:
     """Paragraphs: what is, why, what would change it, and what is wrong. `now`: Unix time."""
     told = [_now(vip, now), _SAID[vip.mode](vip)]
     told += [f"To mend: {each}" for each in attention(vip)]
     return told
 
 
-def _now(vip: Vip, now: float) -> str:
+def _now(vip: VipStatus, now: float) -> str:
     names = ", ".join(safe(each).removesuffix("/32") for each in vip.addresses)
     states = {
         Mode.INIT: "takes no part in the election for",
@@ -60,7 +60,7 @@ def _now(vip: Vip, now: float) -> str:
     )
 
 
-def _init(vip: Vip) -> str:
+def _init(vip: VipStatus) -> str:
     if vip.waiting_for:
         kept = f" {_kept(vip)}" if vip.maintenance else ""
         return (
@@ -70,11 +70,11 @@ def _init(vip: Vip) -> str:
     return "It is being started or stopped."
 
 
-def _backup(vip: Vip) -> str:
+def _backup(vip: VipStatus) -> str:
     heard = vip.heard
     if heard is None:
         return f"No other host was heard. {_takeover(vip)}"
-    if standing(vip, heard) is Event.LEAVING:
+    if standing(vip, heard) is Input.LEAVING:
         slow = "is leaving, or advertises so seldom that it is bound to time out"
         return f"{_host(heard)} {slow}. {_takeover(vip)}"
     if heard.missing or master_of(vip) is None:
@@ -86,24 +86,24 @@ def _backup(vip: Vip) -> str:
     return f"{_host(heard)} is master, heard {span(heard.ago)} ago. {_against(vip, heard)}"
 
 
-def _against(vip: Vip, heard: Heard) -> str:
+def _against(vip: VipStatus, heard: Heard) -> str:
     """Why a master that lives goes on, and what would end that."""
     rank = standing(vip, heard)
     later = f"This host takes over {span(vip.master_down)} after that host falls silent"
     leaves = "or at once when it leaves in order"
-    if rank is Event.PREFERRED:
+    if rank is Input.PREFERRED:
         why = f"It advertises {_every(heard)}, and {_than_us(vip, heard)}: it is preferred."
         if vip.preempt:
             cure = "With a lower --advskew than that host's, this host would take over at once."
         else:
             cure = "A lower --advskew would not change that while it lives, without --preempt."
         return f"{why} {later}, {leaves}. {cure}"
-    if rank is Event.EQUAL:
+    if rank is Input.EQUAL:
         return (
             f"It advertises {_every(heard)}, as often as this host would, so whoever is master "
             f"stays it. {later}, {leaves}. With a lower --advskew and --preempt it would at once."
         )
-    if rank is Event.DEMOTED:
+    if rank is Input.DEMOTED:
         why = (
             f"It is demoted (byte 4 of its advertisements is {heard.demotion}, this host's would "
             "be 0): this host is preferred, with and without --preempt"
@@ -113,7 +113,7 @@ def _against(vip: Vip, heard: Heard) -> str:
             f"It advertises {_every(heard)}, less often than this host would ({_ours(vip)}): this "
             "host is preferred"
         )
-    if rank is Event.SLOWER and not vip.preempt:
+    if rank is Input.SLOWER and not vip.preempt:
         return f"{why}, but without --preempt it leaves a master alone. {later}, {leaves}."
     if vip.modest_left is not None:
         return (
@@ -123,7 +123,7 @@ def _against(vip: Vip, heard: Heard) -> str:
     return f"{why}, and takes over when it hears it next, unless a better master lives as well."
 
 
-def _holding(vip: Vip) -> str:
+def _holding(vip: VipStatus) -> str:
     master = master_of(vip)
     if master is None:
         who = "No other host advertises, so that nobody owns the address."
@@ -132,7 +132,7 @@ def _holding(vip: Vip) -> str:
     return f"{who} {_kept(vip)}"
 
 
-def _kept(vip: Vip) -> str:
+def _kept(vip: VipStatus) -> str:
     """Why it stays backup whatever happens."""
     if vip.maintenance:
         return (
@@ -148,14 +148,14 @@ def _kept(vip: Vip) -> str:
     return "It holds back."
 
 
-def _trying(_vip: Vip) -> str:
+def _trying(_vip: VipStatus) -> str:
     return (
         "It would take over, and is finding out whether its advertisements can be sent at all: "
         "an address that nobody hears of would be on two hosts."
     )
 
 
-def _master(vip: Vip) -> str:
+def _master(vip: VipStatus) -> str:
     told = [f"It advertises {_ours(vip)}."]
     heard = vip.heard
     if heard is None:
@@ -180,7 +180,7 @@ def _master(vip: Vip) -> str:
     return " ".join(told)
 
 
-def _leaving(vip: Vip) -> str:
+def _leaving(vip: VipStatus) -> str:
     kept = f" Then: {_kept(vip)}" if vip.maintenance or vip.hold_left is not None else ""
     return f"It answers until its successor is heard, 2 s at most.{kept}"
 
@@ -195,7 +195,7 @@ _SAID = {
 }
 
 
-def standing(vip: Vip, heard: Heard) -> Event:
+def standing(vip: VipStatus, heard: Heard) -> Input:
     """What an advertisement of that host means to this one."""
     source = IPv4Address(vip.source or 0)
     ours = Parameters(source, vip.advbase, vip.advskew, vip.deadratio, vip.preempt)
@@ -206,7 +206,7 @@ def standing(vip: Vip, heard: Heard) -> Event:
     return meaning(ad, ours)
 
 
-def _takeover(vip: Vip) -> str:
+def _takeover(vip: VipStatus) -> str:
     if vip.takeover_in is None:
         return "It does not take over as things are."
     why = f" ({vip.takeover_reason.value})" if vip.takeover_reason else ""
@@ -222,11 +222,11 @@ def _every(heard: Heard) -> str:
     return f"every {timing.interval(heard.advbase, heard.advskew):.4g} s"
 
 
-def _ours(vip: Vip) -> str:
+def _ours(vip: VipStatus) -> str:
     return f"every {vip.interval:.4g} s, advbase {vip.advbase}, advskew {vip.advskew}"
 
 
-def _than_us(vip: Vip, heard: Heard) -> str:
+def _than_us(vip: VipStatus, heard: Heard) -> str:
     if timing.interval(heard.advbase, heard.advskew) < vip.interval:
         return f"this host would only {_ours(vip)}"
     return "its address wins against ours" if vip.source else "this host has no address yet"

@@ -10,9 +10,9 @@ from pydantic import SecretBytes, ValidationError
 
 from vipd.config import options, password, scripts, values
 from vipd.config.memory import Memory
-from vipd.config.model import MAX_DEADRATIO, Settings, Vip
+from vipd.config.model import MAX_DEADRATIO, Settings, VipConfig
 from vipd.config.problem import (
-    Place,
+    FileLocation,
     Problem,
     Problems,
     Severity,
@@ -57,12 +57,12 @@ class Built:
     virtual IP. `unset`: keys that it does not have and a file before it has, with the place there.
     """
 
-    vip: Vip | None
-    places: Mapping[str, Place]
+    vip: VipConfig | None
+    places: Mapping[str, FileLocation]
     problems: tuple[Problem, ...]
     files: tuple[str, ...] = ()
     ignored: bool = False
-    unset: Mapping[str, Place] = field(default_factory=dict)
+    unset: Mapping[str, FileLocation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class _Builder:
     variables: Variables
     around: Around
     problems: Problems = field(default_factory=Problems)
-    places: dict[str, Place] = field(default_factory=dict)
+    places: dict[str, FileLocation] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     line: options.CommandLine = field(default_factory=lambda: options.CommandLine((), ()))
 
@@ -155,22 +155,22 @@ class _Builder:
             vip, self.places, tuple(self.problems), tuple(self.files), unset=dict(self._unset())
         )
 
-    def _checked(self, settings: dict[str, Any]) -> Vip | None:
+    def _checked(self, settings: dict[str, Any]) -> VipConfig | None:
         if any(map(is_error, self.problems)):
             return None
         try:
-            vip = Vip(**settings)
+            vip = VipConfig(**settings)
         except ValidationError as why:
             # The model is the second fence: whatever passed the first one by mistake ends here.
             for each in why.errors(include_input=False, include_url=False):
                 key = str(each["loc"][0]) if each["loc"] else "the settings"
-                self._error(Place(self.file), f"{key}: {each['msg']}", f"correct {key}")
+                self._error(FileLocation(self.file), f"{key}: {each['msg']}", f"correct {key}")
             return None
         self._warn_of_gaps(vip)
         self._check_lease(vip)
         return None if any(map(is_error, self.problems)) else vip
 
-    def _error(self, place: Place, message: str, hint: str) -> None:
+    def _error(self, place: FileLocation, message: str, hint: str) -> None:
         self.problems.append(error(place, message, hint))
 
     def _key(self, key: str) -> Value | None:
@@ -192,7 +192,7 @@ class _Builder:
             hint += "; or correct vip-common.conf, which has errors of its own"
         binding = self._binding(key)
         if binding is None:
-            self._error(Place(self.file), f"{key} is missing", hint)
+            self._error(FileLocation(self.file), f"{key} is missing", hint)
         else:
             self._error(binding.place, f"{key} is empty", hint)
 
@@ -218,7 +218,7 @@ class _Builder:
                 where = f"{Path(binding.place.file).name} (line {binding.place.line})"
                 self.problems.append(
                     warning(
-                        Place(self.file),
+                        FileLocation(self.file),
                         f"{key} is not set here, and is taken from {where}, as by the ucarp "
                         "service that read all files in one shell",
                         f"write {key}= in this file, too, or in vip-common.conf for all",
@@ -227,7 +227,7 @@ class _Builder:
                 return key, binding.value
         return "", None
 
-    def _unset(self) -> Iterator[tuple[str, Place]]:
+    def _unset(self) -> Iterator[tuple[str, FileLocation]]:
         for key, earlier in self.around.earlier.items():
             if key in LEFT_OUT and self._binding(key) is None:
                 yield key, earlier.place
@@ -244,7 +244,7 @@ class _Builder:
             if (value := self._key(key)) is not None:
                 self.places["VHID"] = value.place
                 return values.ucarp_vhid(value.text, value.place, key, report)
-        place = self.places["VHID"] = Place(self.file)
+        place = self.places["VHID"] = FileLocation(self.file)
         if self.name.isascii() and self.name.isdigit():
             return values.ucarp_vhid(self.name, place, "the number in the file's name,", report)
         self._missing("ID", "1")
@@ -361,11 +361,11 @@ class _Builder:
             hint = f"move {name} to vip-common.conf"
             self.problems.append(warning(binding.place, what, hint))
 
-    def _check_lease(self, vip: Vip) -> None:
+    def _check_lease(self, vip: VipConfig) -> None:
         """A lease of seconds must outlive the time between renewals, and not much more."""
         if isinstance(vip.lease, str):
             return
-        place = self.places.get("LEASE", Place(self.file))
+        place = self.places.get("LEASE", FileLocation(self.file))
         longest = vip.longest_lease
         if vip.lease < vip.shortest_lease:
             self._error(
@@ -384,8 +384,8 @@ class _Builder:
                 )
             )
 
-    def _warn_of_gaps(self, vip: Vip) -> None:
-        start = Place(self.file)
+    def _warn_of_gaps(self, vip: VipConfig) -> None:
+        start = FileLocation(self.file)
         if vip.advbase == 0:
             what = "ucarp peers flap with it"
             if vip.advskew == 0:

@@ -10,8 +10,8 @@ from vipd.config.build import INHERITED, LEFT_OUT, Around, Built, build, daemon_
 from vipd.config.claims import Claims
 from vipd.config.files import UnreadableError, read_configuration
 from vipd.config.memory import Memory
-from vipd.config.model import Settings, Vip
-from vipd.config.problem import Place, Problem, error, is_error, shown
+from vipd.config.model import Settings, VipConfig
+from vipd.config.problem import FileLocation, Problem, error, is_error, shown
 from vipd.config.shell import Binding, Reader, Script, Variables
 from vipd.config.trust import Trust
 
@@ -28,7 +28,7 @@ _OLDER_COMMON = "vip-common"
 class Snapshot:
     """What the directory said at one moment.
 
-    `places` tells where the keys of each virtual IP stand, by `Vip.id`. `files` are the
+    `places` tells where the keys of each virtual IP stand, by `VipConfig.id`. `files` are the
     paths of all files that were read, or would have been if they were there. `common_broken`: an
     ERROR stands in vip-common.conf, so that any virtual IP may have other settings than meant.
     `settings`: what it says about the daemon. `failed`: the names of the files that are there, and
@@ -42,9 +42,9 @@ class Snapshot:
     that are no longer there and still count, and until when (see `Memory`).
     """
 
-    vips: tuple[Vip, ...]
+    vips: tuple[VipConfig, ...]
     problems: tuple[Problem, ...]
-    places: Mapping[str, Mapping[str, Place]] = field(default_factory=dict, compare=False)
+    places: Mapping[str, Mapping[str, FileLocation]] = field(default_factory=dict, compare=False)
     files: frozenset[str] = field(default=frozenset(), compare=False)
     common_broken: bool = False
     settings: Settings = field(default_factory=Settings)
@@ -53,11 +53,11 @@ class Snapshot:
     gone: Mapping[str, float] = field(default_factory=dict, compare=False)
     failed: Mapping[str, Problem] = field(default_factory=dict, compare=False)
     ignored: Mapping[str, str] = field(default_factory=dict, compare=False)
-    unset: Mapping[str, Mapping[str, Place]] = field(default_factory=dict, compare=False)
+    unset: Mapping[str, Mapping[str, FileLocation]] = field(default_factory=dict, compare=False)
 
-    def place(self, vip: Vip, key: str) -> Place:
+    def place(self, vip: VipConfig, key: str) -> FileLocation:
         """Where this key of a virtual IP stands, or its file begins."""
-        return self.places.get(vip.id, {}).get(key, Place(vip.file))
+        return self.places.get(vip.id, {}).get(key, FileLocation(vip.file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +133,10 @@ def loading(
     shared |= {_path(path) for path in commons}
     problems.extend(wrong)
     failed: dict[str, Problem] = {}
-    vips: list[Vip] = []
-    places: dict[str, Mapping[str, Place]] = {}
+    vips: list[VipConfig] = []
+    places: dict[str, Mapping[str, FileLocation]] = {}
     ignored: dict[str, str] = {}
-    unset: dict[str, Mapping[str, Place]] = {}
+    unset: dict[str, Mapping[str, FileLocation]] = {}
     claims = Claims()
     # What EPEL's init script had set before it sourced the files.
     defaults = {
@@ -197,7 +197,7 @@ def _listing(directory: Path) -> tuple[list[str], tuple[int, int]]:
 
 
 def _not_listed(directory: Path, files: set[str], what: str, hint: str) -> Snapshot:
-    problem = error(Place(_path(directory)), what, hint)
+    problem = error(FileLocation(_path(directory)), what, hint)
     return Snapshot((), (problem,), files=frozenset(files), listed=False, faults=True)
 
 
@@ -209,7 +209,7 @@ def _settings(
     common: Script, directory: Path, memory: Memory
 ) -> tuple[Settings, set[str], tuple[Problem, ...]]:
     """What vip-common.conf says about the daemon, the files that it reads, what is wrong."""
-    place = Place(_path(directory / _COMMON))
+    place = FileLocation(_path(directory / _COMMON))
     variables = Variables.of({"CONFDIR": _path(directory)}, place, _reader(memory))
     variables.run(common)  # what is wrong with its variables is told of each virtual IP
     settings, problems = daemon_settings(variables)
@@ -223,7 +223,7 @@ def _each(reading: _Reading, names: list[str]) -> Iterator[tuple[str, Built]]:
             continue
         name = match["name"]
         if shown(name, len(name)) != name:
-            place = Place(_path(reading.directory / file_name))
+            place = FileLocation(_path(reading.directory / file_name))
             what = "the name of this file has characters that cannot be printed"
             hint = "rename it, like vip-001.conf"
             yield name, Built(None, {}, (error(place, what, hint),))
@@ -247,7 +247,7 @@ def _one(reading: _Reading, name: str) -> Built | None:
     if numbered:
         presets["ID"] = name
     common = reading.common
-    variables = Variables.of(presets, Place(file), _reader(reading.memory))
+    variables = Variables.of(presets, FileLocation(file), _reader(reading.memory))
     variables.run(common)
     common_problems = list(variables.problems)
     shared = dict(variables.bindings)
@@ -298,10 +298,10 @@ def _read(path: Path, memory: Memory, *, empty_is_broken: bool = False) -> Scrip
         # Not lexists(): it takes every error for absence.
         if why.absent and not path.is_symlink():
             return None
-        return Script((), (error(Place(file), why.message, why.hint),))
+        return Script((), (error(FileLocation(file), why.message, why.hint),))
     if empty_is_broken and not content.strip():
         hint = "write it anew (see vip-001.conf.example), or remove it"
-        return Script((), (error(Place(file), "the file is empty", hint),))
+        return Script((), (error(FileLocation(file), "the file is empty", hint),))
     return memory.script(path, content, file)
 
 

@@ -22,7 +22,7 @@ Byte = Annotated[int, Field(ge=0, le=255)]
 Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
 
 
-class Vip(BaseModel):
+class VipConfig(BaseModel):
     """One virtual IP as it is to run. Two are equal when nothing about them differs."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
@@ -132,9 +132,11 @@ class Vip(BaseModel):
         "or that has no VHID=. Not a setting: for telling why two hosts do not hear each other.",
     )
 
-    def differences(self, other: "Vip") -> list[str]:
+    def differences(self, other: "VipConfig") -> list[str]:
         """Names of the fields in which two differ."""
-        return [name for name in Vip.model_fields if getattr(self, name) != getattr(other, name)]
+        return [
+            name for name in VipConfig.model_fields if getattr(self, name) != getattr(other, name)
+        ]
 
     @property
     def lease_seconds(self) -> int | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import count
 
-from vipd.config.problem import Place, Problem, Problems, error, shown, warning
+from vipd.config.numbers import strtoul
+from vipd.config.problem import FileLocation, Problem, Problems, error, shown, warning
 from vipd.config.shell import Value
 
 
@@ -59,7 +60,7 @@ class Given:
     """An option that stands in OPTIONS, with its value if it takes one."""
 
     option: Option
-    place: Place
+    place: FileLocation
     value: Value | None
 
 
@@ -87,9 +88,18 @@ def parse(line: Value) -> CommandLine:
     return _Reader(line.words()).read()
 
 
+def group_of(arguments: Iterable[str]) -> tuple[str, int] | None:
+    """Interface and VHID in the arguments of an ucarp; None if one is missing. Never raises."""
+    line = from_arguments(arguments)
+    interface, vhid = line.last("interface"), line.last("vhid")
+    if interface and interface.value and vhid and vhid.value:
+        return interface.value.text, strtoul(vhid.value.text).value
+    return None
+
+
 def from_arguments(arguments: Iterable[str]) -> CommandLine:
     """The same for the arguments of a process. Never raises."""
-    places = (Place("", column=number) for number in count(1))
+    places = (FileLocation("", column=number) for number in count(1))
     words = [
         Value(word, (place,) * len(word), place)
         for word, place in zip(arguments, places, strict=False)
@@ -128,16 +138,16 @@ class _Reader:
             )
         )
 
-    def _refuse(self, place: Place, what: str, hint: str) -> None:
+    def _refuse(self, place: FileLocation, what: str, hint: str) -> None:
         self._problems.append(error(place, f"{what}; ucarp would print its usage and exit", hint))
 
-    def _add(self, option: Option, place: Place, value: Value | None) -> None:
+    def _add(self, option: Option, place: FileLocation, value: Value | None) -> None:
         if option.name == "help":
             self._refuse(place, "OPTIONS asks for help", "remove --help or -h")
         else:
             self._given.append(Given(option, place, value))
 
-    def _next_word(self, option: Option, place: Place) -> None:
+    def _next_word(self, option: Option, place: FileLocation) -> None:
         if self._words:
             self._add(option, place, self._words.popleft())
             return
@@ -163,7 +173,7 @@ class _Reader:
         else:
             self._add(option, word.place, None)
 
-    def _named(self, name: str, place: Place) -> Option | None:
+    def _named(self, name: str, place: FileLocation) -> Option | None:
         if (exact := _BY_NAME.get(name)) is not None:
             return exact
         beginnings = [option for option in OPTIONS if option.name.startswith(name)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vipd.config.files import UnreadableError, read_regular
 from vipd.config.memory import Memory
-from vipd.config.problem import Place, Problem, cited, error, warning
+from vipd.config.problem import FileLocation, Problem, cited, error, warning
 from vipd.config.shell import Value
 
 _BLANKS = b" \t"
@@ -120,7 +120,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _checked(password: bytes, place: Place, report: Report) -> bytes | None:
+def _checked(password: bytes, place: FileLocation, report: Report) -> bytes | None:
     """The password if its length is usable: 1 to 20 bytes."""
     length = len(password)
     if password.startswith(_CURLY) or password.endswith(_CURLY):

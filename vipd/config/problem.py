@@ -27,7 +27,7 @@ class Severity(StrEnum):
     """It runs, but somebody should look."""
 
 
-class Place(NamedTuple):
+class FileLocation(NamedTuple):
     """One character of one file; line and column count from 1, in characters."""
 
     file: str
@@ -36,7 +36,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Run(Sequence[Place]):
+class Run(Sequence[FileLocation]):
     """The places of characters that stand side by side on one line. Each is made when it is asked
     for, which is seldom: when something is wrong there."""
 
@@ -47,18 +47,18 @@ class Run(Sequence[Place]):
     def __len__(self) -> int:
         return len(self.columns)
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[FileLocation]:
         for column in self.columns:
-            yield Place(self.file, self.line, column)
+            yield FileLocation(self.file, self.line, column)
 
     @overload
-    def __getitem__(self, index: int) -> Place: ...
+    def __getitem__(self, index: int) -> FileLocation: ...
     @overload
     def __getitem__(self, index: slice) -> "Run": ...
-    def __getitem__(self, index: int | slice) -> "Place | Run":
+    def __getitem__(self, index: int | slice) -> "FileLocation | Run":
         if isinstance(index, slice):
             return Run(self.file, self.line, self.columns[index])
-        return Place(self.file, self.line, self.columns[index])
+        return FileLocation(self.file, self.line, self.columns[index])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +110,17 @@ class Problems(list[Problem]):
         self._left = dict.fromkeys(Severity, MAX_OF_A_KIND)
 
 
-def error(place: Place, message: str, hint: str) -> Problem:
+def error(place: FileLocation, message: str, hint: str) -> Problem:
     """An ERROR at this place."""
     return Problem(Severity.ERROR, *place, message, hint)
 
 
-def warning(place: Place, message: str, hint: str) -> Problem:
+def warning(place: FileLocation, message: str, hint: str) -> Problem:
     """A WARNING at this place."""
     return Problem(Severity.WARNING, *place, message, hint)
 
 
-def alarm(place: Place, message: str, hint: str) -> Problem:
+def alarm(place: FileLocation, message: str, hint: str) -> Problem:
     """An ERROR that keeps nothing from running: ucarp ran with it, and no address may go."""
     return Problem(Severity.ERROR, *place, message, hint, runs=True)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vipd.config.files import is_executable
-from vipd.config.problem import Place, Problem, alarm, cited, shown, warning
+from vipd.config.problem import FileLocation, Problem, alarm, cited, shown, warning
 from vipd.config.shell import Binding, Value
 from vipd.config.trust import Trust
 
@@ -50,7 +50,7 @@ class Chooser:
             return None, None
         return up and up[0], down and down[0]
 
-    def _named(self, key: str) -> tuple[str, Place] | None:
+    def _named(self, key: str) -> tuple[str, FileLocation] | None:
         """The script of the key, of OPTIONS, or the package's, if it can run; and where it is
         named, which for the package's is itself."""
         binding = self.bindings.get(key)
@@ -59,7 +59,7 @@ class Chooser:
             value = self.given[key]
         if value is None:
             default = "" if binding is None else binding.value.text
-            return (default, Place(default)) if is_executable(default) else None
+            return (default, FileLocation(default)) if is_executable(default) else None
         path = value.text
         if not path:
             return None
@@ -78,7 +78,7 @@ class Chooser:
         )
         return None
 
-    def _open(self, key: str, path: str, place: Place) -> bool:
+    def _open(self, key: str, path: str, place: FileLocation) -> bool:
         """Report who else may change this script; whether anybody may."""
         danger = self.trust.danger(path)
         if danger is None:
@@ -99,5 +99,5 @@ class Chooser:
             f"this file names a script that runs as root, and {danger.text}; vipd runs no script"
             f"{_INSTEAD[self.manage]}"
         )
-        self.problems.append(alarm(Place(file), what, danger.cure))
+        self.problems.append(alarm(FileLocation(file), what, danger.cure))
         return True

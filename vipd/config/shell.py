@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vipd.config.problem import Place, Problem, Problems, error, is_error, shown, warning
+from vipd.config.problem import FileLocation, Problem, Problems, error, is_error, shown, warning
 from vipd.config.shell_commands import Parser
 from vipd.config.shell_steps import (
     Assignment,
@@ -51,11 +51,11 @@ class Value:
     """A text, and the place of each of its characters; `start` is where an empty one stands."""
 
     text: str
-    places: Sequence[Place]
-    start: Place
+    places: Sequence[FileLocation]
+    start: FileLocation
 
     @property
-    def place(self) -> Place:
+    def place(self) -> FileLocation:
         """Where it begins."""
         return self.places[0] if self.places else self.start
 
@@ -105,7 +105,7 @@ class Binding:
     """What a name stands for, and where that was said. `preset`: by the service, in no file."""
 
     value: Value
-    place: Place
+    place: FileLocation
     preset: bool = False
 
 
@@ -120,12 +120,12 @@ class Variables:
     sourced: list[str] = field(default_factory=list)
     """The files that were read for `.`, or would have been if they were there."""
     _copied: int = field(default=0, init=False)
-    _fixed: dict[str, Place] = field(default_factory=dict, init=False)
+    _fixed: dict[str, FileLocation] = field(default_factory=dict, init=False)
     _open: list[str] = field(default_factory=list, init=False)
 
     @classmethod
     def of(
-        cls, presets: Mapping[str, str], place: Place, reader: Reader = _no_reader
+        cls, presets: Mapping[str, str], place: FileLocation, reader: Reader = _no_reader
     ) -> "Variables":
         """Start with the variables that the service itself set before it read the files. `reader`
         reads what the files themselves read."""
@@ -179,7 +179,7 @@ class Variables:
             return
         self.bindings[name] = Binding(value, assignment.place)
 
-    def _refuse_change(self, name: str, place: Place) -> None:
+    def _refuse_change(self, name: str, place: FileLocation) -> None:
         self._error(
             place,
             f"{shown(name)} is read-only since line {self._fixed[name].line} of "
@@ -187,7 +187,7 @@ class Variables:
             "remove readonly there, or the assignment here",
         )
 
-    def _stays(self, name: str, place: Place) -> bool:
+    def _stays(self, name: str, place: FileLocation) -> bool:
         """Whether a builtin leaves a variable as it is, and complains, because it is read-only."""
         if name not in self._fixed:
             return False
@@ -234,7 +234,7 @@ class Variables:
             self.sourced.append(path)
             self._read(path, name, step.place)
 
-    def _read(self, path: str, name: str, place: Place) -> None:
+    def _read(self, path: str, name: str, place: FileLocation) -> None:
         script = self.reader(path)
         if script is None:
             self._warn(
@@ -264,10 +264,10 @@ class Variables:
                 return Value(text, run, assignment.start)
         return self._value(assignment.parts, assignment.name, assignment.start)
 
-    def _value(self, parts: Iterable[Part], target: str, start: Place) -> Value | None:
+    def _value(self, parts: Iterable[Part], target: str, start: FileLocation) -> Value | None:
         """What a word stands for; `target` is the variable that it is for."""
         texts: list[str] = []
-        places: list[Place] = []
+        places: list[FileLocation] = []
         for part in parts:
             value: Literal | Value | None
             match part:
@@ -286,7 +286,7 @@ class Variables:
                 return None
         return Value("".join(texts), tuple(places), start)
 
-    def _may_copy(self, length: int, place: Place) -> bool:
+    def _may_copy(self, length: int, place: FileLocation) -> bool:
         """Whether there may be so many characters more."""
         before, self._copied = self._copied, self._copied + length
         if before <= MAX_COPIED < self._copied:
@@ -364,19 +364,19 @@ class Variables:
         )
         return Value("", (), variable.place)
 
-    def _refuse_bash_sets(self, name: str, place: Place) -> None:
+    def _refuse_bash_sets(self, name: str, place: FileLocation) -> None:
         self._error(
             place,
             f"${name} is a variable that the shell fills in by itself; vipd does not",
             "write the value itself, or use single quotes when a literal $ is meant",
         )
 
-    def _too_long(self, name: str, place: Place) -> None:
+    def _too_long(self, name: str, place: FileLocation) -> None:
         what = f"the value of {shown(name)}" if name else "this path"
         self._error(place, f"{what} is longer than {MAX_VALUE} characters", "shorten it")
 
-    def _error(self, place: Place, message: str, hint: str) -> None:
+    def _error(self, place: FileLocation, message: str, hint: str) -> None:
         self.problems.append(error(place, message, hint))
 
-    def _warn(self, place: Place, message: str, hint: str) -> None:
+    def _warn(self, place: FileLocation, message: str, hint: str) -> None:
         self.problems.append(warning(place, message, hint))

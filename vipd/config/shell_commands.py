@@ -7,7 +7,7 @@ variable are skipped, with a warning: the service ran them, or failed to, and we
 import re
 from collections.abc import Iterator
 
-from vipd.config.problem import Place, Run, shown
+from vipd.config.problem import FileLocation, Run, shown
 from vipd.config.shell_steps import (
     Assignment,
     Command,
@@ -131,7 +131,7 @@ class Parser(WordReader):
         file, line, column = place
         quoting = match.lastgroup or ""
         text = match[quoting]
-        start = Place(file, line, column + match.end("name") + 1 - match.start())
+        start = FileLocation(file, line, column + match.end("name") + 1 - match.start())
         first = column + match.start(quoting) - match.start()
         run = Run(file, line, range(first, first + len(text)))
         parts = (Literal(text, run),) if text else ()

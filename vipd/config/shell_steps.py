@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vipd.config.problem import Place
+from vipd.config.problem import FileLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +11,7 @@ class Literal:
     """Text that stands for itself, with the place of each character."""
 
     text: str
-    places: Sequence[Place]
+    places: Sequence[FileLocation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Variable:
     """`$NAME` or `${NAME}`; `place` is that of the dollar sign."""
 
     name: str
-    place: Place
+    place: FileLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Otherwise:
     operator: str
     colon: bool
     word: "tuple[Part, ...]"
-    place: Place
+    place: FileLocation
 
     @property
     def written(self) -> str:
@@ -49,8 +49,8 @@ class Assignment:
     name: str
     parts: tuple[Part, ...]
     append: bool
-    place: Place
-    start: Place
+    place: FileLocation
+    start: FileLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Name:
     """A variable that a command names without giving it a value."""
 
     name: str
-    place: Place
+    place: FileLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Source:
     """`. FILE`; `place` is that of the file's name."""
 
     path: tuple[Part, ...]
-    place: Place
+    place: FileLocation
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ double quotes know five escapes, `$'…'` knows C's. What needs execution is rep
 import re
 from bisect import bisect_right
 
-from vipd.config.problem import Place, Problem, Run, error, warning
+from vipd.config.problem import FileLocation, Problem, Run, error, warning
 from vipd.config.shell_steps import Literal, Otherwise, Part, Variable
 
 MAX_PROBLEMS = 20
@@ -86,7 +86,7 @@ class WordReader:
         self._lines = [0, *(match.end() for match in re.finditer("\n", self._text))]
         self._parts: list[Part] = []
         self._characters: list[str] = []
-        self._places: list[Place] = []
+        self._places: list[FileLocation] = []
         self._good = True
         self._skipping = False  # the word is not used: what has no effect in it does not matter
         self._nesting = 0
@@ -97,7 +97,9 @@ class WordReader:
     def _cleaned(self, text: str) -> str:
         """Without carriage returns, reported once; nothing if binary."""
         if (nul := text.find("\0")) >= 0:
-            place = Place(self._file, text.count("\n", 0, nul) + 1, nul - text.rfind("\n", 0, nul))
+            place = FileLocation(
+                self._file, text.count("\n", 0, nul) + 1, nul - text.rfind("\n", 0, nul)
+            )
             self.problems.append(
                 error(
                     place,
@@ -108,7 +110,7 @@ class WordReader:
             return ""
         if (match := re.search(r"\r(?=\n|\Z)", text)) is not None:
             begin = match.start()
-            place = Place(
+            place = FileLocation(
                 self._file, text.count("\n", 0, begin) + 1, begin - text.rfind("\n", 0, begin)
             )
             self.problems.append(
@@ -121,12 +123,12 @@ class WordReader:
             text = re.sub(r"\r(?=\n|\Z)", "", text)
         return text
 
-    def _place(self, index: int) -> Place:
+    def _place(self, index: int) -> FileLocation:
         line = bisect_right(self._lines, index)
         column = index - self._lines[line - 1] + 1
         if self._bom and line == 1:
             column = max(column - 1, 1)
-        return Place(self._file, line, column)
+        return FileLocation(self._file, line, column)
 
     def _refuse(self, index: int, message: str, hint: str) -> None:
         self._good = False

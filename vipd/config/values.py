@@ -14,7 +14,7 @@ from ipaddress import (
 
 from vipd.config.model import MAX_SECONDS, MAX_SOCKET_PATH, Tcp, Unix
 from vipd.config.numbers import decimal, looks_decimal, strtoul
-from vipd.config.problem import Place, Problem, cited, error, shown, warning
+from vipd.config.problem import FileLocation, Problem, cited, error, shown, warning
 from vipd.config.shell import Value
 
 Report = Callable[[Problem], None]
@@ -298,7 +298,7 @@ def plain_vhid(value: Value, report: Report) -> int | None:
     return None
 
 
-def ucarp_vhid(text: str, place: Place, name: str, report: Report) -> int | None:
+def ucarp_vhid(text: str, place: FileLocation, name: str, report: Report) -> int | None:
     """The group that a ucarp host beside us would use for this text of `name` (ID=, --vhid, …).
 
     strtoul(…, 0) decides, so 010 is 8 and 018 is 1 (its 8 is no octal digit and ends the number).

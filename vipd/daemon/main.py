@@ -15,9 +15,9 @@ from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Children
 from vipd.daemon.base.kept_files import open_to_lock
 from vipd.daemon.cleanup.farewell import carry_out
-from vipd.daemon.cleanup.wills import Wills
+from vipd.daemon.cleanup.wills import CrashCleanup
 from vipd.daemon.control.maintenance import Maintenance
-from vipd.daemon.control.server import Control, Place
+from vipd.daemon.control.server import Control, Directories
 from vipd.daemon.events.history import History
 from vipd.daemon.events.hub import Hub
 from vipd.daemon.events.tally import Tally
@@ -29,9 +29,9 @@ from vipd.daemon.metrics.server import Exporter
 from vipd.daemon.service.notify import Notify
 from vipd.daemon.service.service import Service
 from vipd.daemon.vips.counter import Counter
-from vipd.daemon.vips.group_lock import Rivals
+from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.interface import shared
-from vipd.daemon.vips.renewals import Leases
+from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
 from vipd.daemon.vips.services import Services
 from vipd.daemon.vips.supervisor import Supervisor
@@ -143,7 +143,9 @@ def main() -> None:
     try:
         only = _identifier(options.config_dir, options.only)
         with _only_one(options.runtime_dir):
-            place = Place(options.config_dir, options.runtime_dir, options.state_dir, options.group)
+            place = Directories(
+                options.config_dir, options.runtime_dir, options.state_dir, options.group
+            )
             asyncio.run(_run(place, only, outlet))
     except UnusableError as error:
         log.critical("%s", error)
@@ -237,7 +239,7 @@ def _counter(file: Path) -> Counter:
         return Counter(None)
 
 
-async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
+async def _run(place: Directories, only: str | None, outlet: Outlet) -> None:
     loop = asyncio.get_running_loop()
     tasks.catch(loop)
     # The collector need not walk over modules and classes again and again. It does over VIPs: those
@@ -249,7 +251,7 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
     counter = _counter(runtime_dir / "counter")
     netlink = Netlink()
     links = Links(netlink)
-    wills = Wills(runtime_dir, counter.last)
+    wills = CrashCleanup(runtime_dir, counter.last)
     hub, history = Hub(log.logger), History()
     hub.subscribe(history)
     maintenance = Maintenance(place.state_dir)
@@ -257,13 +259,13 @@ async def _run(place: Place, only: str | None, outlet: Outlet) -> None:
         netlink=netlink,
         links=links,
         secondaries=Secondaries(netlink),
-        leases=Leases(netlink, loop),
+        leases=Renewals(netlink, loop),
         timers=Timers(loop),
         counter=counter,
         clock=loop.time,
         hub=hub,
         shared=shared(loop, hub, links.macs),
-        rivals=Rivals(loop),
+        group_locks=GroupLocks(loop),
         children=Children(adopts=os.getpid() == 1),
         wills=wills,
     )

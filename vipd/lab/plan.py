@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vipd.carp.rank import Rank, rank
 from vipd.config.load import Snapshot, load
-from vipd.config.model import Vip
+from vipd.config.model import VipConfig
 from vipd.lab.errors import LabError
 
 DEFAULT_INTERFACE = "eth1"
@@ -83,7 +83,9 @@ def floating(plans: Iterable[HostPlan]) -> list[IPv4Address]:
     return sorted({address for plan in plans for address in plan.rank})
 
 
-def _interface_addresses(vips: Sequence[Vip], taken: set[IPv4Address]) -> tuple[IPv4Interface, ...]:
+def _interface_addresses(
+    vips: Sequence[VipConfig], taken: set[IPv4Address]
+) -> tuple[IPv4Interface, ...]:
     sources = list(dict.fromkeys(vip.source for vip in vips if vip.source is not None))
     passed_around = [address for vip in vips for address in _floating(vip)]
     network = _network([*sources, *passed_around])
@@ -101,7 +103,7 @@ def _network(addresses: Sequence[IPv4Address]) -> IPv4Network:
     return network
 
 
-def _floating(vip: Vip) -> list[IPv4Address]:
+def _floating(vip: VipConfig) -> list[IPv4Address]:
     return [address.ip for address in vip.addresses if isinstance(address, IPv4Interface)]
 
 

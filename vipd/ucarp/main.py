@@ -26,7 +26,7 @@ from typing import Literal, NoReturn
 from pydantic import SecretBytes
 
 from vipd import __version__
-from vipd.config.model import MAX_DEADRATIO, Vip
+from vipd.config.model import MAX_DEADRATIO, VipConfig
 from vipd.config.numbers import strtoul
 from vipd.config.trust import Trust
 from vipd.daemon.base import tasks
@@ -36,9 +36,9 @@ from vipd.daemon.log import logger
 from vipd.daemon.log.logger import log
 from vipd.daemon.log.outlet import Outlet, Stream
 from vipd.daemon.vips.counter import Counter
-from vipd.daemon.vips.group_lock import Rivals
+from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.interface import shared
-from vipd.daemon.vips.renewals import Leases
+from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
 from vipd.daemon.vips.services import Services
 from vipd.daemon.vips.supervisor import Supervisor
@@ -248,7 +248,7 @@ def _some_interface() -> str:
     return usable[0]
 
 
-def _config(wanted: Wanted) -> Vip:
+def _config(wanted: Wanted) -> VipConfig:
     """The same as a VIP of vipd's; ends the program where ucarp would."""
     if len(wanted.password) > _LONGEST_PASSWORD:
         _fail(_CANNOT, "Password too long")
@@ -267,7 +267,7 @@ def _config(wanted: Wanted) -> Vip:
     manage: Literal["auto", "no"] = "auto" if wanted.upscript else "no"
     if _open_to_all(wanted):
         wanted.upscript = wanted.downscript = None
-    return Vip(
+    return VipConfig(
         id=str(wanted.vhid),
         file="",
         vhid=wanted.vhid,
@@ -325,7 +325,7 @@ def _daemonize() -> None:
     os.close(null)
 
 
-async def _run(config: Vip) -> None:
+async def _run(config: VipConfig) -> None:
     loop = asyncio.get_running_loop()
     tasks.catch(loop)
     netlink = Netlink()
@@ -335,13 +335,13 @@ async def _run(config: Vip) -> None:
         netlink=netlink,
         links=links,
         secondaries=Secondaries(netlink),
-        leases=Leases(netlink, loop),
+        leases=Renewals(netlink, loop),
         timers=Timers(loop),
         counter=Counter(None),
         clock=loop.time,
         hub=hub,
         shared=shared(loop, hub, links.macs),
-        rivals=Rivals(loop),
+        group_locks=GroupLocks(loop),
         children=Children(adopts=os.getpid() == 1),
     )
     supervisor = Supervisor(None, services, loop)

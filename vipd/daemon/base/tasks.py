@@ -3,14 +3,13 @@ through our outlet, with what was going on."""
 
 import asyncio
 import threading
-import traceback
 from collections.abc import Coroutine
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
-from vipd.daemon.diagnosis.problems import Complaint, Complaints
-from vipd.daemon.log.logger import log, printable
+from vipd.daemon.diagnosis.problems import RateLimitedProblem, RateLimitedProblems
+from vipd.daemon.log.logger import explained, log
 
 T = TypeVar("T")
 
@@ -26,7 +25,7 @@ def start(work: Coroutine[Any, Any, T], what: str) -> asyncio.Task[T]:
 def catch(loop: asyncio.AbstractEventLoop) -> None:
     """Log what a callback of ``loop`` or a thread raises: the same once a minute at most, because
     a callback that raises may be called a thousand times a second."""
-    complaints = Complaints(_tell, loop.time)
+    complaints = RateLimitedProblems(_tell, loop.time)
 
     def complain(what: str, error: BaseException | None) -> None:
         kind = ("unhandled", type(error).__name__, _place(error) if error else what)
@@ -44,20 +43,12 @@ def catch(loop: asyncio.AbstractEventLoop) -> None:
     threading.excepthook = in_thread
 
 
-def explained(what: str, error: BaseException | None) -> str:
-    """What failed, why, where, and what to do: a line for people, and one for each place."""
-    why = f": {type(error).__name__}: {error}" if error else ""
-    first = printable(f"{what} failed{why}; this is a mistake in vipd: please report these lines")
-    frames = traceback.format_tb(error.__traceback__) if error else []
-    return "\n".join((first, *(line for frame in frames for line in frame.splitlines())))
-
-
 def _ended(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()):
         log.error("%s", explained(task.get_name(), error), extra={"reason": type(error).__name__})
 
 
-def _tell(complaint: Complaint) -> None:
+def _tell(complaint: RateLimitedProblem) -> None:
     log.error("%s", complaint.text, extra={"reason": complaint.code})
 
 

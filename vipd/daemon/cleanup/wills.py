@@ -19,7 +19,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
-class Wills:
+class CrashCleanup:
     """The wills of one daemon's VIPs. ``counter`` is for the advertisements in them: it must be
     larger than that of all others in this life, and smaller than those of the next.
 

@@ -1,4 +1,4 @@
-"""What the control socket says about a VIP: its `vipd.api.io_vipd.Vip`."""
+"""What the control socket says about a VIP: its `vipd.api.io_vipd.VipStatus`."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -10,11 +10,12 @@ from vipd.api.io_vipd import Problem
 from vipd.carp.machine import Heard, Machine, Mode, Reason, State
 from vipd.carp.rank import BOW_OUT, bows_out
 from vipd.carp.timing import grace, interval, master_down
-from vipd.config.model import Vip as Config
+from vipd.config.model import VipConfig
 from vipd.config.problem import Problem as ConfigProblem
-from vipd.daemon.diagnosis.problems import Complaint, Complaints
+from vipd.daemon.diagnosis.problems import RateLimitedProblem, RateLimitedProblems
 from vipd.daemon.vips.interface import Interface
-from vipd.daemon.vips.vip import Vip
+from vipd.daemon.vips.ownerless import nobody_owns
+from vipd.daemon.vips.vip import VipRunner
 
 
 def overdue(last: Heard, now: float) -> int:
@@ -27,12 +28,14 @@ def overdue(last: Heard, now: float) -> int:
     return max(0, int((now - last.at - grace(every)) / every))
 
 
-def of_vip(vip: Vip, interface: Interface, maintenance: bool, now: float) -> io_vipd.Vip:
+def of_vip(
+    vip: VipRunner, interface: Interface, maintenance: bool, now: float
+) -> io_vipd.VipStatus:
     """A VIP that lives; ``now`` on the loop's clock."""
     config, machine = vip.config, vip.machine
     ours, outlook = machine.parameters, machine.outlook(now)
     running = vip.scripts.running
-    return io_vipd.Vip(
+    return io_vipd.VipStatus(
         **_settings(config),
         state=machine.state,
         mode=outlook.mode,
@@ -63,9 +66,9 @@ def of_vip(vip: Vip, interface: Interface, maintenance: bool, now: float) -> io_
     )
 
 
-def of_broken(config: Config, maintenance: bool, why: str, since: float) -> io_vipd.Vip:
+def of_broken(config: VipConfig, maintenance: bool, why: str, since: float) -> io_vipd.VipStatus:
     """A VIP that broke (Unix time), or has not begun to live: ``why``."""
-    return io_vipd.Vip(
+    return io_vipd.VipStatus(
         **_settings(config),
         state=State.INIT,
         mode=Mode.INIT,
@@ -96,31 +99,12 @@ def of_broken(config: Config, maintenance: bool, why: str, since: float) -> io_v
     )
 
 
-def failure(config: Config, why: str, since: float) -> Problem:
+def failure(config: VipConfig, why: str, since: float) -> Problem:
     """A VIP that broke (Unix time)."""
     return _standing("failed", config, why, since)
 
 
-def nobody_owns(vip: Vip, now: float) -> str:
-    """That we hold back and no other host is master, in words; or ""."""
-    machine = vip.machine
-    if not machine.holding:
-        return ""
-    heard, patience = machine.heard, machine.parameters.master_down
-    silent_since = vip.decided
-    if heard and not bows_out(heard.ad):
-        silent_since = max(silent_since, heard.at)
-        patience = max(patience, interval(heard.ad.advbase, heard.ad.advskew))
-    if now < silent_since + patience:
-        return ""
-    config = vip.config
-    return (
-        f"nobody owns {config.addresses[0].ip}: no other host advertises, and we are to stay "
-        f"backup; `vipctl maintenance off {config.id}` ends that"
-    )
-
-
-def problems_of(vip: Vip, interface: Interface, now: float) -> Iterator[Problem]:
+def problems_of(vip: VipRunner, interface: Interface, now: float) -> Iterator[Problem]:
     """Everything that is wrong with a VIP now, or was a short while ago."""
     config = vip.config
     if why := nobody_owns(vip, now):
@@ -138,7 +122,7 @@ def problems_of(vip: Vip, interface: Interface, now: float) -> Iterator[Problem]
 
 
 def of_complaints(
-    complaints: Complaints, identifier: str, interface: str, vhid: int | None = None
+    complaints: RateLimitedProblems, identifier: str, interface: str, vhid: int | None = None
 ) -> Iterator[Problem]:
     """What is complained of; only about ``vhid``, if it is given."""
     lag = time.time() - complaints.clock()
@@ -166,7 +150,7 @@ def of_files(problems: Iterable[ConfigProblem], since: float) -> Iterator[Proble
         )
 
 
-def _settings(config: Config) -> dict[str, Any]:
+def _settings(config: VipConfig) -> dict[str, Any]:
     return {
         "id": config.id,
         "file": config.file,
@@ -208,14 +192,14 @@ def _left(until: float | None, now: float) -> float | None:
     return None if until is None or until == inf else max(0.0, until - now)
 
 
-def _standing(code: str, config: Config, text: str, since: float) -> Problem:
+def _standing(code: str, config: VipConfig, text: str, since: float) -> Problem:
     """A problem that is there until it is not."""
     return Problem(
         code, "warning", config.id, config.interface, text, "", "", 0, 0, since, time.time(), 1
     )
 
 
-def _problem(complaint: Complaint, identifier: str, interface: str, lag: float) -> Problem:
+def _problem(complaint: RateLimitedProblem, identifier: str, interface: str, lag: float) -> Problem:
     return Problem(
         complaint.code,
         "error" if complaint.level == "error" else "warning",

@@ -32,8 +32,8 @@ from vipd.api.io_vipd import (
     Reloaded,
     TooSlow,
     UnknownVip,
-    Vip,
     VipdInterface,
+    VipStatus,
 )
 from vipd.carp.machine import LEAVE_AT_MOST, Reason, State
 from vipd.carp.rank import bows_out
@@ -63,7 +63,7 @@ _LOOK = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Directories:
     """The directories of a daemon, and the name of the group that may use its socket."""
 
     config_dir: Path
@@ -81,7 +81,7 @@ class Control:
         hub: Hub,
         history: History,
         maintenance: Maintenance,
-        place: Place,
+        place: Directories,
     ) -> None:
         self.supervisor = supervisor
         self.hub = hub
@@ -140,7 +140,7 @@ class Control:
         await self.connections.close()
 
     def _interfaces(self, peer: Peer) -> Sequence[VarlinkInterface]:
-        ours = VipdInterface(Desk(self, peer))
+        ours = VipdInterface(Session(self, peer))
         registry = VarlinkInterfaceRegistry()
         about = VarlinkServiceInterface("vipd", "vipd", __version__, "", registry)
         registry.register_interface(ours)
@@ -192,7 +192,7 @@ class _News:
         return [self._events.popleft() for _ in range(min(_SOME, len(self._events)))]
 
 
-class Desk:
+class Session:
     """Serves one client; see `vipd.api.io_vipd.Backend`."""
 
     def __init__(self, control: Control, peer: Peer) -> None:
@@ -201,10 +201,10 @@ class Desk:
 
     # Reading
 
-    async def vips(self, ids: list[str] | None) -> AsyncIterator[list[Vip]]:
+    async def vips(self, ids: list[str] | None) -> AsyncIterator[list[VipStatus]]:
         wanted = deque(self._ids(ids))
         while True:
-            some: list[Vip] = []
+            some: list[VipStatus] = []
             async with self._control.turns.turn():
                 while wanted and len(some) < _SOME:
                     run = self._control.supervisor.runs.get(wanted.popleft())
@@ -214,7 +214,7 @@ class Desk:
             if not wanted:
                 return
 
-    def _vip(self, run: Run) -> Vip:
+    def _vip(self, run: Run) -> VipStatus:
         maintenance = run.config.id in self._control.maintenance
         if run.vip is None:
             return report.of_broken(run.config, maintenance, run.trouble, run.broke_at)

@@ -8,9 +8,9 @@ from ipaddress import IPv4Address
 from vipd.carp.machine import Machine, State, Transition
 from vipd.carp.packet import Advertisement
 from vipd.carp.rank import bows_out
-from vipd.config.model import Vip as Config
+from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.neighbourhood import Neighbourhood
-from vipd.daemon.diagnosis.problems import Complaints
+from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.linux.neighbours import mac_text
 
 #: How long after its announcement a host must not have advertised to be no successor, seconds.
@@ -25,15 +25,15 @@ _OSCILLATION = 5
 _SECOND_MASTER = 3
 
 
-class Suspicions:
+class ConflictDetector:
     """Two masters, an election that does not settle, a stranger who has our address."""
 
     def __init__(
         self,
         machine: Machine,
-        config: Config,
+        config: VipConfig,
         neighbourhood: Neighbourhood,
-        complaints: Complaints,
+        complaints: RateLimitedProblems,
         clock: Callable[[], float],
     ) -> None:
         self._machine = machine

@@ -8,9 +8,8 @@ from time import perf_counter
 
 from vipd.carp.digest import Address, Keyed, hash_forms, hash_input
 from vipd.carp.packet import Advertisement
-from vipd.config.model import Vip as Config
-from vipd.daemon.base.tasks import explained
-from vipd.daemon.log.logger import log
+from vipd.config.model import VipConfig
+from vipd.daemon.log.logger import explained, log
 
 
 class Kept:
@@ -23,7 +22,7 @@ class Kept:
         self._keys: dict[bytes, Keyed] = {}
         self._forms: dict[Sequence[object], tuple[bytes, ...]] = {}
 
-    def key(self, config: Config) -> tuple[bytes, Keyed]:
+    def key(self, config: VipConfig) -> tuple[bytes, Keyed]:
         """The password of a VIP, and its HMAC."""
         password = config.password.get_secret_value()
         if (key := self._keys.get(password)) is None:
@@ -32,7 +31,7 @@ class Kept:
             key = self._keys[password] = Keyed(password)
         return password, key
 
-    def forms(self, config: Config) -> tuple[bytes, ...]:
+    def forms(self, config: VipConfig) -> tuple[bytes, ...]:
         """The addresses of a VIP, as `vipd.carp.digest.hash_forms` has them."""
         addresses = config.addresses
         if (forms := self._forms.get(addresses)) is None:
@@ -47,7 +46,7 @@ class Kept:
 Search = Generator[None, None, str]
 
 
-def same_settings(ad: Advertisement, ours: Iterable[Config], found: str, kept: Kept) -> Search:
+def same_settings(ad: Advertisement, ours: Iterable[VipConfig], found: str, kept: Kept) -> Search:
     """Which of ``ours`` makes the digest of ``ad``, but for the VHID; ``found`` is a format that
     gets ``ad`` and that ``config``."""
     for config in ours:
@@ -58,7 +57,9 @@ def same_settings(ad: Advertisement, ours: Iterable[Config], found: str, kept: K
     return ""
 
 
-def other_settings(ad: Advertisement, config: Config, ours: Iterable[Config], kept: Kept) -> Search:
+def other_settings(
+    ad: Advertisement, config: VipConfig, ours: Iterable[VipConfig], kept: Kept
+) -> Search:
     """Which of ``ours`` lent its password or its addresses to the host that sent ``ad`` to the
     group of ``config``. Passwords and address sets that are equal are tried once."""
     password, key = kept.key(config)
@@ -85,7 +86,7 @@ def other_settings(ad: Advertisement, config: Config, ours: Iterable[Config], ke
     return ""
 
 
-def _each(config: Config) -> list[Address]:
+def _each(config: VipConfig) -> list[Address]:
     return [a.ip for a in config.addresses] if len(config.addresses) > 1 else []
 
 

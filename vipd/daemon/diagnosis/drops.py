@@ -5,7 +5,7 @@ from functools import partial
 from ipaddress import IPv4Address
 
 from vipd.carp.packet import Advertisement, Drop, decode
-from vipd.config.model import Vip as Config
+from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.digest_proof import Kept, Search, other_settings, same_settings
 
 _CURES = {
@@ -57,7 +57,7 @@ def sender(packet: bytes) -> IPv4Address:
     return IPv4Address(packet[12:16])
 
 
-def search(packet: bytes, vhid: int, ours: Sequence[Config]) -> Callable[[Kept], Search] | None:
+def search(packet: bytes, vhid: int, ours: Sequence[VipConfig]) -> Callable[[Kept], Search] | None:
     """How to find out which settings made the digest of a packet. None: nothing can be found out.
 
     ``ours``: all VIPs on the interface it came in at. The VHID is that of one of them, or the other

@@ -16,7 +16,7 @@ class Budget(Protocol):
 
 
 @dataclass(slots=True)
-class Complaint:
+class RateLimitedProblem:
     """One kind of thing that is wrong. ``since``, ``last`` (seen) and ``told`` (or held back by the
     budget): times of the clock. ``id`` and ``vhid``: the VIP, if it is one's. ``over``: it is not
     wrong any more."""
@@ -44,7 +44,7 @@ class Complaint:
         self.words, self.level, self.told = words, level, now
 
 
-class Complaints:
+class RateLimitedProblems:
     """The same complaint once a minute at most, whatever happens in between, and only while
     ``budget`` allows it (None: always)."""
 
@@ -58,14 +58,14 @@ class Complaints:
 
     def __init__(
         self,
-        tell: Callable[[Complaint], None],
+        tell: Callable[[RateLimitedProblem], None],
         clock: Callable[[], float],
         budget: Budget | None = None,
     ) -> None:
         self._tell = tell
         self.clock = clock
         self._budget = budget
-        self._known: dict[Hashable, Complaint] = {}
+        self._known: dict[Hashable, RateLimitedProblem] = {}
         self._looked = clock() - self._LOOK_EVERY
         #: Complaints of new kinds for which there was no room.
         self.unkept = 0
@@ -151,17 +151,17 @@ class Complaints:
         identifier: str,
         vhid: int,
         told: float,
-    ) -> Complaint:
+    ) -> RateLimitedProblem:
         code = word(kind[0] if isinstance(kind, tuple) else kind)
         now = self.clock()
-        return Complaint(code, level, identifier, vhid, now, now, told, words)
+        return RateLimitedProblem(code, level, identifier, vhid, now, now, told, words)
 
     def forget(self, kind: Hashable) -> None:
         """It is not wrong any more. (That it was told is remembered: once a minute is enough.)"""
         if known := self._known.get(kind):
             known.over = True
 
-    def current(self) -> Iterator[Complaint]:
+    def current(self) -> Iterator[RateLimitedProblem]:
         """What is wrong now, or was a short while ago; whether it was logged or not."""
         now = self.clock()
         for complaint in self._known.values():

@@ -25,7 +25,7 @@ from watchdog.observers.inotify import InotifyObserver
 
 from vipd.daemon.base import tasks
 from vipd.daemon.base.background import Background
-from vipd.daemon.files.watched_paths import Trail
+from vipd.daemon.files.watched_paths import WatchedPaths
 from vipd.daemon.log.logger import log
 
 SETTLED = 0.2
@@ -90,7 +90,7 @@ class Watch:
         self._warned = False
         self._partly = False  # some directories could not be watched
         # These watchdog's thread uses, too; each is replaced as a whole.
-        self._trail = Trail()
+        self._watched_paths = WatchedPaths()
         self._stale = False
         self._last = 0.0
         self._told = False
@@ -188,10 +188,10 @@ class Watch:
         """Let the watches be where the paths lead now. True: something may have been missed."""
         missed = False
         for _ in range(_ATTEMPTS):
-            before = self._trail
-            self._trail = Trail.of(self._directory, files)
-            missed |= not all(map(before.counts, self._trail.entries))
-            if self._trail.directories == self._watched and not self._stale:
+            before = self._watched_paths
+            self._watched_paths = WatchedPaths.of(self._directory, files)
+            missed |= not all(map(before.counts, self._watched_paths.entries))
+            if self._watched_paths.directories == self._watched and not self._stale:
                 return missed
             self._stale = False
             try:
@@ -235,7 +235,7 @@ class Watch:
     def _schedule(
         self, observer: BaseObserver, handler: "_Handler", watched: set[str], *, patient: bool
     ) -> None:
-        for directory in sorted(self._trail.directories):
+        for directory in sorted(self._watched_paths.directories):
             # inotify takes only what may be read, and watchdog says nothing when it is refused.
             self._partly |= not os.access(directory, os.R_OK)
             try:
@@ -266,11 +266,11 @@ class Watch:
 
     def _seen(self, event: events.FileSystemEvent) -> None:
         """In watchdog's thread: an event in one of the directories."""
-        trail = self._trail
+        watched_paths = self._watched_paths
         paths = {os.fsdecode(path) for path in (event.src_path, event.dest_path) if path}
-        if not any(map(trail.counts, paths)):
+        if not any(map(watched_paths.counts, paths)):
             return
-        if event.event_type in _REPLACING and paths & trail.directories:
+        if event.event_type in _REPLACING and paths & watched_paths.directories:
             self._stale = True
         self._tell()
 

@@ -14,7 +14,7 @@ _PREFIX = "vip-"
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class WatchedPaths:
     """What decides where some paths lead: every directory on the way, symbolic links followed.
 
     `directories` are real paths (no link in them), parents before children when sorted.
@@ -27,7 +27,7 @@ class Trail:
     root: str | None = None
 
     @classmethod
-    def of(cls, directory: str, files: Iterable[str]) -> "Trail":
+    def of(cls, directory: str, files: Iterable[str]) -> "WatchedPaths":
         """The trail of `directory`, with its contents, and of `files`; all of them may be missing.
 
         Reads the file system. A few thousandths of a second for hundreds of files: those of one

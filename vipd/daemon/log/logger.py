@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Hashable, Mapping, MutableMapping
 from enum import Enum
 from typing import Any, TextIO
@@ -56,8 +57,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def explained(what: str, error: BaseException | None) -> str:
+    """What failed, why, where, and what to do: a line for people, and one for each place."""
+    why = f": {type(error).__name__}: {error}" if error else ""
+    first = printable(f"{what} failed{why}; this is a mistake in vipd: please report these lines")
+    frames = traceback.format_tb(error.__traceback__) if error else []
+    return "\n".join((first, *(line for frame in frames for line in frame.splitlines())))
+
+
 def word(reason: Hashable) -> str:
-    """A reason (an Enum's member, or what `Complaints` takes) as machines read it: MASTER_DOWN."""
+    """A reason (an Enum's member, or what `RateLimitedProblems` takes) as machines read it:
+    MASTER_DOWN.
+    """
     return reason.name if isinstance(reason, Enum) else str(reason).replace(" ", "_")
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 from vipd import __version__
 from vipd.carp.machine import State
 from vipd.carp.packet import Drop
-from vipd.config.model import Vip as Config
+from vipd.config.model import VipConfig
 from vipd.config.problem import Problem, Severity
 from vipd.daemon.control.maintenance import Maintenance
 from vipd.daemon.diagnosis.log_budget import LogBudget
@@ -23,7 +23,7 @@ from vipd.daemon.events.tally import Tally, VipTally
 from vipd.daemon.log.outlet import Outlet
 from vipd.daemon.vips.supervisor import Supervisor
 from vipd.daemon.vips.timers import Timers
-from vipd.daemon.vips.vip import Vip
+from vipd.daemon.vips.vip import VipRunner
 
 Labels = tuple[str, ...]
 Value = float | Histogram
@@ -39,8 +39,8 @@ _STATES = {State.INIT: 0, State.BACKUP: 1, State.MASTER: 2}
 class VipView:
     """One VIP, as it is read: ``vip`` is None while it waits to be started again."""
 
-    config: Config
-    vip: Vip | None
+    config: VipConfig
+    vip: VipRunner | None
     tally: VipTally
     maintenance: bool
     now: float  # on the loop's clock

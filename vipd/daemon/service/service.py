@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vipd.carp.machine import State
 from vipd.daemon.service.notify import Notify
 from vipd.daemon.vips.supervisor import Supervisor
-from vipd.daemon.vips.vip import Vip
+from vipd.daemon.vips.vip import VipRunner
 
 #: How often to look whether every VIP listens by now, seconds.
 _UNTIL_READY = 0.02
@@ -72,7 +72,7 @@ class Service:
         return line(supervisor.vips(), supervisor.failing, supervisor.broken_files)
 
 
-def line(vips: Sequence[Vip], failing: int, broken_files: int) -> str:
+def line(vips: Sequence[VipRunner], failing: int, broken_files: int) -> str:
     """For instance "3 VIPs: 1 MASTER, 1 BACKUP, 1 waiting; 1 file with errors"."""
     states = Counter("waiting" if vip.waiting_for else vip.machine.state.value for vip in vips)
     states["failing"] = failing

@@ -7,32 +7,33 @@ import os
 import random
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
+from vipd.config.options import group_of
 from vipd.daemon.base import tasks
 from vipd.daemon.base.background import Background
 from vipd.daemon.log.logger import log
-from vipd.daemon.ucarps import running_ucarps
-from vipd.linux.tenancy import Claims, Group, Tenant, watched
+from vipd.linux.group_claims import Claims, Group, Holder, of_ucarps, watched
 
 #: How old a look at the processes and claims may be, seconds: hundreds of VIPs that start together
 #: share one.
 _FRESH = 1.0
 
 
-class Tenancy:
+class GroupLock:
     """A group that this process has for itself, until `close`."""
 
-    def __init__(self, rivals: "Rivals", group: Group) -> None:
-        self._rivals = rivals
+    def __init__(self, group_locks: "GroupLocks", group: Group) -> None:
+        self._group_locks = group_locks
         self._group = group
 
     def close(self) -> None:
         """Another process may have it."""
-        self._rivals.give_back(self._group)
+        self._group_locks.give_back(self._group)
 
 
-class Rivals:
+class GroupLocks:
     """For all VIPs of a daemon."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -46,7 +47,7 @@ class Rivals:
         self._checking: asyncio.Task[None] | None = None
         self._background = Background()
 
-    async def settle(self, group: Group) -> Tenancy | Tenant:
+    async def settle(self, group: Group) -> GroupLock | Holder:
         """Take the group for this process; or who has it. Raises OSError."""
         if self._loop.time() - self._looked_at > _FRESH:
             # One look for all that wait, so that they go on together, not one in each turn.
@@ -57,32 +58,32 @@ class Rivals:
         if process and (rival := watched(process)):
             return rival
         if group in self._others:  # do not get in the way of who starts at this moment
-            return Tenant(self._others[group])
+            return Holder(self._others[group])
         if group in self._claims:
-            return Tenant(os.getpid())
-        tenancy = self._claim(group)
+            return Holder(os.getpid())
+        group_lock = self._claim(group)
         try:
             # A look that begins after the claim, for all that claimed in this turn of the loop.
             if self._checking is None or self._checking.done():
                 self._checking = tasks.start(self._check(), "looking for other vipds")
             await asyncio.shield(self._checking)
         except BaseException:
-            tenancy.close()
+            group_lock.close()
             raise
         if group in self._others:
-            tenancy.close()
-            return Tenant(self._others[group])
-        return tenancy
+            group_lock.close()
+            return Holder(self._others[group])
+        return group_lock
 
-    def take(self, group: Group) -> Tenancy:
+    def take(self, group: Group) -> GroupLock:
         """Take the group, at once. Raises OSError: EADDRINUSE if another process, or another VIP of
         this one, has it."""
         if group not in self._claims:
-            tenancy = self._claim(group)
+            group_lock = self._claim(group)
             self._see_others()
             if group not in self._others:
-                return tenancy
-            tenancy.close()
+                return group_lock
+            group_lock.close()
         raise OSError(errno.EADDRINUSE, f"VHID {group[1]} on {group[0]} is run already")
 
     def give_back(self, group: Group) -> None:
@@ -92,13 +93,13 @@ class Rivals:
             with suppress(RuntimeError):
                 _thread.start_new_thread(unused.close, ())
 
-    def _claim(self, group: Group) -> Tenancy:
+    def _claim(self, group: Group) -> GroupLock:
         self._claims.add(group)
-        return Tenancy(self, group)
+        return GroupLock(self, group)
 
     async def _look(self) -> None:
         # Not in the loop: a machine has thousands of processes.
-        self._ucarps = await self._background.run(running_ucarps)
+        self._ucarps = await self._background.run(partial(of_ucarps, group_of))
         self._see_others()
         self._looked_at = self._loop.time()
 
@@ -119,8 +120,8 @@ class Rivals:
                 )
             self._blind = True
 
-    async def end_of(self, rival: Tenant, stop: asyncio.Future[None]) -> None:
-        """Wait until it has ended, or perhaps has (see `Tenant`), or ``stop`` is done."""
+    async def end_of(self, rival: Holder, stop: asyncio.Future[None]) -> None:
+        """Wait until it has ended, or perhaps has (see `Holder`), or ``stop`` is done."""
         ended = asyncio.Event()
         if rival.end is not None:
             self._loop.add_reader(rival.end, ended.set)

@@ -10,12 +10,12 @@ from typing import Protocol
 
 from vipd.api.events import Kind
 from vipd.carp.packet import Advertisement, Drop, decode
-from vipd.config.model import Vip as Config
+from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis import drops
 from vipd.daemon.diagnosis.digest_proof import DigestProof
 from vipd.daemon.diagnosis.log_budget import LogBudget
 from vipd.daemon.diagnosis.neighbourhood import Neighbourhood
-from vipd.daemon.diagnosis.problems import Complaint, Complaints
+from vipd.daemon.diagnosis.problems import RateLimitedProblem, RateLimitedProblems
 from vipd.daemon.diagnosis.sampling import MALFORMED, Sampling
 from vipd.daemon.events.hub import Hub, Subject
 from vipd.daemon.log.logger import Log
@@ -58,7 +58,7 @@ def shared(
 class Member(Protocol):
     """What an interface needs to know of a VIP."""
 
-    config: Config
+    config: VipConfig
 
     def received(self, ad: Advertisement, now: float) -> Drop | None: ...
 
@@ -100,7 +100,7 @@ class Interface:
         self._log = Log(lambda: {"interface": name})
         self._hub = shared.hub
         self._proof = shared.proof
-        self.complaints = Complaints(self._complain, loop.time, shared.budget)
+        self.complaints = RateLimitedProblems(self._complain, loop.time, shared.budget)
         self.neighbourhood = Neighbourhood(loop, shared.own_macs, self._follow_members)
         self._sampling = Sampling()
         self._trusted: list[bytes] = []  # MAC addresses of hosts that know a password
@@ -411,7 +411,7 @@ class Interface:
     def _words(self, drop: Drop, packet: bytes, vhid: int, found: str = "") -> Callable[[], str]:
         return lambda: f"{self.name}: {drops.explain(drop, packet, vhid, found)}"
 
-    def _complain(self, complaint: Complaint) -> None:
+    def _complain(self, complaint: RateLimitedProblem) -> None:
         subject = Subject(complaint.id, complaint.vhid, self.name)
         self._hub.publish(
             subject,
@@ -425,5 +425,5 @@ class Interface:
         member = self._members.get(self._misread.get(vhid, vhid))
         return member.config.id if member else ""
 
-    def _configs(self) -> list[Config]:
+    def _configs(self) -> list[VipConfig]:
         return [member.config for member in self._members.values()]

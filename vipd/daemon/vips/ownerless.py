@@ -4,17 +4,18 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from vipd.api.events import Kind
-from vipd.daemon.control.report import nobody_owns
-from vipd.daemon.vips.vip import Vip
+from vipd.carp.rank import bows_out
+from vipd.carp.timing import interval
+from vipd.daemon.vips.vip import VipRunner
 
 #: Seconds between two looks, while a VIP is held.
 _EVERY = 1.0
 
 
-class Orphans:
+class OwnerlessWatch:
     """Looks at the VIPs of ``vips()`` for as long as one of them holds back."""
 
-    def __init__(self, vips: Callable[[], Iterable[Vip]], clock: Callable[[], float]) -> None:
+    def __init__(self, vips: Callable[[], Iterable[VipRunner]], clock: Callable[[], float]) -> None:
         self._vips = vips
         self._clock = clock
         self._told: set[str] = set()
@@ -42,3 +43,22 @@ class Orphans:
             elif not why and identifier in self._told:
                 self._told.discard(identifier)
                 vip.publish(Kind.PROBLEM, "somebody may own it again", code="nobody", level="info")
+
+
+def nobody_owns(vip: VipRunner, now: float) -> str:
+    """That we hold back and no other host is master, in words; or ""."""
+    machine = vip.machine
+    if not machine.holding:
+        return ""
+    heard, patience = machine.heard, machine.parameters.master_down
+    silent_since = vip.decided
+    if heard and not bows_out(heard.ad):
+        silent_since = max(silent_since, heard.at)
+        patience = max(patience, interval(heard.ad.advbase, heard.ad.advskew))
+    if now < silent_since + patience:
+        return ""
+    config = vip.config
+    return (
+        f"nobody owns {config.addresses[0].ip}: no other host advertises, and we are to stay "
+        f"backup; `vipctl maintenance off {config.id}` ends that"
+    )

@@ -7,8 +7,8 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from math import inf
 
-from vipd.config.model import Vip as Config
-from vipd.daemon.diagnosis.problems import Complaints
+from vipd.config.model import VipConfig
+from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.events.counters import Counters
 from vipd.daemon.log.logger import VipLog
 from vipd.daemon.vips.interface import Interface
@@ -38,12 +38,12 @@ class Ownership:
 
     def __init__(
         self,
-        config: Config,
+        config: VipConfig,
         interface: Interface,
         services: Services,
         counters: Counters,
         log: VipLog,
-        complaints: Complaints,
+        complaints: RateLimitedProblems,
         frame: Callable[[int], tuple[str, bytes] | None],
     ) -> None:
         self.config = config
@@ -72,7 +72,7 @@ class Ownership:
             lease = self.config.lease_seconds
             self._addresses = [Address(link.index, a, lease) for a in self.config.addresses]
 
-    def change(self, config: Config, link: Link | None) -> None:
+    def change(self, config: VipConfig, link: Link | None) -> None:
         """The configuration has changed in place, and with it, perhaps, the lease."""
         self.config = config
         self._index = 0

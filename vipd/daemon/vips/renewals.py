@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from math import ceil
 
-from vipd.config.model import Vip as Config
+from vipd.config.model import VipConfig
 from vipd.linux.netlink import Netlink
 
 Done = Callable[[dict[int, int]], None]
 
 
 def first_lease(
-    config: Config, lease: int, advertised: float, before: float, now: float
+    config: VipConfig, lease: int, advertised: float, before: float, now: float
 ) -> tuple[float, int]:
     """A lease of ``lease`` seconds on an address that comes ``now``: until when it holds, and the
     whole seconds that the kernel is asked for.
@@ -27,7 +27,7 @@ def first_lease(
     return min(until, now + whole), whole
 
 
-class Leases:
+class Renewals:
     """Collects renewals; 255 of them cost one system call and half a millisecond."""
 
     #: Most renewals in one turn of the loop: with thousands of addresses the kernel would take

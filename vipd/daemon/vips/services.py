@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vipd.daemon.base.children import Children
-from vipd.daemon.cleanup.wills import Wills
+from vipd.daemon.cleanup.wills import CrashCleanup
 from vipd.daemon.events.hub import Hub
 from vipd.daemon.vips.counter import Counter
-from vipd.daemon.vips.group_lock import Rivals
+from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.interface import Shared
-from vipd.daemon.vips.renewals import Leases
+from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
 from vipd.daemon.vips.timers import Timers
 from vipd.linux.links import Links
@@ -23,12 +23,12 @@ class Services:
     netlink: Netlink
     links: Links
     secondaries: Secondaries
-    leases: Leases
+    leases: Renewals
     timers: Timers
     counter: Counter
     clock: Callable[[], float]
     hub: Hub
     shared: Shared
-    rivals: Rivals
+    group_locks: GroupLocks
     children: Children
-    wills: Wills | None = None
+    wills: CrashCleanup | None = None

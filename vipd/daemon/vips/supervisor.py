@@ -14,18 +14,17 @@ from vipd.api.io_vipd import Outcome, Result
 from vipd.carp.machine import STEP_DOWN_HOLD, Reason, State
 from vipd.config.load import Snapshot
 from vipd.config.memory import ABSENCE
-from vipd.config.model import Settings
-from vipd.config.model import Vip as Config
-from vipd.config.problem import Place, Problem, Severity, error, is_error, shown
+from vipd.config.model import Settings, VipConfig
+from vipd.config.problem import FileLocation, Problem, Severity, error, is_error, shown
 from vipd.daemon.base import tasks
 from vipd.daemon.events.hub import DAEMON, Subject
 from vipd.daemon.files.reader import Reader
 from vipd.daemon.files.watch import Watch
-from vipd.daemon.log.logger import VipLog, log
+from vipd.daemon.log.logger import VipLog, explained, log
 from vipd.daemon.vips.interface import Interface
-from vipd.daemon.vips.ownerless import Orphans
+from vipd.daemon.vips.ownerless import OwnerlessWatch
 from vipd.daemon.vips.services import Services
-from vipd.daemon.vips.vip import Vip
+from vipd.daemon.vips.vip import VipRunner
 
 #: Seconds before a VIP that broke is started again: doubled each time, up to the second value,
 #: and forgotten after it has run for that long.
@@ -55,15 +54,15 @@ class ReloadError(Exception):
 class Run:
     """A VIP that is wanted, whether it lives at the moment or waits to be started again."""
 
-    config: Config
+    config: VipConfig
     interface: Interface
     task: asyncio.Task[None]
-    vip: Vip | None = None
+    vip: VipRunner | None = None
     trouble: str = ""  # why it does not live,
     broke_at: float = 0.0  # and since when (Unix time)
     ending: bool = False
 
-    def change(self, config: Config) -> None:
+    def change(self, config: VipConfig) -> None:
         """Go on with another configuration, without a new life."""
         self.config = config
         if self.vip:
@@ -128,7 +127,7 @@ class Supervisor:
         #: Who wants to know the outcome of the next reload, and of this one.
         self._waiting: list[asyncio.Future[list[Outcome]]] = []
         self._asked: list[asyncio.Future[list[Outcome]]] = []
-        self._orphans = Orphans(self.vips, services.clock)
+        self._ownerless = OwnerlessWatch(self.vips, services.clock)
         services.timers.catch_up = self._catch_up
         self._watch: Watch | None = None
         self._reader: Reader | None = None
@@ -150,7 +149,7 @@ class Supervisor:
         if self._loading is None or self._loading.done():
             self._loading = tasks.start(self._reload(), "reading the files")
 
-    async def run(self, vip: Config) -> None:
+    async def run(self, vip: VipConfig) -> None:
         """Run this VIP, for which there are no files."""
         await self._apply(Snapshot((vip,), ()))
 
@@ -166,7 +165,7 @@ class Supervisor:
     async def stop(self) -> None:
         """Hand over everything, and return when every VIP has let go."""
         self.stopping = True
-        self._orphans.close()
+        self._ownerless.close()
         if self._loading:
             self._loading.cancel()
             await asyncio.wait([self._loading])
@@ -198,7 +197,7 @@ class Supervisor:
             self._holds[identifier] = max(self._holds.get(identifier, -inf), until)
         if run and run.vip:
             run.vip.step_down(hold, reason)
-        self._orphans.watch()
+        self._ownerless.watch()
 
     def resume(self, identifier: str) -> None:
         """Forget a hold."""
@@ -218,11 +217,11 @@ class Supervisor:
             about = vip.config.interface, vip.config.vhid
             vip.log.info("%s on %s id %d", state, *about, extra={"reason": "signal"})
 
-    def vips(self) -> list[Vip]:
+    def vips(self) -> list[VipRunner]:
         """Those that live at the moment."""
         return [running.vip for running in self.runs.values() if running.vip]
 
-    def wanted(self) -> Iterator[tuple[Config, Vip | None]]:
+    def wanted(self) -> Iterator[tuple[VipConfig, VipRunner | None]]:
         """All that are configured; None: it broke, and waits to be started again."""
         return ((running.config, running.vip) for running in self.runs.values())
 
@@ -300,7 +299,7 @@ class Supervisor:
         assert self._directory is not None
         seconds = self._loop.time() - since
         trouble = error(
-            Place(shown(self._reader.current, 4096)),
+            FileLocation(shown(self._reader.current, 4096)),
             f"reading has taken {seconds:.0f} s: the disk hangs; VIPs that run go on as they are",
             "see what keeps its file system from answering (dmesg, mount); vipd goes on reading "
             "when it does",
@@ -316,11 +315,11 @@ class Supervisor:
     def _broke(self, failure: Exception) -> None:
         """A reload raised: say so, and try again later."""
         assert self._reader
-        log.error("%s", tasks.explained("reading the files", failure))
+        log.error("%s", explained("reading the files", failure))
         why = shown(f"{type(failure).__name__}: {failure}", 200)
         what = f"what the files say could not be applied: {why}"
         hint = "see the log; vipd tries again by itself"
-        self._say_standing(error(Place(str(self._directory)), what, hint))
+        self._say_standing(error(FileLocation(str(self._directory)), what, hint))
         self._failed = True
         self._reader.failed()
         self._refuse(why)
@@ -449,7 +448,7 @@ class Supervisor:
             reload={result.name.lower(): number for result, number in counts.items()},
         )
 
-    def _last_good(self, snapshot: Snapshot, wanted: dict[str, Config]) -> set[str]:
+    def _last_good(self, snapshot: Snapshot, wanted: dict[str, VipConfig]) -> set[str]:
         """The running VIPs that stay as they are, because their files cannot be read as a whole.
 
         A broken vip-common.conf changes nothing that runs: half of it is not what anybody wrote.
@@ -469,7 +468,7 @@ class Supervisor:
                 keep.add(identifier)
         return keep
 
-    def _start_after(self, others: Collection[asyncio.Task[None]], config: Config) -> None:
+    def _start_after(self, others: Collection[asyncio.Task[None]], config: VipConfig) -> None:
         """Start a VIP as soon as these have ended: nobody else waits for them."""
         if others:
             task = tasks.start(self._succeed(others, config), f"VIP {config.id}, before its start")
@@ -477,7 +476,7 @@ class Supervisor:
         else:
             self._start(config)
 
-    async def _succeed(self, others: Collection[asyncio.Task[None]], config: Config) -> None:
+    async def _succeed(self, others: Collection[asyncio.Task[None]], config: VipConfig) -> None:
         await asyncio.wait(others)
         del self._successors[config.id]
         self._start(config)
@@ -487,7 +486,7 @@ class Supervisor:
             task.cancel()
         self._successors.clear()
 
-    def _start(self, config: Config) -> None:
+    def _start(self, config: VipConfig) -> None:
         interface = self.interfaces.get(config.device)
         if interface is None:
             interface = Interface(config.device, self._loop, self._services.shared)
@@ -496,7 +495,7 @@ class Supervisor:
         task = tasks.start(self._keep(config, interface), f"VIP {config.id}")
         self.runs[config.id] = Run(config, interface, task)
 
-    async def _keep(self, config: Config, interface: Interface) -> None:
+    async def _keep(self, config: VipConfig, interface: Interface) -> None:
         """One VIP's task: its lives, one after the other."""
         await asyncio.sleep(0)  # until self.runs knows us
         running = self.runs[config.id]
@@ -505,8 +504,8 @@ class Supervisor:
             born = self._loop.time()
             hold_until = self._hold_of(config.id)
             if hold_until > self._loop.time():
-                self._orphans.watch()
-            running.vip = Vip(running.config, interface, self._services, hold_until)
+                self._ownerless.watch()
+            running.vip = VipRunner(running.config, interface, self._services, hold_until)
             running.trouble = ""
             try:
                 await running.vip.run()
@@ -605,7 +604,7 @@ async def _nobody_asks(_settings: Settings) -> None:
     pass
 
 
-def _moves(old: Config, new: Config) -> bool:
+def _moves(old: VipConfig, new: VipConfig) -> bool:
     """Whether a change is too large to be made in place."""
     return (old.interface, old.vhid, old.source, set(old.addresses)) != (
         new.interface,
@@ -624,18 +623,18 @@ class _InTheWay:
             for claim in (run.config.id, *_claims(run.config)):
                 self._tasks.setdefault(claim, set()).add(run.task)
 
-    def of(self, config: Config) -> set[asyncio.Task[None]]:
+    def of(self, config: VipConfig) -> set[asyncio.Task[None]]:
         """The tasks of those that have to end first."""
         claims = (config.id, *_claims(config))
         return set().union(*(self._tasks.get(claim, ()) for claim in claims))
 
 
-def _claims(config: Config) -> Iterator[object]:
+def _claims(config: VipConfig) -> Iterator[object]:
     """What only one of the VIPs that run can have: a group, and each address, on an interface."""
     yield config.device, config.vhid
     yield from ((config.device, address.ip) for address in config.addresses)
 
 
-def _clash(one: Config, other: Config) -> bool:
+def _clash(one: VipConfig, other: VipConfig) -> bool:
     """Whether two VIPs cannot run beside each other."""
     return not set(_claims(one)).isdisjoint(_claims(other))

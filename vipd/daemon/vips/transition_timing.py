@@ -6,7 +6,7 @@ from vipd.api import events
 from vipd.carp.machine import Acquire, Announce, Effect, Heard, SendAdvertisement, Transition
 
 
-class Passage:
+class TransitionTiming:
     """Measures the time from a decision to each of its effects, in seconds. ``manages_address``:
     whether the addresses are there once an Acquire has been carried out."""
 

@@ -24,22 +24,22 @@ from vipd.carp.machine import (
 from vipd.carp.packet import Advertisement, Drop, encode
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
-from vipd.config.model import Vip as Config
-from vipd.daemon.diagnosis.conflicts import Suspicions
-from vipd.daemon.diagnosis.problems import Complaint, Complaints
+from vipd.config.model import VipConfig
+from vipd.daemon.diagnosis.conflicts import ConflictDetector
+from vipd.daemon.diagnosis.problems import RateLimitedProblem, RateLimitedProblems
 from vipd.daemon.events.counters import Counters
 from vipd.daemon.events.hub import Subject
 from vipd.daemon.log.logger import Fields, VipLog
-from vipd.daemon.vips.group_lock import Tenancy
+from vipd.daemon.vips.group_lock import GroupLock
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.ownership import Ownership
 from vipd.daemon.vips.scripts import Job, Outcome, Scripts, Wanted
 from vipd.daemon.vips.services import Services
-from vipd.daemon.vips.transition_timing import Passage
+from vipd.daemon.vips.transition_timing import TransitionTiming
 from vipd.linux.announce import announcement
+from vipd.linux.group_claims import Holder
 from vipd.linux.links import Cause, Loss
 from vipd.linux.names import canonical
-from vipd.linux.tenancy import Tenant
 from vipd.linux.wire import BROADCAST, multicast_mac
 
 _NOWHERE = IPv4Address(0)
@@ -51,12 +51,12 @@ _REGAIN_AFTER = 0.02
 _GRACE = 1.0
 
 
-class Vip:
+class VipRunner:
     """Runs one configured VIP on its interface: `run` is the task, everything else is called by the
     event loop in between. What goes wrong in there ends `run` with the exception."""
 
     def __init__(
-        self, config: Config, interface: Interface, services: Services, hold_until: float = -inf
+        self, config: VipConfig, interface: Interface, services: Services, hold_until: float = -inf
     ) -> None:
         """``hold_until``: not master before this, a hold from an earlier life."""
         self.config = config
@@ -68,14 +68,16 @@ class Vip:
         self._alarm = services.timers.alarm(self._tick)
         self.scripts = Scripts(self._script_done, self.log, services.children)
         self.counters = Counters()
-        self.complaints = Complaints(self._complain, services.clock, services.shared.budget)
-        self._suspicions = Suspicions(
+        self.complaints = RateLimitedProblems(
+            self._complain, services.clock, services.shared.budget
+        )
+        self._conflicts = ConflictDetector(
             self.machine, config, interface.neighbourhood, self.complaints, services.clock
         )
         self._counter = 0  # of our last advertisement
         self._waiting_for = ""
         self._rival = "another look at the other processes"  # who may run our group on this host
-        self._tenancy: Tenancy | None = None
+        self._group_lock: GroupLock | None = None
         self._group = config.interface, config.vhid  # what it is for
         self._stopping = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -125,14 +127,14 @@ class Vip:
         taken all the same. Our group is free only when all the rest is."""
         self._step(self._let_go)
         self._step(partial(self._alarm.set, inf))
-        self._step(self._suspicions.close)
+        self._step(self._conflicts.close)
         self._step(self._stop_looking)
         self._step(partial(self._interface.detach, self))
         try:
             await self._owned.gone()
         finally:
-            if self._tenancy:
-                self._tenancy.close()
+            if self._group_lock:
+                self._group_lock.close()
 
     def _step(self, act: Callable[[], None]) -> None:
         try:
@@ -145,16 +147,16 @@ class Vip:
     async def _alone(self) -> bool:
         """Wait until no other process on this host runs our group; False: stopped meanwhile."""
         group = canonical(self.config.interface), self.config.vhid
-        while isinstance(rival := await self._services.rivals.settle(group), Tenant):
+        while isinstance(rival := await self._services.group_locks.settle(group), Holder):
             self._rival = (
                 f"{rival.name} runs VHID {group[1]} on {group[0]}; stop one of the two for good, "
                 "because two on one host do not hear each other"
             )
             self._look_at_link()
-            await self._services.rivals.end_of(rival, self._end)
+            await self._services.group_locks.end_of(rival, self._end)
             if self._end.done():
                 return False
-        self._tenancy, self._group, self._rival = rival, group, ""
+        self._group_lock, self._group, self._rival = rival, group, ""
         return not self._end.done()
 
     def stop(self) -> None:
@@ -180,11 +182,11 @@ class Vip:
         """Forget a hold."""
         self._guard(lambda: self._do(self.machine.resume(self._services.clock())))
 
-    def change(self, config: Config) -> None:
+    def change(self, config: VipConfig) -> None:
         """Another configuration, in place: interface, VHID, source and addresses are the same."""
         self._guard(lambda: self._change(config))
 
-    def _change(self, config: Config) -> None:
+    def _change(self, config: VipConfig) -> None:
         old, self.config = self.config, config
         what = ", ".join(old.differences(config))
         self.log.info("changed in place: %s", what, extra={"reason": "reload"})
@@ -229,7 +231,7 @@ class Vip:
         )
         return event.number
 
-    def _complain(self, complaint: Complaint) -> None:
+    def _complain(self, complaint: RateLimitedProblem) -> None:
         self.publish(Kind.PROBLEM, complaint.text, code=complaint.code, level=complaint.level)
 
     def _about(self) -> Fields:
@@ -266,7 +268,7 @@ class Vip:
             effects = self.machine.receive(ad, now)
             if effects:
                 self._do(effects)
-                self._suspicions.heard(ad)
+                self._conflicts.heard(ad)
             else:
                 self._set_alarm()
         except Exception as error:
@@ -306,7 +308,7 @@ class Vip:
 
     def claimed(self, address: IPv4Address, mac: bytes) -> None:
         """Another host speaks ARP for an address of ours."""
-        self._suspicions.claimed(address, mac)
+        self._conflicts.claimed(address, mac)
 
     @property
     def owns(self) -> bool:
@@ -316,7 +318,7 @@ class Vip:
     @property
     def owns_alone(self) -> bool:
         """Whether nobody else may have our addresses now."""
-        return self._suspicions.owns_alone
+        return self._conflicts.owns_alone
 
     def _look_at_link(self) -> None:
         reason = self._unusable()
@@ -358,11 +360,11 @@ class Vip:
         process: it came later than we did and BIND_INTERFACE is its altname, or was renamed.
         Raises OSError if another process runs the group under that name; the next life waits."""
         link = self._interface.link
-        if self._tenancy and link and link.name != self._group[0]:
+        if self._group_lock and link and link.name != self._group[0]:
             group = link.name, self.config.vhid
-            taken = self._services.rivals.take(group)
-            self._tenancy.close()
-            self._tenancy, self._group = taken, group
+            taken = self._services.group_locks.take(group)
+            self._group_lock.close()
+            self._group_lock, self._group = taken, group
             self._owned.leave_will()
 
     def _source(self) -> IPv4Address | None:
@@ -568,7 +570,7 @@ class Vip:
     # What it does to the world
 
     def _do(self, effects: Effects) -> None:
-        passages: list[Passage] = []
+        passages: list[TransitionTiming] = []
         todo = list(effects)
         for effect in todo:
             match effect:
@@ -595,33 +597,33 @@ class Vip:
             if passages:
                 passages[-1].done(effect)
         self._set_alarm()
-        for passage in passages:  # last: an idle host's first words take a millisecond
-            self._tell(passage)
+        for timed in passages:  # last: an idle host's first words take a millisecond
+            self._tell(timed)
         if self._stopping and self.machine.state is State.INIT and not self._end.done():
             self._end.set_result(None)
 
     def _set_alarm(self) -> None:
         self._alarm.set(min(self.machine.deadline, self._owned.lease_until))
 
-    def _enter(self, transition: Transition) -> Passage:
+    def _enter(self, transition: Transition) -> TransitionTiming:
         self.last, self.since = transition, time.time()
-        passage = Passage(transition, self._services.clock, self.config.manages_address)
-        self.decided, self._gained = passage.began, inf
+        timed = TransitionTiming(transition, self._services.clock, self.config.manages_address)
+        self.decided, self._gained = timed.began, inf
         if transition.new is State.MASTER:
             self._interface.neighbourhood.look_after()
-        return passage
+        return timed
 
-    def _tell(self, passage: Passage) -> None:
-        transition = passage.transition
+    def _tell(self, timed: TransitionTiming) -> None:
+        transition = timed.transition
         self.last_event = self.publish(
             Kind.TRANSITION,
             f"Switching to state: {transition.new.value} ({transition.reason.value})",
             code=transition.reason.name,
-            transition=passage.told(self.machine.heard),
+            transition=timed.told(self.machine.heard),
         )
         if transition.reason is Reason.PREFERRED_MASTER:
             self.log.words("Preferred master advertised: going back to BACKUP state")
-        self._suspicions.changed(transition)
+        self._conflicts.changed(transition)
 
     def _acquire(self) -> None:
         self._owned.hold()
@@ -729,13 +731,13 @@ def _how(loss: Loss, interface: str) -> str:
     return f"was not on {interface} any more"
 
 
-def _digest(config: Config) -> Digest:
+def _digest(config: VipConfig) -> Digest:
     return Digest(config.password.get_secret_value(), config.vhid, [a.ip for a in config.addresses])
 
 
-def _parameters(config: Config, source: IPv4Address) -> Parameters:
+def _parameters(config: VipConfig, source: IPv4Address) -> Parameters:
     return Parameters(source, config.advbase, config.advskew, config.deadratio, config.preempt)
 
 
-def _xparam(config: Config) -> tuple[str, ...]:
+def _xparam(config: VipConfig) -> tuple[str, ...]:
     return (config.xparam,) if config.xparam is not None else ()

@@ -14,12 +14,13 @@ claim the same group the later one sees the other, and withdraws.
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from vipd.linux import bpf, processes
+from vipd.linux.names import canonical
 
 Group = tuple[str, int]
 """Interface, by the name that the kernel has for it, and VHID."""
@@ -47,7 +48,7 @@ _PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Tenant:
+class Holder:
     """A process that runs the group already. ``end``: a pidfd, which becomes readable when it has
     ended, or None: look again every now and then."""
 
@@ -69,12 +70,22 @@ class Tenant:
             os.close(self.end)
 
 
-def watched(process: int) -> Tenant | None:
+def watched(process: int) -> Holder | None:
     """A process found by `processes.ucarps` as a tenant; None if it has ended."""
     try:
-        return Tenant(process, os.pidfd_open(process))
+        return Holder(process, os.pidfd_open(process))
     except ProcessLookupError:
         return None
+
+
+def of_ucarps(group_of: Callable[[Sequence[str]], Group | None]) -> dict[Group, int]:
+    """The groups that real ucarps run in our network namespace, and their processes. ``group_of``
+    finds the interface, by any of its names, and the VHID in the arguments of one."""
+    found = {}
+    for process, arguments in processes.ucarps():
+        if group := group_of(arguments):
+            found[canonical(group[0]), group[1]] = process
+    return found
 
 
 class Claims:

@@ -12,13 +12,13 @@ import pytest
 from vipd.lab import Host
 from vipd.lab.anchor import environment
 from vipd.linux import bpf
-from vipd.linux.tenancy import Claims, Group
+from vipd.linux.group_claims import Claims, Group
 
 pytestmark = pytest.mark.lab
 
 HOLD = """
 import sys
-from vipd.linux.tenancy import Claims
+from vipd.linux.group_claims import Claims
 claims = Claims()
 for word in sys.argv[1:]:
     interface, _, vhid = word.partition("=")

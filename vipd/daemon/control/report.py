@@ -61,8 +61,8 @@ def of_vip(
         missed=vip.counters.missed,
         script_running=running[0].value if running else None,
         script_seconds=now - running[1] if running else None,
-        script_last=vip.last_script,
-        script_failed=vip.failed_script,
+        script_last=vip.script_runs.last,
+        script_failed=vip.script_runs.failed,
     )
 
 
@@ -113,8 +113,8 @@ def problems_of(vip: VipRunner, interface: Interface, now: float) -> Iterator[Pr
         yield _standing("no_address", config, missing, vip.since)
     if vip.waiting_for:
         yield _standing("waiting", config, vip.waiting_for, vip.since)
-    if vip.failed_script:
-        run = vip.failed_script
+    if vip.script_runs.failed:
+        run = vip.script_runs.failed
         how = "could not be run" if run.status is None else f"failed with status {run.status}"
         yield _standing("script_failed", config, f"{run.which} {how}; see the log", vip.since)
     yield from of_complaints(vip.complaints, config.id, config.interface)

@@ -9,7 +9,6 @@ from math import inf
 
 from vipd.api import events
 from vipd.api.events import Kind, Level, ScriptRun
-from vipd.carp.digest import Digest
 from vipd.carp.machine import (
     Acquire,
     Announce,
@@ -21,7 +20,7 @@ from vipd.carp.machine import (
     State,
     Transition,
 )
-from vipd.carp.packet import Advertisement, Drop, encode
+from vipd.carp.packet import Advertisement, Drop
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
 from vipd.config.model import VipConfig
@@ -30,17 +29,17 @@ from vipd.daemon.diagnosis.problems import RateLimitedProblem, RateLimitedProble
 from vipd.daemon.events.counters import Counters
 from vipd.daemon.events.hub import Subject
 from vipd.daemon.log.logger import Fields, VipLog
+from vipd.daemon.vips.advertiser import Advertiser
 from vipd.daemon.vips.group_lock import GroupLock
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.ownership import Ownership
-from vipd.daemon.vips.scripts import Job, Outcome, Scripts, Wanted
+from vipd.daemon.vips.script_runs import ScriptRuns, job
+from vipd.daemon.vips.scripts import Outcome, Scripts, Wanted
 from vipd.daemon.vips.services import Services
 from vipd.daemon.vips.transition_timing import TransitionTiming
-from vipd.linux.announce import announcement
 from vipd.linux.group_claims import Holder
 from vipd.linux.links import Cause, Loss
 from vipd.linux.names import canonical
-from vipd.linux.wire import BROADCAST, multicast_mac
 
 _NOWHERE = IPv4Address(0)
 #: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
@@ -64,7 +63,6 @@ class VipRunner:
         self.machine = Machine(_parameters(config, config.source or _NOWHERE))
         self._interface = interface
         self._services = services
-        self._digest = _digest(config)
         self._alarm = services.timers.alarm(self._tick)
         self.scripts = Scripts(self._script_done, self.log, services.children)
         self.counters = Counters()
@@ -74,7 +72,7 @@ class VipRunner:
         self._conflicts = ConflictDetector(
             self.machine, config, interface.neighbourhood, self.complaints, services.clock
         )
-        self._counter = 0  # of our last advertisement
+        self._advertiser = Advertiser(config, interface, services.counter, self.complaints)
         self._waiting_for = ""
         self._rival = "another look at the other processes"  # who may run our group on this host
         self._group_lock: GroupLock | None = None
@@ -103,8 +101,7 @@ class VipRunner:
         if hold_until > self.decided:
             self.machine.step_down(self.decided, hold_until - self.decided)
         self._gained = inf  # when an address appeared that we did not add
-        self.last_script: ScriptRun | None = None
-        self.failed_script: ScriptRun | None = None  # since the last one that succeeded
+        self.script_runs = ScriptRuns()
 
     # The life of a VIP
 
@@ -190,7 +187,7 @@ class VipRunner:
         old, self.config = self.config, config
         what = ", ".join(old.differences(config))
         self.log.info("changed in place: %s", what, extra={"reason": "reload"})
-        self._digest = _digest(config)
+        self._advertiser.change(config)
         parameters = _parameters(config, self.machine.parameters.source)
         self._do(self.machine.change(parameters, self._services.clock()))
         if (config.mcast, config.nomcast) != (old.mcast, old.nomcast):
@@ -246,7 +243,7 @@ class VipRunner:
         """The last resort, for a life that ends in an exception: nothing of ours stays behind."""
         self._owned.abandon()
         if self.machine.state is State.MASTER:
-            self._send(*BOW_OUT)
+            self._advertiser.send(*BOW_OUT, self.machine.parameters)
 
     @property
     def lease_until(self) -> float:
@@ -258,7 +255,7 @@ class VipRunner:
     def received(self, ad: Advertisement, now: float) -> Drop | None:
         """An advertisement for our VHID; says why it was not taken, if it was not."""
         ours = self.machine.parameters
-        if drop := self._digest.doubts(ad, ours.source, self._counter):
+        if drop := self._advertiser.doubts(ad, ours.source):
             return drop
         patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
         self.counters.heard(self.machine.heard, ad, now, patience)
@@ -465,19 +462,9 @@ class VipRunner:
         up = outcome.wanted is Wanted.UP
         went_up = up and self.machine.state is State.MASTER
         gained = self._gained - self.decided if went_up and self._gained < inf else None
-        run = ScriptRun(
-            outcome.wanted.value,
-            outcome.status,
-            outcome.seconds,
-            self.last_event if up == (self.machine.state is State.MASTER) else 0,
-            gained,
-        )
-        # As ucarp, we begin with DOWNSCRIPT. There is nothing to take down then, and EPEL's script
-        # says so by its status: that is how every healthy backup starts.
-        nothing_there = self.last_script is None and not up and outcome.status is not None
-        failed = bool(outcome.trouble) and not nothing_there
-        self.last_script = run
-        self.failed_script = run if failed else None
+        cause = self.last_event if up == (self.machine.state is State.MASTER) else 0
+        run = self.script_runs.ended(outcome, cause, gained)
+        failed = self.script_runs.failed is run
         self.publish(
             Kind.SCRIPT,
             outcome.trouble or f"{outcome.wanted.value} ended after {outcome.seconds:.3f} s",
@@ -575,7 +562,7 @@ class VipRunner:
         for effect in todo:
             match effect:
                 case SendAdvertisement(advbase, advskew):
-                    left = self._send(advbase, advskew)
+                    left = self._advertiser.send(advbase, advskew, self.machine.parameters)
                     if left:
                         self.counters.sent += 1
                         self._owned.renew()
@@ -643,81 +630,17 @@ class VipRunner:
             self._run_script(Wanted.DOWN)
 
     def _last_frame(self, counter: int) -> tuple[str, bytes] | None:
-        """Interface and frame of the bow-out that is sent for us when we are killed."""
-        if (wire := self._interface.wire) is None:
-            return None
-        packet = self._packet(*BOW_OUT, counter)
-        return wire.interface, wire.frame_ipv4(self._destination(), packet)
+        return self._advertiser.final(self.machine.parameters, counter)
 
     def _run_script(self, wanted: Wanted) -> None:
-        config, heard = self.config, self.machine.heard
-        script = config.upscript if wanted is Wanted.UP else config.downscript
+        heard = self.machine.heard
+        previous = str(heard.ad.source) if heard else ""
         self.scripts.want(
-            wanted,
-            Job(
-                (script, config.interface, str(config.addresses[0].ip), *_xparam(config))
-                if script
-                else (),
-                {
-                    "ID": config.id,
-                    "VHID": str(config.vhid),
-                    "STATE": self.machine.state.value,
-                    "REASON": self.last.reason.value,
-                    "ADDRESSES": " ".join(map(str, config.addresses)),
-                    "INTERFACE": config.interface,
-                    "PREVIOUS_MASTER": str(heard.ad.source) if heard else "",
-                },
-                config.script_timeout,
-            ),
+            wanted, job(self.config, wanted, self.machine.state, self.last.reason, previous)
         )
 
     def _announce(self) -> None:
-        wire = self._interface.wire
-        if wire is None:
-            return
-        for address in self.config.addresses:
-            link = self._owned.place(address.ip)
-            try:
-                if link is None or link.index == self._interface.index:
-                    wire.send_frame(announcement(address.ip, wire.mac))
-                else:
-                    wire.send_frame(announcement(address.ip, link.mac), link.name)
-            except OSError as error:
-                self._cannot_send(error)
-
-    def _send(self, advbase: int, advskew: int) -> bool:
-        """Whether the advertisement left."""
-        wire = self._interface.wire
-        if wire is None:
-            return False
-        self._counter = next(self._services.counter)
-        packet = self._packet(advbase, advskew, self._counter)
-        try:
-            wire.send_ipv4(self._destination(), packet)
-        except OSError as error:
-            self._cannot_send(error)
-            return False
-        return True
-
-    def _packet(self, advbase: int, advskew: int, counter: int) -> bytes:
-        return encode(
-            Advertisement(
-                self.machine.parameters.source,
-                self.config.mcast,
-                self.config.vhid,
-                advbase,
-                advskew,
-                self.machine.parameters.demotion,
-                counter,
-                self._digest.sign(counter),
-            )
-        )
-
-    def _destination(self) -> bytes:
-        return BROADCAST if self.config.nomcast else multicast_mac(self.config.mcast)
-
-    def _cannot_send(self, error: OSError) -> None:
-        self.complaints.say("send", lambda: f"cannot send on {self._interface.name}: {error}")
+        self._advertiser.announce(self._owned.place)
 
 
 def _how(loss: Loss, interface: str) -> str:
@@ -731,13 +654,5 @@ def _how(loss: Loss, interface: str) -> str:
     return f"was not on {interface} any more"
 
 
-def _digest(config: VipConfig) -> Digest:
-    return Digest(config.password.get_secret_value(), config.vhid, [a.ip for a in config.addresses])
-
-
 def _parameters(config: VipConfig, source: IPv4Address) -> Parameters:
     return Parameters(source, config.advbase, config.advskew, config.deadratio, config.preempt)
-
-
-def _xparam(config: VipConfig) -> tuple[str, ...]:
-    return (config.xparam,) if config.xparam is not None else ()

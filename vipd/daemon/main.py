@@ -21,6 +21,7 @@ from vipd.daemon.control.server import Control, Directories
 from vipd.daemon.events.history import History
 from vipd.daemon.events.hub import Hub
 from vipd.daemon.events.tally import Tally
+from vipd.daemon.files.reload import Reload
 from vipd.daemon.log import logger
 from vipd.daemon.log.formats import FORMS
 from vipd.daemon.log.logger import log
@@ -269,25 +270,28 @@ async def _run(place: Directories, only: str | None, outlet: Outlet) -> None:
         children=Children(adopts=os.getpid() == 1),
         wills=wills,
     )
-    supervisor = Supervisor(place.config_dir, services, loop, maintenance, only)
-    control = Control(supervisor, hub, history, maintenance, place)
-    service = Service(supervisor, Notify(os.environ), loop)
+    supervisor = Supervisor(services, loop, maintenance)
+    reload = Reload(place.config_dir, only, hub, supervisor.apply, lambda: bool(supervisor.runs))
+    control = Control(supervisor, reload, hub, history, maintenance, place)
+    service = Service(supervisor, reload, Notify(os.environ), loop)
     tally = Tally()
     hub.subscribe(tally.count)
 
     def view() -> "DaemonView":
         from vipd.daemon.metrics.families import look  # only when somebody asks
 
-        return look(supervisor, maintenance, tally, services.timers, outlet, services.shared.budget)
+        return look(
+            supervisor, reload, maintenance, tally, services.timers, outlet, services.shared.budget
+        )
 
     exporter = Exporter(view)
     if only is None:  # else each vipd of this host would want the same port
-        supervisor.configured = exporter.configure
+        reload.configured = exporter.configure
     end = asyncio.Event()
     for number, act in (
         (signal.SIGTERM, end.set),
         (signal.SIGINT, end.set),
-        (signal.SIGHUP, supervisor.reload),
+        (signal.SIGHUP, reload.start),
         (signal.SIGUSR1, supervisor.log_states),
         (signal.SIGUSR2, supervisor.step_down_all),
     ):
@@ -295,11 +299,13 @@ async def _run(place: Directories, only: str | None, outlet: Outlet) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # see vipd.daemon.__main__
     about = {"reason": "start"}
     log.info("vipd %s, configuration in %s", __version__, place.config_dir, extra=about)
-    supervisor.reload()
+    reload.start()
     opening = tasks.start(control.open(), "opening the control socket")
     await end.wait()
     log.info("stopping", extra={"reason": "signal"})
     service.stopping()
+    supervisor.stopping = True
+    await reload.stop()
     await supervisor.stop()
     opening.cancel()
     await control.close()

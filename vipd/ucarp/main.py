@@ -344,7 +344,7 @@ async def _run(config: VipConfig) -> None:
         group_locks=GroupLocks(loop),
         children=Children(adopts=os.getpid() == 1),
     )
-    supervisor = Supervisor(None, services, loop)
+    supervisor = Supervisor(services, loop)
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         loop.add_signal_handler(number, end.set)

@@ -43,8 +43,9 @@ from vipd.daemon.control.connections import Connections, Peer, Turns
 from vipd.daemon.control.maintenance import Maintenance, is_name
 from vipd.daemon.events.history import History
 from vipd.daemon.events.hub import DAEMON, Hub, Subject
+from vipd.daemon.files.reload import Reload, ReloadError
 from vipd.daemon.log.logger import log, printable
-from vipd.daemon.vips.supervisor import ReloadError, Run, Supervisor
+from vipd.daemon.vips.supervisor import Run, Supervisor
 from vipd.linux import capabilities
 
 #: How many VIPs or events make an answer: a millisecond of work.
@@ -78,12 +79,14 @@ class Control:
     def __init__(
         self,
         supervisor: Supervisor,
+        reload: Reload,
         hub: Hub,
         history: History,
         maintenance: Maintenance,
         place: Directories,
     ) -> None:
         self.supervisor = supervisor
+        self.reload = reload
         self.hub = hub
         self.history = history
         self.maintenance = maintenance
@@ -96,7 +99,7 @@ class Control:
     async def open(self) -> None:
         """Listen, as soon as there is something to say about the VIPs. Without a socket the
         addresses are looked after all the same."""
-        await self.supervisor.loaded.wait()
+        await self.reload.loaded.wait()
         path = self.place.runtime_dir / SOCKET
         try:
             self.gid = await self._group()
@@ -271,7 +274,7 @@ class Session:
 
     async def problems(self) -> list[Problem]:
         supervisor = self._control.supervisor
-        found = list(report.of_files(supervisor.problems, supervisor.read_at))
+        found = list(self._in_files())
         for identifier in sorted(supervisor.runs):
             async with self._control.turns.turn():
                 if run := supervisor.runs.get(identifier):
@@ -279,6 +282,10 @@ class Session:
         for interface in supervisor.interfaces.values():
             found += report.of_complaints(interface.complaints, "", interface.name, vhid=0)
         return found
+
+    def _in_files(self) -> Iterable[Problem]:
+        reload = self._control.reload
+        return report.of_files(reload.problems, reload.read_at)
 
     def _problems(self, run: Run) -> Iterable[Problem]:
         if run.vip is None:
@@ -294,7 +301,7 @@ class Session:
             "config_dir": str(control.place.config_dir),
             "runtime_dir": str(control.place.runtime_dir),
             "state_dir": str(control.place.state_dir),
-            "files": sorted(supervisor.files),
+            "files": sorted(control.reload.files),
             "log_level": _log_level(),
             "group": control.place.group if control.gid is not None else "",
             "missing_capabilities": list(capabilities.missing()),
@@ -308,13 +315,11 @@ class Session:
 
     async def reload(self) -> Reloaded:
         self._begin("reload")
-        supervisor = self._control.supervisor
         try:
-            outcomes = await supervisor.reloaded()
+            outcomes = await self._control.reload.reloaded()
         except ReloadError as error:
             raise NotRead(text=str(error)) from error
-        problems = list(report.of_files(supervisor.problems, supervisor.read_at))
-        return {"outcomes": outcomes, "problems": problems}
+        return {"outcomes": outcomes, "problems": list(self._in_files())}
 
     async def demote(self, ids: list[str] | None, hold: float) -> list[Handover]:
         if not 0 <= hold <= LONGEST_HOLD:
@@ -346,7 +351,7 @@ class Session:
         errors, or that something is remembered of. Out of it: whatever is in it, too, because a
         file that is away may come back. Raises UnknownVip."""
         supervisor = self._control.supervisor
-        known = {*supervisor.runs, *supervisor.failed}
+        known = {*supervisor.runs, *self._control.reload.failed}
         for identifier in dict.fromkeys(ids):
             kept = not on and identifier in self._control.maintenance and is_name(identifier)
             if identifier == DAEMON.id or not (

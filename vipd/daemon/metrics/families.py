@@ -20,6 +20,7 @@ from vipd.daemon.control.maintenance import Maintenance
 from vipd.daemon.diagnosis.log_budget import LogBudget
 from vipd.daemon.events.counters import Histogram
 from vipd.daemon.events.tally import Tally, VipTally
+from vipd.daemon.files.reload import Reload
 from vipd.daemon.log.outlet import Outlet
 from vipd.daemon.vips.supervisor import Supervisor
 from vipd.daemon.vips.timers import Timers
@@ -85,6 +86,7 @@ class OfDaemon(Family):
 
 def look(
     supervisor: Supervisor,
+    reload: Reload,
     maintenance: Maintenance,
     tally: Tally,
     timers: Timers,
@@ -99,7 +101,7 @@ def look(
             for config, vip in supervisor.wanted()
         ),
         {interface.name: interface.drops for interface in supervisor.interfaces.values()},
-        supervisor.problems,
+        reload.problems,
         tally,
         timers.lateness,
         outlet.lost,

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from vipd.carp.machine import State
+from vipd.daemon.files.reload import Reload
 from vipd.daemon.service.notify import Notify
 from vipd.daemon.vips.supervisor import Supervisor
 from vipd.daemon.vips.vip import VipRunner
@@ -24,15 +25,20 @@ class Service:
     """
 
     def __init__(
-        self, supervisor: Supervisor, notify: Notify, loop: asyncio.AbstractEventLoop
+        self,
+        supervisor: Supervisor,
+        reload: Reload,
+        notify: Notify,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._supervisor = supervisor
+        self._reload = reload
         self._notify = notify
         self._loop = loop
         self._ready = self._ending = False
         self._next: asyncio.TimerHandle | None = None
         if notify.wanted:
-            supervisor.reloading = self._reloading
+            reload.reloading = self._reloading
             self._look()
         if notify.watchdog:
             self._feed(notify.watchdog / 2)
@@ -58,7 +64,7 @@ class Service:
             return
         if self._ready:
             self._notify.status(self._line())
-        elif self._supervisor.settled:
+        elif self._reload.loaded.is_set() and self._supervisor.settled:
             self._ready = self._notify.ready(self._line())
         pause = _STATUS_EVERY if self._ready else _UNTIL_READY
         self._next = self._loop.call_later(pause, self._look)
@@ -69,7 +75,7 @@ class Service:
 
     def _line(self) -> str:
         supervisor = self._supervisor
-        return line(supervisor.vips(), supervisor.failing, supervisor.broken_files)
+        return line(supervisor.vips(), supervisor.failing, self._reload.broken_files)
 
 
 def line(vips: Sequence[VipRunner], failing: int, broken_files: int) -> str:

@@ -2,25 +2,18 @@
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from math import inf
-from pathlib import Path
 
 from vipd.api.events import Kind
 from vipd.api.io_vipd import Outcome, Result
 from vipd.carp.machine import STEP_DOWN_HOLD, Reason, State
 from vipd.config.load import Snapshot
-from vipd.config.memory import ABSENCE
-from vipd.config.model import Settings, VipConfig
-from vipd.config.problem import FileLocation, Problem, Severity, error, is_error, shown
+from vipd.config.model import VipConfig
 from vipd.daemon.base import tasks
 from vipd.daemon.events.hub import DAEMON, Subject
-from vipd.daemon.files.reader import Reader
-from vipd.daemon.files.watch import Watch
-from vipd.daemon.log.logger import VipLog, explained, log
+from vipd.daemon.log.logger import log
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.ownerless import OwnerlessWatch
 from vipd.daemon.vips.services import Services
@@ -33,21 +26,6 @@ _BACKOFF = (1.0, 60.0)
 _WORTH_A_LINE = 0.5
 #: Seconds until the kernel is asked again how the interfaces are, after it refused to tell.
 _LOOK_AGAIN = 0.5
-#: Seconds after which reading the files counts as hanging.
-HANGS = 10.0
-
-
-class Why(IntEnum):
-    """Why the files are read. AGAIN: of ourselves, so that nothing is said unless something is
-    new; CHANGED: they did; ASKED: SIGHUP, vipctl reload, the start: what is gone counts at once."""
-
-    AGAIN = 0
-    CHANGED = 1
-    ASKED = 2
-
-
-class ReloadError(Exception):
-    """The files could not be read or applied; the text says why."""
 
 
 @dataclass(slots=True)
@@ -74,37 +52,20 @@ class Supervisor:
 
     def __init__(
         self,
-        directory: Path | None,
         services: Services,
         loop: asyncio.AbstractEventLoop,
         maintenance: Container[str] = (),
-        only: str | None = None,
     ) -> None:
-        """``directory``: None if there are no files, see `run`. ``only``: the ID of the only VIP
-        to run, whatever else is configured."""
+        """``maintenance``: the IDs of VIPs that are not to be master."""
         #: The VIPs that are wanted, by ID, and the interfaces that they are on, by name.
         self.runs: dict[str, Run] = {}
         self.interfaces: dict[str, Interface] = {}
-        #: What was wrong in the files when they were read last (Unix time), and their paths.
-        self.problems: frozenset[Problem] = frozenset()
-        self.files: frozenset[str] = frozenset()
-        #: The IDs whose own files have errors.
-        self.failed: frozenset[str] = frozenset()
-        self.read_at = 0.0
         #: The longest time for which we did not run, seconds, and when that was (Unix time).
         self.late_worst = 0.0
         self.late_at: float | None = None
         self.stopping = False
-        #: Set when the files have been read for the first time.
-        self.loaded = asyncio.Event()
-        #: Called with True when a reload begins, and with False when it has ended.
-        self.reloading: Callable[[bool], None] = lambda _begins: None
         #: Called with the number of an interface that went, or was set down, before VIPs know.
         self.went_down: Callable[[int], None] = lambda _index: None
-        #: Called with what the files say about the daemon as a whole.
-        self.configured: Callable[[Settings], Awaitable[None]] = _nobody_asks
-        self._directory = directory
-        self._only = only
         self._links = services.links
         self._look: asyncio.TimerHandle | None = None  # at the interfaces, once more
         self._blind = False  # the kernel refuses to tell how they are
@@ -114,65 +75,18 @@ class Supervisor:
         #: Those that begin to live when what is in their way has ended.
         self._successors: dict[str, asyncio.Task[None]] = {}
         self._holds: dict[str, float] = {}  # until when a VIP is not to be master
-        self._loading: asyncio.Task[None] | None = None
-        self._pending: Why | None = None
-        self._configured = False
-        self._failed = False  # the last reload broke
-        self._hanging = ""  # why a reload takes so long that nobody should wait for it
-        #: What is wrong in the files, what keeps them from being read, and which ones are gone.
-        self._in_files: frozenset[Problem] = frozenset()
-        self._trouble: Problem | None = None
-        self._gone: frozenset[str] = frozenset()
-        self._some_vip = False  # the files have, as far as we know
-        #: Who wants to know the outcome of the next reload, and of this one.
-        self._waiting: list[asyncio.Future[list[Outcome]]] = []
-        self._asked: list[asyncio.Future[list[Outcome]]] = []
         self._ownerless = OwnerlessWatch(self.vips, services.clock)
         services.timers.catch_up = self._catch_up
-        self._watch: Watch | None = None
-        self._reader: Reader | None = None
-        if directory:
-            self._watch = Watch(loop, directory, lambda: self._begin(Why.CHANGED))
-            placed = self._watch.placed
-            self._reader = Reader(directory, only, placed, lambda: self._begin(Why.AGAIN))
         loop.add_reader(self._links.fileno(), self._links_changed)
-
-    def reload(self) -> None:
-        """Read the files and make what runs what they say. A second call while one is carried out
-        is carried out after it."""
-        self._begin(Why.ASKED)
-
-    def _begin(self, why: Why) -> None:
-        if self._directory is None or self.stopping:
-            return
-        self._pending = why if self._pending is None else max(why, self._pending)
-        if self._loading is None or self._loading.done():
-            self._loading = tasks.start(self._reload(), "reading the files")
 
     async def run(self, vip: VipConfig) -> None:
         """Run this VIP, for which there are no files."""
-        await self._apply(Snapshot((vip,), ()))
-
-    async def reloaded(self) -> list[Outcome]:
-        """Reload, and tell what that was for each VIP, by ID. Raises ReloadError."""
-        self.reload()
-        if self._hanging:
-            raise ReloadError(self._hanging)
-        done: asyncio.Future[list[Outcome]] = self._loop.create_future()
-        self._waiting.append(done)
-        return await done
+        await self.apply(Snapshot((vip,), ()))
 
     async def stop(self) -> None:
         """Hand over everything, and return when every VIP has let go."""
         self.stopping = True
         self._ownerless.close()
-        if self._loading:
-            self._loading.cancel()
-            await asyncio.wait([self._loading])
-        if self._reader:
-            self._reader.close()
-        if self._watch:  # not waited for: a disk may hang
-            self._leaving = tasks.start(self._watch.close(), "leaving the files alone")
         self._forget_successors()
         for run in list(self.runs.values()):
             self._end(run)
@@ -227,8 +141,8 @@ class Supervisor:
 
     @property
     def settled(self) -> bool:
-        """Whether the files were read, and every VIP listens, waits for something, or broke."""
-        return self.loaded.is_set() and all(
+        """Whether every VIP listens, waits for something, or broke."""
+        return all(
             running.vip.settled if running.vip else bool(running.trouble)
             for running in self.runs.values()
             if not running.ending
@@ -239,155 +153,13 @@ class Supervisor:
         """How many VIPs broke, and wait to be started again."""
         return len(self.runs) - len(self.vips())
 
-    @property
-    def broken_files(self) -> int:
-        """How many files have errors."""
-        return len({problem.file for problem in self.problems if is_error(problem)})
-
-    async def _reload(self) -> None:
-        announced = False
-        try:
-            while self._pending is not None:
-                why, self._pending = self._pending, None
-                self._asked, self._waiting = self._waiting, []
-                if not announced and why is not Why.AGAIN:
-                    announced = True
-                    self.reloading(True)
-                try:
-                    outcomes = await self._read_and_apply(why)
-                except Exception as failure:  # what was asked for is not done, and that is said
-                    self._broke(failure)
-                else:
-                    for done in self._asked:
-                        if not done.done():
-                            done.set_result(outcomes)
-                self.loaded.set()
-        finally:
-            if announced:
-                self.reloading(False)
-            for done in (*self._asked, *self._waiting):  # we are stopped
-                done.cancel()
-
-    async def _read_and_apply(self, why: Why) -> list[Outcome]:
-        snapshot = await self._read(why)
-        self._report(snapshot, why)
+    async def apply(self, snapshot: Snapshot) -> list[Outcome]:
+        """Make what runs what the files say; what became of each VIP, by ID. If they could not be
+        listed, everything stays as it is."""
         if not snapshot.listed:
             return [
                 Outcome(run, Result.KEPT, "its files cannot be read") for run in sorted(self.runs)
             ]
-        assert self._watch
-        self._watch.follow(snapshot.files, again=why is Why.AGAIN)
-        outcomes = await self._apply(snapshot)
-        if not snapshot.common_broken or not self._configured:
-            self._configured = True
-            await self.configured(snapshot.settings)
-        self._tell(outcomes, why)
-        return outcomes
-
-    async def _read(self, why: Why) -> Snapshot:
-        assert self._reader
-        hangs = self._loop.call_later(HANGS, self._hangs, self._loop.time())
-        try:
-            return await self._reader.read(asked=why is Why.ASKED)
-        finally:
-            hangs.cancel()
-            self._hanging = ""
-
-    def _hangs(self, since: float) -> None:
-        """Reading takes too long: say so, and go on with everything else."""
-        assert self._reader
-        assert self._directory is not None
-        seconds = self._loop.time() - since
-        trouble = error(
-            FileLocation(shown(self._reader.current, 4096)),
-            f"reading has taken {seconds:.0f} s: the disk hangs; VIPs that run go on as they are",
-            "see what keeps its file system from answering (dmesg, mount); vipd goes on reading "
-            "when it does",
-        )
-        self._say_standing(trouble)
-        self._hanging = f"reading {trouble.file} has taken {seconds:.0f} s: the disk hangs"
-        self._asked += self._waiting
-        self._waiting = []
-        self._refuse(self._hanging)
-        self.loaded.set()  # there is nothing to run yet, and that can be asked for
-        self.reloading(False)
-
-    def _broke(self, failure: Exception) -> None:
-        """A reload raised: say so, and try again later."""
-        assert self._reader
-        log.error("%s", explained("reading the files", failure))
-        why = shown(f"{type(failure).__name__}: {failure}", 200)
-        what = f"what the files say could not be applied: {why}"
-        hint = "see the log; vipd tries again by itself"
-        self._say_standing(error(FileLocation(str(self._directory)), what, hint))
-        self._failed = True
-        self._reader.failed()
-        self._refuse(why)
-
-    def _refuse(self, why: str) -> None:
-        """Those who wait for the outcome of this reload get none."""
-        for done in self._asked:
-            if not done.done():
-                done.set_exception(ReloadError(why))
-
-    def _say_standing(self, trouble: Problem | None) -> None:
-        """Tell what keeps the files from being read, or that nothing does, when that is new."""
-        before, self._trouble = self._trouble, trouble
-        self.problems = self._in_files | ({trouble} if trouble else set())
-        if trouble and trouble != before:
-            text = f"{trouble.file}: {trouble.message}; {trouble.hint}"
-            self._services.hub.publish(DAEMON, Kind.PROBLEM, text, level="error", code="directory")
-        elif before and not trouble:
-            text = f"{self._directory} can be read again"
-            self._services.hub.publish(DAEMON, Kind.PROBLEM, text, level="info", code="directory")
-
-    def _report(self, snapshot: Snapshot, why: Why) -> None:
-        """Log the problems that are new, and say so when there is nothing to do."""
-        self.read_at = time.time()
-        if snapshot.listed:
-            self._report_files(snapshot)
-        self._say_standing(None if snapshot.listed else snapshot.problems[0])
-        known = why is Why.AGAIN and not self._some_vip
-        self._some_vip = bool(snapshot.vips) or not snapshot.listed
-        if not known and not snapshot.vips and (snapshot.listed or not self.runs):
-            log.warning(
-                "no VIP to run: %s holds no usable vip-%s.conf; add one, and vipd starts it",
-                self._directory,
-                self._only or "NNN",
-                extra={"reason": "no_vip"},
-            )
-
-    def _report_files(self, snapshot: Snapshot) -> None:
-        for problem in snapshot.problems:
-            if problem not in self._in_files:
-                level = log.error if problem.severity is Severity.ERROR else log.warning
-                level(
-                    "%s:%d:%d: %s; %s",
-                    problem.file,
-                    problem.line,
-                    problem.column,
-                    problem.message.rstrip("."),
-                    problem.hint,
-                    extra={
-                        "file": problem.file,
-                        "line": problem.line,
-                        "column": problem.column,
-                        "reason": problem.message,
-                    },
-                )
-        for path in sorted(snapshot.gone.keys() - self._gone):
-            log.info(
-                "%s is gone: that counts if it does not come back within %g s; vipctl reload does "
-                "not wait",
-                shown(path, 4096),
-                ABSENCE,
-                extra={"reason": "gone"},
-            )
-        self._gone = frozenset(snapshot.gone)
-        self._in_files, self.files = frozenset(snapshot.problems), snapshot.files
-        self.failed = frozenset(snapshot.failed)
-
-    async def _apply(self, snapshot: Snapshot) -> list[Outcome]:
         wanted = {config.id: config for config in snapshot.vips}
         keep = self._last_good(snapshot, wanted)
         results = dict.fromkeys(keep, (Result.KEPT, "its files have errors"))
@@ -421,32 +193,6 @@ class Supervisor:
         for identifier, why in snapshot.failed.items():
             results.setdefault(identifier, (Result.FAILED, f"line {why.line}: {why.message}"))
         return [Outcome(identifier, *results[identifier]) for identifier in sorted(results)]
-
-    def _tell(self, outcomes: list[Outcome], why: Why) -> None:
-        for outcome in outcomes:
-            if outcome.result is Result.KEPT and why is not Why.AGAIN:
-                VipLog(outcome.id).warning(
-                    "goes on as it was until its files are mended",
-                    extra={"reason": "broken_files"},
-                )
-        quiet = {Result.UNCHANGED, Result.KEPT, Result.FAILED}
-        mended, self._failed = self._failed, False
-        if (
-            why is Why.AGAIN
-            and not mended
-            and quiet.issuperset(outcome.result for outcome in outcomes)
-        ):
-            return
-        counts = Counter(outcome.result for outcome in outcomes)
-        words = ", ".join(f"{number} {result.name.lower()}" for result, number in counts.items())
-        self._services.hub.publish(
-            DAEMON,
-            Kind.RELOAD,
-            f"files read: {words or 'no VIP'}",
-            level="info",
-            code="reload",
-            reload={result.name.lower(): number for result, number in counts.items()},
-        )
 
     def _last_good(self, snapshot: Snapshot, wanted: dict[str, VipConfig]) -> set[str]:
         """The running VIPs that stay as they are, because their files cannot be read as a whole.
@@ -598,10 +344,6 @@ class Supervisor:
     def _update(self, interface: Interface) -> None:
         link = self._links.get(interface.name)
         interface.update(link, self._links.addresses(link) if link else ())
-
-
-async def _nobody_asks(_settings: Settings) -> None:
-    pass
 
 
 def _moves(old: VipConfig, new: VipConfig) -> bool:

@@ -100,7 +100,7 @@ def look(
             VipView(config, vip, tally.vips[config.id], config.id in maintenance, now)
             for config, vip in supervisor.wanted()
         ),
-        {interface.name: interface.drops for interface in supervisor.interfaces.values()},
+        {interface.name: interface.dropped.counts for interface in supervisor.interfaces.values()},
         reload.problems,
         tally,
         timers.lateness,

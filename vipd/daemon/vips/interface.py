@@ -1,40 +1,24 @@
 """One network interface: its sockets, and the VIPs that share it."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from time import thread_time
-from typing import Protocol
 
 from vipd.api.events import Kind
-from vipd.carp.packet import Advertisement, Drop, decode
 from vipd.config.model import VipConfig
-from vipd.daemon.diagnosis import drops
 from vipd.daemon.diagnosis.digest_proof import DigestProof
+from vipd.daemon.diagnosis.dropped import DroppedPackets
 from vipd.daemon.diagnosis.log_budget import LogBudget
 from vipd.daemon.diagnosis.neighbourhood import Neighbourhood
 from vipd.daemon.diagnosis.problems import RateLimitedProblem, RateLimitedProblems
-from vipd.daemon.diagnosis.sampling import MALFORMED, Sampling
 from vipd.daemon.events.hub import Hub, Subject
 from vipd.daemon.log.logger import Log
+from vipd.daemon.vips.receiver import Member, Receiver
 from vipd.linux.addresses import AnyInterface
 from vipd.linux.links import Link, Loss
-from vipd.linux.wire import BATCH, ETHERNET_HEADER, Wire, sender_of
+from vipd.linux.wire import Wire
 
-#: Seconds for which a socket with more than one packet waiting is left alone after a read.
-_BURST_PAUSE = 0.002
-#: Seconds for which packets are read at a stretch, so that timers get their turn in a flood; and
-#: after we did not run for a while: a full socket takes as long.
-_READ_AT_MOST = 0.005
-_CATCH_UP_AT_MOST = 0.1
-_CATCH_UP_PACKETS = 16_384  # more than a socket holds
-#: Packets between two looks at the clock of the processor.
-_STRIDE = 16
-#: Hosts that have a socket of their own, and how often one makes room for another, seconds.
-_TRUSTED = 16
-_TRUST_EVERY = 60.0
 #: Seconds until what the kernel refused is tried again: doubled each time, up to the second value.
 _RETRY = (0.5, 30.0)
 
@@ -55,30 +39,6 @@ def shared(
     return Shared(hub, LogBudget(loop, hub), DigestProof(loop), own_macs)
 
 
-class Member(Protocol):
-    """What an interface needs to know of a VIP."""
-
-    config: VipConfig
-
-    def received(self, ad: Advertisement, now: float) -> Drop | None: ...
-
-    def link_changed(self) -> None: ...
-
-    def address_gained(self, index: int) -> None: ...
-
-    def address_lost(self, loss: Loss) -> None: ...
-
-    def look_again(self) -> None: ...
-
-    @property
-    def owns(self) -> bool: ...
-
-    @property
-    def owns_alone(self) -> bool: ...
-
-    def claimed(self, address: IPv4Address, mac: bytes) -> None: ...
-
-
 class Interface:
     """``name``: as it is configured; the kernel may know it as an altname. ``wire`` is there while
     the interface exists and is fit for CARP; else ``problem`` says why it is not. ``present``: the
@@ -90,21 +50,18 @@ class Interface:
         self.wire: Wire | None = None
         self.problem = "is not there"
         self.present: Mapping[IPv4Address | IPv6Address, AnyInterface] = {}
-        #: By VHID, 0 for those that are nobody's here.
-        self.drops: Counter[tuple[int, Drop]] = Counter()
         self._loop = loop
         self._members: dict[int, Member] = {}
-        self._groups: dict[int, IPv4Address] = {}
-        #: The other readings of our VHIDs, which a peer that gets them wrong may use.
-        self._misread: dict[int, int] = {}
         self._log = Log(lambda: {"interface": name})
         self._hub = shared.hub
-        self._proof = shared.proof
         self.complaints = RateLimitedProblems(self._complain, loop.time, shared.budget)
         self.neighbourhood = Neighbourhood(loop, shared.own_macs, self._follow_members)
-        self._sampling = Sampling()
-        self._trusted: list[bytes] = []  # MAC addresses of hosts that know a password
-        self._trusted_at = 0.0
+        self.dropped = DroppedPackets(
+            name, self.complaints, shared.proof, self.neighbourhood, self._members
+        )
+        self._receiver = Receiver(
+            name, loop, self._members, self.dropped, self.complaints, self._listen, self._trust
+        )
         self._stale = False
         # For as long as nothing changes
         self._sources: tuple[IPv4Address, ...] | None = None
@@ -135,12 +92,8 @@ class Interface:
     def _follow_members(self) -> None:
         self._stale = False
         configs = self._configs()
-        self._groups = {config.vhid: config.mcast for config in configs}
-        self._misread = {
-            config.other_vhid: config.vhid
-            for config in configs
-            if config.other_vhid and config.other_vhid not in self._groups
-        }
+        self._receiver.groups = {config.vhid: config.mcast for config in configs}
+        self.dropped.follow(configs)
         self._set_up()
 
     def _set_up(self) -> None:
@@ -172,9 +125,15 @@ class Interface:
 
     def _listen(self, wire: Wire) -> bool:
         everything = range(1, 256) if self.neighbourhood.surveying else ()
-        vhids = {*self._groups, *self._misread, *everything}
-        one_of = self._sampling.weight
+        vhids = {*self._receiver.groups, *self.dropped.misread, *everything}
+        one_of = self.dropped.sampling.weight
         return self._step("listen for all VHIDs", lambda: wire.listen(vhids, one_of))
+
+    def _trust(self, macs: tuple[bytes, ...]) -> None:
+        if wire := self.wire:
+            step = "give known hosts a socket of their own"
+            if not self._step(step, lambda: wire.trust(macs)):
+                self._try_again()
 
     def _step(self, what: str, act: Callable[[], None]) -> bool:
         """Whether the kernel did it."""
@@ -276,8 +235,7 @@ class Interface:
             self._retry = None
         self.neighbourhood.close()
         if self.wire:
-            for file in self.wire.filenos():
-                self._loop.remove_reader(file)
+            self._receiver.close()
             self.wire.close()
             self.wire = None
 
@@ -292,124 +250,12 @@ class Interface:
         self.problem = ""
         self._pause = _RETRY[0]
         self.neighbourhood.open(self.wire)
-        self._trusted = []
-        self._listen_again(self.wire)
+        self._receiver.open(self.wire)
         self.members_changed()
 
-    # What comes in
-
-    def readable(self) -> None:
-        """Take in what has come, for a bounded time."""
-        wire = self.wire
-        if wire and self._read(wire, _READ_AT_MOST) > 1 and self.wire is wire:
-            # A burst: hundreds of groups, or somebody who floods us. Let some come together.
-            for file in wire.filenos():
-                self._loop.remove_reader(file)
-            self._loop.call_later(_BURST_PAUSE, self._listen_again, wire)
-
     def catch_up(self) -> None:
-        """Take in all that has come while we did not run; for a bounded time, too."""
-        if self.wire:
-            self._read(self.wire, _CATCH_UP_AT_MOST, _CATCH_UP_PACKETS)
-
-    def _read(self, wire: Wire, seconds: float, most: int = BATCH) -> int:
-        """How many packets were taken in, in so many seconds of our own: a stop in between does not
-        count, because what waits then is what has to be heard. Those of known hosts come first."""
-        clock = self._loop.time
-        now = clock()
-        end = thread_time() + seconds
-        packets = 0
-        try:
-            for known in (True, False):
-                for frame in wire.receive(known=known, most=most):
-                    # Read for each packet: after a stop in between, deadlines that follow from an
-                    # older time would be past already, and a backup would take over.
-                    now = clock()
-                    packets += 1
-                    self._received(frame, now, known)
-                    if not packets % _STRIDE and thread_time() >= end:
-                        break
-        except OSError as error:
-            why = str(error)
-            self.complaints.say("receive", lambda: f"{self.name}: cannot receive: {why}", "error")
-        if self._sampling.changed(now):
-            self._listen(wire)
-        return packets
-
-    def _listen_again(self, wire: Wire) -> None:
-        if self.wire is wire:
-            for file in wire.filenos():
-                self._loop.add_reader(file, self.readable)
-
-    def _received(self, frame: bytes, now: float, known: bool) -> None:
-        packet = frame[ETHERNET_HEADER:]
-        ad = decode(packet, self._groups)
-        if isinstance(ad, Drop):
-            self._dropped(ad, packet)
-            return
-        member = self._members.get(ad.vhid)
-        drop = member.received(ad, now) if member else Drop.VHID
-        if drop:
-            self._dropped(drop, packet)
-        elif not known:
-            self._trust(sender_of(frame), now)
-
-    def _trust(self, mac: bytes, now: float) -> None:
-        """A host that knows a password is heard whatever others send. When there are more than we
-        can keep apart, the one that came first makes room for the newest, once a minute."""
-        if not self.wire or mac in self._trusted:
-            return  # it was sent before we trusted it
-        if len(self._trusted) >= _TRUSTED:
-            if now - self._trusted_at < _TRUST_EVERY:
-                return
-            del self._trusted[0]
-        self._trusted_at = now
-        self._trusted.append(mac)
-        wire, macs = self.wire, tuple(self._trusted)
-        if not self._step("give known hosts a socket of their own", lambda: wire.trust(macs)):
-            self._try_again()
-
-    def _dropped(self, drop: Drop, packet: bytes) -> None:
-        vhid = drops.vhid_of(packet)
-        times = self._sampling.count() if drop in MALFORMED else 1
-        self.drops[vhid if vhid in self._members else 0, drop] += times
-        if drop is Drop.VHID or drop is Drop.DIGEST:
-            if self.neighbourhood.surveying:
-                self.neighbourhood.heard(drops.sender(packet), vhid)
-            if drop is Drop.VHID and vhid not in self._misread:
-                return
-        kind = drop, vhid
-        if self.complaints.repeated(kind):
-            return
-        if drop is Drop.VHID or drop is Drop.DIGEST:
-            proof = self.name, kind
-            if not self._proof.wants(proof):  # not now; when it comes again
-                if kind not in self.complaints:
-                    self._note(drop, packet, vhid)
-                return
-            if search := drops.search(packet, vhid, self._configs()):
-                self._note(drop, packet, vhid)
-                self._proof.ask(
-                    proof, search, lambda found: self._explain(drop, packet, vhid, found)
-                )
-                return
-        self._explain(drop, packet, vhid)
-
-    def _note(self, drop: Drop, packet: bytes, vhid: int) -> None:
-        if drop is not Drop.VHID:
-            words = self._words(drop, packet, vhid)
-            self.complaints.note((drop, vhid), words, vhid=vhid, id=self._id_of(vhid))
-
-    def _explain(self, drop: Drop, packet: bytes, vhid: int, found: str = "") -> None:
-        """Tell of a dropped packet; of a group that is nobody's here only what was found out."""
-        if found or drop is not Drop.VHID:
-            words = self._words(drop, packet, vhid, found)
-            self.complaints.tell(
-                (drop, vhid), words, vhid=vhid, id=self._id_of(vhid), forgeable=True
-            )
-
-    def _words(self, drop: Drop, packet: bytes, vhid: int, found: str = "") -> Callable[[], str]:
-        return lambda: f"{self.name}: {drops.explain(drop, packet, vhid, found)}"
+        """Take in all that has come while we did not run."""
+        self._receiver.catch_up()
 
     def _complain(self, complaint: RateLimitedProblem) -> None:
         subject = Subject(complaint.id, complaint.vhid, self.name)
@@ -420,10 +266,6 @@ class Interface:
             code=complaint.code,
             level=complaint.level,
         )
-
-    def _id_of(self, vhid: int) -> str:
-        member = self._members.get(self._misread.get(vhid, vhid))
-        return member.config.id if member else ""
 
     def _configs(self) -> list[VipConfig]:
         return [member.config for member in self._members.values()]

@@ -1,0 +1,165 @@
+"""Takes in the packets of an interface, and gives each advertisement to its VIP."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address
+from time import thread_time
+from typing import Protocol
+
+from vipd.carp.packet import Advertisement, Drop, decode
+from vipd.config.model import VipConfig
+from vipd.daemon.diagnosis.dropped import DroppedPackets
+from vipd.daemon.diagnosis.problems import RateLimitedProblems
+from vipd.linux.links import Loss
+from vipd.linux.wire import BATCH, ETHERNET_HEADER, Wire, sender_of
+
+#: Seconds for which a socket with more than one packet waiting is left alone after a read.
+_BURST_PAUSE = 0.002
+#: Seconds for which packets are read at a stretch, so that timers get their turn in a flood; and
+#: after we did not run for a while: a full socket takes as long.
+_READ_AT_MOST = 0.005
+_CATCH_UP_AT_MOST = 0.1
+_CATCH_UP_PACKETS = 16_384  # more than a socket holds
+#: Packets between two looks at the clock of the processor.
+_STRIDE = 16
+#: Hosts that have a socket of their own, and how often one makes room for another, seconds.
+_TRUSTED = 16
+_TRUST_EVERY = 60.0
+
+
+class Member(Protocol):
+    """What an interface needs to know of a VIP."""
+
+    config: VipConfig
+
+    def received(self, ad: Advertisement, now: float) -> Drop | None: ...
+
+    def link_changed(self) -> None: ...
+
+    def address_gained(self, index: int) -> None: ...
+
+    def address_lost(self, loss: Loss) -> None: ...
+
+    def look_again(self) -> None: ...
+
+    @property
+    def owns(self) -> bool: ...
+
+    @property
+    def owns_alone(self) -> bool: ...
+
+    def claimed(self, address: IPv4Address, mac: bytes) -> None: ...
+
+
+class Receiver:
+    """Reads for a bounded time, so that timers get their turn in a flood. Hosts that have sent an
+    authentic advertisement are trusted: they have a socket of their own, which is read first.
+
+    ``listen`` sets the filter of the sockets again when other packets are to be sampled; ``give``
+    gives the hosts with these MAC addresses that socket.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        loop: asyncio.AbstractEventLoop,
+        members: Mapping[int, Member],
+        dropped: DroppedPackets,
+        complaints: RateLimitedProblems,
+        listen: Callable[[Wire], bool],
+        give: Callable[[tuple[bytes, ...]], None],
+    ) -> None:
+        #: The multicast group that the advertisements of each VHID are sent to.
+        self.groups: dict[int, IPv4Address] = {}
+        self._name = name
+        self._loop = loop
+        self._members = members
+        self._dropped = dropped
+        self._complaints = complaints
+        self._listen = listen
+        self._give = give
+        self._wire: Wire | None = None
+        self._trusted: list[bytes] = []  # MAC addresses of hosts that know a password
+        self._trusted_at = 0.0
+
+    def open(self, wire: Wire) -> None:
+        """Read from these sockets, until `close`."""
+        self._wire = wire
+        self._trusted = []
+        self._listen_again(wire)
+
+    def close(self) -> None:
+        """Read no more; the sockets are still open."""
+        if self._wire:
+            for file in self._wire.filenos():
+                self._loop.remove_reader(file)
+        self._wire = None
+
+    def _readable(self) -> None:
+        """Take in what has come, for a bounded time."""
+        wire = self._wire
+        if wire and self._read(wire, _READ_AT_MOST) > 1 and self._wire is wire:
+            # A burst: hundreds of groups, or somebody who floods us. Let some come together.
+            for file in wire.filenos():
+                self._loop.remove_reader(file)
+            self._loop.call_later(_BURST_PAUSE, self._listen_again, wire)
+
+    def catch_up(self) -> None:
+        """Take in all that has come while we did not run; for a bounded time, too."""
+        if self._wire:
+            self._read(self._wire, _CATCH_UP_AT_MOST, _CATCH_UP_PACKETS)
+
+    def _read(self, wire: Wire, seconds: float, most: int = BATCH) -> int:
+        """How many packets were taken in, in so many seconds of our own: a stop in between does not
+        count, because what waits then is what has to be heard. Those of known hosts come first."""
+        clock = self._loop.time
+        now = clock()
+        end = thread_time() + seconds
+        packets = 0
+        try:
+            for known in (True, False):
+                for frame in wire.receive(known=known, most=most):
+                    # Read for each packet: after a stop in between, deadlines that follow from an
+                    # older time would be past already, and a backup would take over.
+                    now = clock()
+                    packets += 1
+                    self._received(frame, now, known)
+                    if not packets % _STRIDE and thread_time() >= end:
+                        break
+        except OSError as error:
+            why = str(error)
+            self._complaints.say("receive", lambda: f"{self._name}: cannot receive: {why}", "error")
+        if self._dropped.sampling.changed(now):
+            self._listen(wire)
+        return packets
+
+    def _listen_again(self, wire: Wire) -> None:
+        if self._wire is wire:
+            for file in wire.filenos():
+                self._loop.add_reader(file, self._readable)
+
+    def _received(self, frame: bytes, now: float, known: bool) -> None:
+        packet = frame[ETHERNET_HEADER:]
+        ad = decode(packet, self.groups)
+        if isinstance(ad, Drop):
+            self._dropped.add(ad, packet)
+            return
+        member = self._members.get(ad.vhid)
+        drop = member.received(ad, now) if member else Drop.VHID
+        if drop:
+            self._dropped.add(drop, packet)
+        elif not known:
+            self._trust(sender_of(frame), now)
+
+    def _trust(self, mac: bytes, now: float) -> None:
+        """A host that knows a password is heard whatever others send. When there are more than we
+        can keep apart, the one that came first makes room for the newest, once a minute."""
+        if self._wire is None or mac in self._trusted:
+            return  # it was sent before we trusted it
+        if len(self._trusted) >= _TRUSTED:
+            if now - self._trusted_at < _TRUST_EVERY:
+                return
+            del self._trusted[0]
+        self._trusted_at = now
+        self._trusted.append(mac)
+        self._give(tuple(self._trusted))

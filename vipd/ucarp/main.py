@@ -366,7 +366,7 @@ async def _run(config: VipConfig) -> None:
             for vip in supervisor.vips():  # now: DOWNSCRIPT is for -z
                 vip.stop()
 
-    supervisor.went_down = went_down
+    supervisor.interfaces.went_down = went_down
     await supervisor.run(config)
     await end.wait()
     await supervisor.stop()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass
 from math import inf
 
@@ -14,7 +14,9 @@ from vipd.config.model import VipConfig
 from vipd.daemon.base import tasks
 from vipd.daemon.events.hub import DAEMON, Subject
 from vipd.daemon.log.logger import log
+from vipd.daemon.vips.changes import InTheWay, clash, moves
 from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.interfaces import Interfaces
 from vipd.daemon.vips.ownerless import OwnerlessWatch
 from vipd.daemon.vips.services import Services
 from vipd.daemon.vips.vip import VipRunner
@@ -24,8 +26,6 @@ from vipd.daemon.vips.vip import VipRunner
 _BACKOFF = (1.0, 60.0)
 #: A delay that an administrator should know of, seconds.
 _WORTH_A_LINE = 0.5
-#: Seconds until the kernel is asked again how the interfaces are, after it refused to tell.
-_LOOK_AGAIN = 0.5
 
 
 @dataclass(slots=True)
@@ -57,18 +57,13 @@ class Supervisor:
         maintenance: Container[str] = (),
     ) -> None:
         """``maintenance``: the IDs of VIPs that are not to be master."""
-        #: The VIPs that are wanted, by ID, and the interfaces that they are on, by name.
+        #: The VIPs that are wanted, by ID.
         self.runs: dict[str, Run] = {}
-        self.interfaces: dict[str, Interface] = {}
+        self.interfaces = Interfaces(loop, services.links, services.shared)
         #: The longest time for which we did not run, seconds, and when that was (Unix time).
         self.late_worst = 0.0
         self.late_at: float | None = None
         self.stopping = False
-        #: Called with the number of an interface that went, or was set down, before VIPs know.
-        self.went_down: Callable[[int], None] = lambda _index: None
-        self._links = services.links
-        self._look: asyncio.TimerHandle | None = None  # at the interfaces, once more
-        self._blind = False  # the kernel refuses to tell how they are
         self._services = services
         self._loop = loop
         self._maintenance = maintenance
@@ -77,7 +72,6 @@ class Supervisor:
         self._holds: dict[str, float] = {}  # until when a VIP is not to be master
         self._ownerless = OwnerlessWatch(self.vips, services.clock)
         services.timers.catch_up = self._catch_up
-        loop.add_reader(self._links.fileno(), self._links_changed)
 
     async def run(self, vip: VipConfig) -> None:
         """Run this VIP, for which there are no files."""
@@ -92,9 +86,7 @@ class Supervisor:
             self._end(run)
         if self.runs:
             await asyncio.wait([run.task for run in self.runs.values()])
-        self._loop.remove_reader(self._links.fileno())
-        if self._look:
-            self._look.cancel()
+        self.interfaces.close()
 
     def step_down_all(self) -> None:
         """Every address is handed over, and we are not master for a while (SIGUSR2)."""
@@ -173,17 +165,17 @@ class Supervisor:
             elif config == run.config:
                 results[identifier] = (Result.UNCHANGED, "")
             else:
-                moves = _moves(run.config, config)
+                elsewhere = moves(run.config, config)
                 what = ", ".join(run.config.differences(config))
-                results[identifier] = (Result.RESTARTED if moves else Result.CHANGED, what)
-                if moves:
+                results[identifier] = (Result.RESTARTED if elsewhere else Result.CHANGED, what)
+                if elsewhere:
                     self._end(run)
                 else:
                     run.change(config)
             if number % 32 == 31:
                 await asyncio.sleep(0)  # advertisements are due in between
         self._forget_successors()
-        in_the_way = _InTheWay(run for run in self.runs.values() if run.ending)
+        in_the_way = InTheWay((run.config, run.task) for run in self.runs.values() if run.ending)
         for identifier, config in wanted.items():
             before = self.runs.get(identifier)
             if before is None or before.ending:
@@ -207,7 +199,7 @@ class Supervisor:
                 others = [c for i, c in wanted.items() if i != identifier]
                 stays = (
                     identifier in snapshot.failed or identifier in snapshot.ignored
-                ) and not any(_clash(running.config, other) for other in others)
+                ) and not any(clash(running.config, other) for other in others)
             else:
                 stays = snapshot.common_broken and config != running.config
             if stays:
@@ -233,11 +225,7 @@ class Supervisor:
         self._successors.clear()
 
     def _start(self, config: VipConfig) -> None:
-        interface = self.interfaces.get(config.device)
-        if interface is None:
-            interface = Interface(config.device, self._loop, self._services.shared)
-            self.interfaces[config.device] = interface
-            self._update(interface)
+        interface = self.interfaces.open(config.device)
         task = tasks.start(self._keep(config, interface), f"VIP {config.id}")
         self.runs[config.id] = Run(config, interface, task)
 
@@ -292,9 +280,7 @@ class Supervisor:
         self._forget_interfaces()
 
     def _forget_interfaces(self) -> None:
-        used = {running.config.device for running in self.runs.values()}
-        for name in self.interfaces.keys() - used:
-            self.interfaces.pop(name).close()
+        self.interfaces.keep({running.config.device for running in self.runs.values()})
 
     def _catch_up(self, late: float) -> None:
         """We did not run for a while: hear what the others said before anything is decided."""
@@ -309,74 +295,4 @@ class Supervisor:
                 level="error",
                 code="late",
             )
-        for interface in self.interfaces.values():
-            interface.catch_up()
-
-    def _links_changed(self) -> None:
-        if self._look:
-            self._look.cancel()
-            self._look = None
-        try:
-            news = self._links.changes()
-        except OSError as error:
-            if not self._blind:
-                log.error(
-                    "cannot read the state of the interfaces: %s; all goes on as it was, tried "
-                    "again every %g s: see whether the machine has memory left",
-                    error,
-                    _LOOK_AGAIN,
-                    extra={"reason": "interfaces"},
-                )
-            self._blind = True
-            self._look = self._loop.call_later(_LOOK_AGAIN, self._links_changed)
-            return
-        self._blind = False
-        for index in news.down:
-            self.went_down(index)
-        for name in news.names & self.interfaces.keys():
-            self._update(self.interfaces[name])
-        for interface in self.interfaces.values():
-            interface.addresses_gained(news.gained)
-            interface.addresses_lost(news.lost)
-            if news.gap:
-                interface.look_again()
-
-    def _update(self, interface: Interface) -> None:
-        link = self._links.get(interface.name)
-        interface.update(link, self._links.addresses(link) if link else ())
-
-
-def _moves(old: VipConfig, new: VipConfig) -> bool:
-    """Whether a change is too large to be made in place."""
-    return (old.interface, old.vhid, old.source, set(old.addresses)) != (
-        new.interface,
-        new.vhid,
-        new.source,
-        set(new.addresses),
-    )
-
-
-class _InTheWay:
-    """The VIPs that are ending, by what only one of those that run can have."""
-
-    def __init__(self, ending: Iterable[Run]) -> None:
-        self._tasks: dict[object, set[asyncio.Task[None]]] = {}
-        for run in ending:
-            for claim in (run.config.id, *_claims(run.config)):
-                self._tasks.setdefault(claim, set()).add(run.task)
-
-    def of(self, config: VipConfig) -> set[asyncio.Task[None]]:
-        """The tasks of those that have to end first."""
-        claims = (config.id, *_claims(config))
-        return set().union(*(self._tasks.get(claim, ()) for claim in claims))
-
-
-def _claims(config: VipConfig) -> Iterator[object]:
-    """What only one of the VIPs that run can have: a group, and each address, on an interface."""
-    yield config.device, config.vhid
-    yield from ((config.device, address.ip) for address in config.addresses)
-
-
-def _clash(one: VipConfig, other: VipConfig) -> bool:
-    """Whether two VIPs cannot run beside each other."""
-    return not set(_claims(one)).isdisjoint(_claims(other))
+        self.interfaces.catch_up()

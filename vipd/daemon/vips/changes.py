@@ -1,0 +1,42 @@
+"""What a new configuration means for the VIPs that run."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+
+from vipd.config.model import VipConfig
+
+
+def moves(old: VipConfig, new: VipConfig) -> bool:
+    """Whether a change is too large to be made in place."""
+    return (old.interface, old.vhid, old.source, set(old.addresses)) != (
+        new.interface,
+        new.vhid,
+        new.source,
+        set(new.addresses),
+    )
+
+
+class InTheWay:
+    """The VIPs that are ending, each with its task, by what only one of those that run can have."""
+
+    def __init__(self, ending: Iterable[tuple[VipConfig, asyncio.Task[None]]]) -> None:
+        self._tasks: dict[object, set[asyncio.Task[None]]] = {}
+        for config, task in ending:
+            for claim in (config.id, *_claims(config)):
+                self._tasks.setdefault(claim, set()).add(task)
+
+    def of(self, config: VipConfig) -> set[asyncio.Task[None]]:
+        """The tasks of those that have to end first."""
+        claims = (config.id, *_claims(config))
+        return set().union(*(self._tasks.get(claim, ()) for claim in claims))
+
+
+def _claims(config: VipConfig) -> Iterator[object]:
+    """What only one of the VIPs that run can have: a group, and each address, on an interface."""
+    yield config.device, config.vhid
+    yield from ((config.device, address.ip) for address in config.addresses)
+
+
+def clash(one: VipConfig, other: VipConfig) -> bool:
+    """Whether two VIPs cannot run beside each other."""
+    return not set(_claims(one)).isdisjoint(_claims(other))

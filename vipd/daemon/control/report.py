@@ -109,7 +109,7 @@ def problems_of(vip: VipRunner, interface: Interface, now: float) -> Iterator[Pr
     config = vip.config
     if why := nobody_owns(vip, now):
         yield _standing("nobody", config, why, vip.since)
-    if missing := vip.missing_text():
+    if missing := vip.addresses.missing_text():
         yield _standing("no_address", config, missing, vip.since)
     if vip.waiting_for:
         yield _standing("waiting", config, vip.waiting_for, vip.since)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from math import inf
 
 from vipd.api import events
@@ -29,6 +29,7 @@ from vipd.daemon.diagnosis.problems import RateLimitedProblem, RateLimitedProble
 from vipd.daemon.events.counters import Counters
 from vipd.daemon.events.hub import Subject
 from vipd.daemon.log.logger import Fields, VipLog
+from vipd.daemon.vips.address_watch import AddressWatch
 from vipd.daemon.vips.advertiser import Advertiser
 from vipd.daemon.vips.group_lock import GroupLock
 from vipd.daemon.vips.interface import Interface
@@ -38,16 +39,12 @@ from vipd.daemon.vips.scripts import Outcome, Scripts, Wanted
 from vipd.daemon.vips.services import Services
 from vipd.daemon.vips.transition_timing import TransitionTiming
 from vipd.linux.group_claims import Holder
-from vipd.linux.links import Cause, Loss
+from vipd.linux.links import Loss
 from vipd.linux.names import canonical
 
 _NOWHERE = IPv4Address(0)
 #: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
 _FAILED_HOLD = 60.0
-#: Time from the loss of an address that another program took off to our putting it back, seconds.
-_REGAIN_AFTER = 0.02
-#: Time that an UPSCRIPT, or whatever it started, has after its end to add the address, seconds.
-_GRACE = 1.0
 
 
 class VipRunner:
@@ -89,10 +86,7 @@ class VipRunner:
             self.complaints,
             self._last_frame,
         )
-        self._regaining: set[IPv4Address | IPv6Address] = set()
-        self._elsewhere: dict[IPv4Address | IPv6Address, str] = {}  # as told last
-        self._look_for: asyncio.TimerHandle | None = None
-        self._missing_told = False
+        self.addresses = AddressWatch(self, self._owned, interface, services.clock)
         # For people
         self.last = Transition(State.INIT, State.INIT, Reason.LINK_UP)
         self.last_event = 0  # its number
@@ -100,7 +94,6 @@ class VipRunner:
         self.decided = services.clock()  # on the last transition
         if hold_until > self.decided:
             self.machine.step_down(self.decided, hold_until - self.decided)
-        self._gained = inf  # when an address appeared that we did not add
         self.script_runs = ScriptRuns()
 
     # The life of a VIP
@@ -125,7 +118,7 @@ class VipRunner:
         self._step(self._let_go)
         self._step(partial(self._alarm.set, inf))
         self._step(self._conflicts.close)
-        self._step(self._stop_looking)
+        self._step(self.addresses.stop_looking)
         self._step(partial(self._interface.detach, self))
         try:
             await self._owned.gone()
@@ -159,7 +152,7 @@ class VipRunner:
     def stop(self) -> None:
         """Hand over and end; `run` returns when that is done."""
         self._stopping = True
-        self._guard(lambda: self._do(self.machine.stop(self._services.clock())))
+        self.guard(lambda: self._do(self.machine.stop(self._services.clock())))
 
     @property
     def waiting_for(self) -> str:
@@ -173,15 +166,15 @@ class VipRunner:
 
     def step_down(self, hold: float, reason: Reason) -> None:
         """Hand over, and do not be master for ``hold`` seconds (``inf``: until `resume`)."""
-        self._guard(lambda: self._do(self.machine.step_down(self._services.clock(), hold, reason)))
+        self.guard(lambda: self._do(self.machine.step_down(self._services.clock(), hold, reason)))
 
     def resume(self) -> None:
         """Forget a hold."""
-        self._guard(lambda: self._do(self.machine.resume(self._services.clock())))
+        self.guard(lambda: self._do(self.machine.resume(self._services.clock())))
 
     def change(self, config: VipConfig) -> None:
         """Another configuration, in place: interface, VHID, source and addresses are the same."""
-        self._guard(lambda: self._change(config))
+        self.guard(lambda: self._change(config))
 
     def _change(self, config: VipConfig) -> None:
         old, self.config = self.config, config
@@ -198,7 +191,7 @@ class VipRunner:
             self._owned.change(config, self._interface.link)
             if self.machine.state is State.MASTER:
                 self._owned.hold()
-                self._look_later()
+                self.addresses.look_later()
         else:
             self._owned.config = config
             self._owned.leave_will()  # there is another password in it, perhaps
@@ -261,7 +254,7 @@ class VipRunner:
         self.counters.heard(self.machine.heard, ad, now, patience)
         try:  # as _guard does, without its cost for every packet
             if now >= self._owned.lease_until:
-                self._lapse(now)
+                self.lapse(now)
             effects = self.machine.receive(ad, now)
             if effects:
                 self._do(effects)
@@ -274,34 +267,19 @@ class VipRunner:
 
     def link_changed(self) -> None:
         """The state of the interface, or an address on it, may be another now."""
-        self._guard(self._look_at_link)
+        self.guard(self._look_at_link)
 
     def address_gained(self, index: int) -> None:
-        """Somebody has put an address of ours on an interface: hold it on a lease if that was our
-        UPSCRIPT, wherever."""
-        if self.machine.state is not State.MASTER:
-            return
-        if self.config.manages_address and index != self._interface.index:
-            return
-        self._gained = min(self._gained, self._services.clock())
-        self._guard(self._follow_addresses)
-
-    def _follow_addresses(self) -> None:
-        self._owned.hold()
-        self._tell_places()
-        if not self.scripts.running:  # else its end is announced
-            self._announce()
+        """See `AddressWatch.gained`."""
+        self.addresses.gained(index)
 
     def address_lost(self, loss: Loss) -> None:
-        """Our address is not on an interface any more, whoever caused it. That may be old news: we
-        may have let it go ourselves, and have taken it again."""
-        if self.machine.state is State.MASTER:
-            self._guard(partial(self._regain, loss))
+        """See `AddressWatch.lost`."""
+        self.addresses.lost(loss)
 
     def look_again(self) -> None:
-        """Nobody knows what happened to the addresses: put back what is gone."""
-        if self.machine.state is State.MASTER:
-            self._guard(self._restore_all)
+        """See `AddressWatch.look_again`."""
+        self.addresses.look_again()
 
     def claimed(self, address: IPv4Address, mac: bytes) -> None:
         """Another host speaks ARP for an address of ours."""
@@ -334,7 +312,7 @@ class VipRunner:
         link = self._interface.link
         if link and link.mac != self._mac:
             if self._mac and self.machine.state is State.MASTER:
-                self._announce()  # the address is at another MAC address now
+                self.announce()  # the address is at another MAC address now
                 self._owned.leave_will()
             self._mac = link.mac
 
@@ -393,75 +371,28 @@ class VipRunner:
         else:
             self.complaints.forget("source")
 
-    def _regain(self, loss: Loss) -> None:
-        """See that we have lost it, or put it back: at once, or where another program took it off,
-        a moment later. `ip addr flush` looks again until nothing is left, and would give up."""
-        now = self._services.clock()
-        address = loss.address.ip
-        ours = self._owned.holds(loss.index, address)
-        if not ours and loss.index != self._interface.index:
-            return
-        if now >= self.lease_until:
-            self._lapse(now)
-        elif loss.cause is not Cause.OTHERS:
-            if self._owned.restore(address):
-                self._regained(address, _how(loss, self._interface.name))
-            else:
-                self._look_later()
-        elif self.config.manage_address == "no" and not self.config.upscript:
-            self._look_later()
-        elif self.config.manages_address or not self.scripts.running:
-            if not self._regaining:
-                asyncio.get_running_loop().call_later(
-                    _REGAIN_AFTER, lambda: self._guard(self._put_back)
-                )
-            self._regaining.add(address)
-            self._complain_of(address, f"was taken off {loss.name} by somebody")
-
-    def _put_back(self) -> None:
-        lost, self._regaining = self._regaining, set()
-        if self.machine.state is not State.MASTER:
-            return
-        if self.config.manages_address or not all(map(self._owned.is_somewhere, lost)):
-            self._acquire()
-        self._announce()
-
-    def _restore_all(self) -> None:
-        now = self._services.clock()
-        if now >= self.lease_until:
-            self._lapse(now)
-            return
-        for address in self._owned.restore():
-            self._regained(address.ip, f"was not on {self._interface.name} any more")
-
-    def _regained(self, address: IPv4Address | IPv6Address, how: str) -> None:
-        self._complain_of(address, how)
-        self._announce()
-
-    def _complain_of(self, address: IPv4Address | IPv6Address, how: str) -> None:
-        self.complaints.say(("lost", address), lambda: f"{address} {how}; put back")
-
     def _tick(self, now: float) -> None:
         try:  # see received()
             # Not ``now``: we may have been stopped since.
             if self._services.clock() >= self._owned.lease_until:
-                self._lapse(now)
+                self.lapse(now)
             else:
                 self._do(self.machine.tick(now))
         except Exception as error:
             self._failed(error)
 
-    def _lapse(self, now: float) -> None:
+    def lapse(self, now: float) -> None:
         """No advertisement left for so long that the kernel has let go, and others may own."""
         self._do(self.machine.lapse(now))
 
     def _script_done(self, outcome: Outcome) -> None:
-        self._guard(lambda: self._after_script(outcome))
+        self.guard(lambda: self._after_script(outcome))
 
     def _after_script(self, outcome: Outcome) -> None:
         up = outcome.wanted is Wanted.UP
         went_up = up and self.machine.state is State.MASTER
-        gained = self._gained - self.decided if went_up and self._gained < inf else None
+        appeared = self.addresses.appeared
+        gained = appeared - self.decided if went_up and appeared < inf else None
         cause = self.last_event if up == (self.machine.state is State.MASTER) else 0
         run = self.script_runs.ended(outcome, cause, gained)
         failed = self.script_runs.failed is run
@@ -479,68 +410,10 @@ class VipRunner:
             self._do(self.machine.step_down(now, _FAILED_HOLD, Reason.SCRIPT_FAILED))
             return
         # The address may be there only now: who asked for it before got no answer.
-        self._announce()
-        self._look_later()
+        self.announce()
+        self.addresses.look_later()
 
-    # Addresses that somebody else adds
-
-    def missing(self) -> list[IPv4Address | IPv6Address]:
-        """The addresses of this master that this host does not have, although UPSCRIPT, or whatever
-        else is to add them, has had the time to."""
-        if self.machine.state is not State.MASTER or self._look_for or self.scripts.running:
-            return []
-        return self._owned.missing()
-
-    def missing_text(self) -> str:
-        """The same in words, with the cure; or ""."""
-        if not (addresses := self.missing()):
-            return ""
-        some = ", ".join(map(str, addresses[:5])) + (" …" if len(addresses) > 5 else "")
-        verb = "is" if len(addresses) == 1 else "are"
-        if self.config.upscript:
-            why = f"UPSCRIPT {self.config.upscript} did not add it; correct the script"
-        else:
-            why = "nothing added it, and MANAGE_ADDRESS=no keeps vipd from it; add it"
-        return (
-            f"MASTER, but {some} {verb} on no interface of this host: {why}, or write "
-            "MANAGE_ADDRESS=yes, and vipd adds it"
-        )
-
-    def _look_later(self) -> None:
-        """Somebody else adds the addresses: see in a while whether they are there."""
-        self._stop_looking()
-        if not self.config.manages_address and self.machine.state is State.MASTER:
-            loop = asyncio.get_running_loop()
-            self._look_for = loop.call_later(_GRACE, partial(self._guard, self._look_for_addresses))
-
-    def _stop_looking(self) -> None:
-        if self._look_for:
-            self._look_for.cancel()
-            self._look_for = None
-
-    def _look_for_addresses(self) -> None:
-        self._look_for = None
-        text = self.missing_text()
-        if text and not self._missing_told:
-            self.publish(Kind.PROBLEM, text, code="no_address", level="error")
-        self._missing_told = bool(text)
-
-    def _tell_places(self) -> None:
-        """Say on which other interface our addresses are, if that is new."""
-        places = {} if self.config.manages_address else self._owned.places()
-        for address, name in places.items():
-            if self._elsewhere.get(address) != name:
-                self.log.info(
-                    "%s is on %s, not on BIND_INTERFACE %s: announced there%s",
-                    address,
-                    name,
-                    self.config.interface,
-                    "" if self.config.manage_address == "no" else ", and held there on a lease",
-                    extra={"reason": "elsewhere"},
-                )
-        self._elsewhere = places
-
-    def _guard(self, act: Callable[[], None]) -> None:
+    def guard(self, act: Callable[[], None]) -> None:
         """Errors belong to this VIP alone: they end its task, not the event loop's callback."""
         if self._end.done():
             return
@@ -573,10 +446,10 @@ class VipRunner:
                             self.complaints.forget("send")
                         todo += self.machine.sent(left, self._services.clock())
                 case Announce():
-                    self._announce()
+                    self.announce()
                 case Acquire():
                     self._owned.advertised = self._services.clock()  # in a moment
-                    self._acquire()
+                    self.acquire()
                 case Release(at_start):
                     self._release(at_start)
                 case Transition():
@@ -595,7 +468,7 @@ class VipRunner:
     def _enter(self, transition: Transition) -> TransitionTiming:
         self.last, self.since = transition, time.time()
         timed = TransitionTiming(transition, self._services.clock, self.config.manages_address)
-        self.decided, self._gained = timed.began, inf
+        self.decided, self.addresses.appeared = timed.began, inf
         if transition.new is State.MASTER:
             self._interface.neighbourhood.look_after()
         return timed
@@ -612,15 +485,14 @@ class VipRunner:
             self.log.words("Preferred master advertised: going back to BACKUP state")
         self._conflicts.changed(transition)
 
-    def _acquire(self) -> None:
+    def acquire(self) -> None:
         self._owned.hold()
         self._run_script(Wanted.UP)
-        self._look_later()
+        self.addresses.look_later()
 
     def _release(self, at_start: bool) -> None:
         leaving_unscripted = self._stopping and not self.config.shutdown
-        self._stop_looking()
-        self._elsewhere, self._missing_told = {}, False
+        self.addresses.released()
         self._owned.release(
             self.config.manages_address
             # ucarp would end without DOWNSCRIPT and leave the address behind, on two hosts
@@ -639,19 +511,8 @@ class VipRunner:
             wanted, job(self.config, wanted, self.machine.state, self.last.reason, previous)
         )
 
-    def _announce(self) -> None:
+    def announce(self) -> None:
         self._advertiser.announce(self._owned.place)
-
-
-def _how(loss: Loss, interface: str) -> str:
-    """How the kernel came to delete an address."""
-    if loss.primary:
-        who = {Cause.OURSELVES: "vipd took it off", Cause.KERNEL: "its lease ended"}
-        return (
-            f"went from {loss.name} together with {loss.primary}, the primary address of its "
-            f"subnet ({who.get(loss.cause, 'nobody knows why')}), because promote_secondaries is 0"
-        )
-    return f"was not on {interface} any more"
 
 
 def _parameters(config: VipConfig, source: IPv4Address) -> Parameters:

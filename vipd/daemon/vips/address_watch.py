@@ -1,0 +1,222 @@
+"""What others do with the addresses of a master: scripts add them, programs and the kernel take
+them off."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address
+from math import inf
+from typing import Protocol
+
+from vipd.api.events import Kind, Level
+from vipd.carp.machine import Machine, State
+from vipd.config.model import VipConfig
+from vipd.daemon.diagnosis.problems import RateLimitedProblems
+from vipd.daemon.log.logger import VipLog
+from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.ownership import Ownership
+from vipd.daemon.vips.scripts import Scripts
+from vipd.linux.links import Cause, Loss
+
+#: Time from the loss of an address that another program took off to our putting it back, seconds.
+_REGAIN_AFTER = 0.02
+#: Time that an UPSCRIPT, or whatever it started, has after its end to add the address, seconds.
+_GRACE = 1.0
+
+
+class Runner(Protocol):
+    """What the watch needs of the VIP that it is for."""
+
+    config: VipConfig
+    machine: Machine
+    scripts: Scripts
+    complaints: RateLimitedProblems
+    log: VipLog
+
+    def guard(self, act: Callable[[], None]) -> None:
+        """Carry out a callback of the loop; its errors end this VIP alone."""
+
+    def lapse(self, now: float) -> None:
+        """The lease has ended."""
+
+    def acquire(self) -> None:
+        """Put the addresses on the interface, or have UPSCRIPT do so."""
+
+    def announce(self) -> None:
+        """Announce the addresses."""
+
+    def publish(self, kind: Kind, text: str, *, code: str, level: Level = "warning") -> int:
+        """Publish an event."""
+
+
+class AddressWatch:
+    """Puts back what was taken off, holds on a lease what a script has added, and reports addresses
+    that nobody has added."""
+
+    def __init__(
+        self, vip: Runner, owned: Ownership, interface: Interface, clock: Callable[[], float]
+    ) -> None:
+        #: When an address appeared that we did not add, since the last transition; ``inf``: not.
+        self.appeared = inf
+        self._vip = vip
+        self._owned = owned
+        self._interface = interface
+        self._clock = clock
+        self._regaining: set[IPv4Address | IPv6Address] = set()
+        self._elsewhere: dict[IPv4Address | IPv6Address, str] = {}  # as told last
+        self._look_for: asyncio.TimerHandle | None = None
+        self._missing_told = False
+
+    @property
+    def _master(self) -> bool:
+        return self._vip.machine.state is State.MASTER
+
+    def released(self) -> None:
+        """The addresses are given up: nobody is to add them."""
+        self.stop_looking()
+        self._elsewhere, self._missing_told = {}, False
+
+    def gained(self, index: int) -> None:
+        """Somebody has put an address of ours on an interface: hold it on a lease if that was our
+        UPSCRIPT, wherever."""
+        if not self._master:
+            return
+        if self._vip.config.manages_address and index != self._interface.index:
+            return
+        self.appeared = min(self.appeared, self._clock())
+        self._vip.guard(self._follow_addresses)
+
+    def _follow_addresses(self) -> None:
+        self._owned.hold()
+        self._tell_places()
+        if not self._vip.scripts.running:  # else its end is announced
+            self._vip.announce()
+
+    def lost(self, loss: Loss) -> None:
+        """Our address is not on an interface any more, whoever caused it. That may be old news: we
+        may have let it go ourselves, and have taken it again."""
+        if self._master:
+            self._vip.guard(partial(self._regain, loss))
+
+    def look_again(self) -> None:
+        """Nobody knows what happened to the addresses: put back what is gone."""
+        if self._master:
+            self._vip.guard(self._restore_all)
+
+    def _regain(self, loss: Loss) -> None:
+        """See that we have lost it, or put it back: at once, or where another program took it off,
+        a moment later. `ip addr flush` looks again until nothing is left, and would give up."""
+        now = self._clock()
+        address = loss.address.ip
+        ours = self._owned.holds(loss.index, address)
+        if not ours and loss.index != self._interface.index:
+            return
+        if now >= self._owned.lease_until:
+            self._vip.lapse(now)
+        elif loss.cause is not Cause.OTHERS:
+            if self._owned.restore(address):
+                self._regained(address, _how(loss, self._interface.name))
+            else:
+                self.look_later()
+        elif self._vip.config.manage_address == "no" and not self._vip.config.upscript:
+            self.look_later()
+        elif self._vip.config.manages_address or not self._vip.scripts.running:
+            if not self._regaining:
+                asyncio.get_running_loop().call_later(
+                    _REGAIN_AFTER, lambda: self._vip.guard(self._put_back)
+                )
+            self._regaining.add(address)
+            self._complain_of(address, f"was taken off {loss.name} by somebody")
+
+    def _put_back(self) -> None:
+        lost, self._regaining = self._regaining, set()
+        if not self._master:
+            return
+        if self._vip.config.manages_address or not all(map(self._owned.is_somewhere, lost)):
+            self._vip.acquire()
+        self._vip.announce()
+
+    def _restore_all(self) -> None:
+        now = self._clock()
+        if now >= self._owned.lease_until:
+            self._vip.lapse(now)
+            return
+        for address in self._owned.restore():
+            self._regained(address.ip, f"was not on {self._interface.name} any more")
+
+    def _regained(self, address: IPv4Address | IPv6Address, how: str) -> None:
+        self._complain_of(address, how)
+        self._vip.announce()
+
+    def _complain_of(self, address: IPv4Address | IPv6Address, how: str) -> None:
+        self._vip.complaints.say(("lost", address), lambda: f"{address} {how}; put back")
+
+    def missing(self) -> list[IPv4Address | IPv6Address]:
+        """The addresses of this master that this host does not have, although UPSCRIPT, or whatever
+        else is to add them, has had the time to."""
+        if not self._master or self._look_for or self._vip.scripts.running:
+            return []
+        return self._owned.missing()
+
+    def missing_text(self) -> str:
+        """The same in words, with the cure; or ""."""
+        if not (addresses := self.missing()):
+            return ""
+        some = ", ".join(map(str, addresses[:5])) + (" …" if len(addresses) > 5 else "")
+        verb = "is" if len(addresses) == 1 else "are"
+        if upscript := self._vip.config.upscript:
+            why = f"UPSCRIPT {upscript} did not add it; correct the script"
+        else:
+            why = "nothing added it, and MANAGE_ADDRESS=no keeps vipd from it; add it"
+        return (
+            f"MASTER, but {some} {verb} on no interface of this host: {why}, or write "
+            "MANAGE_ADDRESS=yes, and vipd adds it"
+        )
+
+    def look_later(self) -> None:
+        """Somebody else adds the addresses: see in a while whether they are there."""
+        self.stop_looking()
+        if not self._vip.config.manages_address and self._master:
+            loop = asyncio.get_running_loop()
+            self._look_for = loop.call_later(
+                _GRACE, partial(self._vip.guard, self._look_for_addresses)
+            )
+
+    def stop_looking(self) -> None:
+        if self._look_for:
+            self._look_for.cancel()
+            self._look_for = None
+
+    def _look_for_addresses(self) -> None:
+        self._look_for = None
+        text = self.missing_text()
+        if text and not self._missing_told:
+            self._vip.publish(Kind.PROBLEM, text, code="no_address", level="error")
+        self._missing_told = bool(text)
+
+    def _tell_places(self) -> None:
+        """Say on which other interface our addresses are, if that is new."""
+        config = self._vip.config
+        places = {} if config.manages_address else self._owned.places()
+        for address, name in places.items():
+            if self._elsewhere.get(address) != name:
+                self._vip.log.info(
+                    "%s is on %s, not on BIND_INTERFACE %s: announced there%s",
+                    address,
+                    name,
+                    config.interface,
+                    "" if config.manage_address == "no" else ", and held there on a lease",
+                    extra={"reason": "elsewhere"},
+                )
+        self._elsewhere = places
+
+
+def _how(loss: Loss, interface: str) -> str:
+    """How the kernel came to delete an address."""
+    if loss.primary:
+        who = {Cause.OURSELVES: "vipd took it off", Cause.KERNEL: "its lease ended"}
+        return (
+            f"went from {loss.name} together with {loss.primary}, the primary address of its "
+            f"subnet ({who.get(loss.cause, 'nobody knows why')}), because promote_secondaries is 0"
+        )
+    return f"was not on {interface} any more"

@@ -46,7 +46,7 @@ def of_vip(
         effective_advskew=BOW_OUT[1] if machine.leaving else ours.advskew,
         interval=ours.interval,
         master_down=ours.master_down,
-        waiting_for=vip.waiting_for,
+        waiting_for=vip.link.waiting_for,
         maintenance=maintenance,
         problems=list(problems_of(vip, interface, now)),
         heard=_heard(machine, now),
@@ -111,8 +111,8 @@ def problems_of(vip: VipRunner, interface: Interface, now: float) -> Iterator[Pr
         yield _standing("nobody", config, why, vip.since)
     if missing := vip.addresses.missing_text():
         yield _standing("no_address", config, missing, vip.since)
-    if vip.waiting_for:
-        yield _standing("waiting", config, vip.waiting_for, vip.since)
+    if vip.link.waiting_for:
+        yield _standing("waiting", config, vip.link.waiting_for, vip.since)
     if vip.script_runs.failed:
         run = vip.script_runs.failed
         how = "could not be run" if run.status is None else f"failed with status {run.status}"

@@ -80,7 +80,7 @@ class Service:
 
 def line(vips: Sequence[VipRunner], failing: int, broken_files: int) -> str:
     """For instance "3 VIPs: 1 MASTER, 1 BACKUP, 1 waiting; 1 file with errors"."""
-    states = Counter("waiting" if vip.waiting_for else vip.machine.state.value for vip in vips)
+    states = Counter("waiting" if vip.link.waiting_for else vip.machine.state.value for vip in vips)
     states["failing"] = failing
     order = [State.MASTER.value, State.BACKUP.value, State.INIT.value, "waiting", "failing"]
     counts = ", ".join(f"{states[state]} {state}" for state in order if states[state])

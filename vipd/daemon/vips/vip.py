@@ -21,7 +21,6 @@ from vipd.carp.machine import (
     Transition,
 )
 from vipd.carp.packet import Advertisement, Drop
-from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.conflicts import ConflictDetector
@@ -31,18 +30,15 @@ from vipd.daemon.events.hub import Subject
 from vipd.daemon.log.logger import Fields, VipLog
 from vipd.daemon.vips.address_watch import AddressWatch
 from vipd.daemon.vips.advertiser import Advertiser
-from vipd.daemon.vips.group_lock import GroupLock
 from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.link_watch import NOWHERE, LinkWatch, parameters
 from vipd.daemon.vips.ownership import Ownership
 from vipd.daemon.vips.script_runs import ScriptRuns, job
 from vipd.daemon.vips.scripts import Outcome, Scripts, Wanted
 from vipd.daemon.vips.services import Services
 from vipd.daemon.vips.transition_timing import TransitionTiming
-from vipd.linux.group_claims import Holder
 from vipd.linux.links import Loss
-from vipd.linux.names import canonical
 
-_NOWHERE = IPv4Address(0)
 #: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
 _FAILED_HOLD = 60.0
 
@@ -57,7 +53,7 @@ class VipRunner:
         """``hold_until``: not master before this, a hold from an earlier life."""
         self.config = config
         self.log = VipLog(config.id, self._about)
-        self.machine = Machine(_parameters(config, config.source or _NOWHERE))
+        self.machine = Machine(parameters(config, config.source or NOWHERE))
         self._interface = interface
         self._services = services
         self._alarm = services.timers.alarm(self._tick)
@@ -70,13 +66,8 @@ class VipRunner:
             self.machine, config, interface.neighbourhood, self.complaints, services.clock
         )
         self._advertiser = Advertiser(config, interface, services.counter, self.complaints)
-        self._waiting_for = ""
-        self._rival = "another look at the other processes"  # who may run our group on this host
-        self._group_lock: GroupLock | None = None
-        self._group = config.interface, config.vhid  # what it is for
         self._stopping = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._mac = b""
         self._owned = Ownership(
             config,
             interface,
@@ -86,6 +77,7 @@ class VipRunner:
             self.complaints,
             self._last_frame,
         )
+        self.link = LinkWatch(self, self._owned, interface, services)
         self.addresses = AddressWatch(self, self._owned, interface, services.clock)
         # For people
         self.last = Transition(State.INIT, State.INIT, Reason.LINK_UP)
@@ -101,11 +93,11 @@ class VipRunner:
     async def run(self) -> None:
         """Live until `stop`, or until something breaks (whatever the exception)."""
         try:
-            if not await self._alone():
+            if not await self.link.alone(self._end):
                 return
             self._interface.attach(self)
             self._owned.find(self._interface.link)
-            self._do(self.machine.start())
+            self.carry_out(self.machine.start())
             self.link_changed()
             await self._end
             await self.scripts.idle()
@@ -123,8 +115,7 @@ class VipRunner:
         try:
             await self._owned.gone()
         finally:
-            if self._group_lock:
-                self._group_lock.close()
+            self.link.close()
 
     def _step(self, act: Callable[[], None]) -> None:
         try:
@@ -134,43 +125,30 @@ class VipRunner:
             about = {"reason": type(error).__name__}
             self.log.error(words, type(error).__name__, error, extra=about)
 
-    async def _alone(self) -> bool:
-        """Wait until no other process on this host runs our group; False: stopped meanwhile."""
-        group = canonical(self.config.interface), self.config.vhid
-        while isinstance(rival := await self._services.group_locks.settle(group), Holder):
-            self._rival = (
-                f"{rival.name} runs VHID {group[1]} on {group[0]}; stop one of the two for good, "
-                "because two on one host do not hear each other"
-            )
-            self._look_at_link()
-            await self._services.group_locks.end_of(rival, self._end)
-            if self._end.done():
-                return False
-        self._group_lock, self._group, self._rival = rival, group, ""
-        return not self._end.done()
+    @property
+    def stopping(self) -> bool:
+        """Whether it is to end."""
+        return self._stopping
 
     def stop(self) -> None:
         """Hand over and end; `run` returns when that is done."""
         self._stopping = True
-        self.guard(lambda: self._do(self.machine.stop(self._services.clock())))
-
-    @property
-    def waiting_for(self) -> str:
-        """Why it cannot take part, or ""."""
-        return self._waiting_for
+        self.guard(lambda: self.carry_out(self.machine.stop(self._services.clock())))
 
     @property
     def settled(self) -> bool:
         """Whether it listens, or has said what it waits for."""
-        return self.machine.state is not State.INIT or bool(self._waiting_for)
+        return self.machine.state is not State.INIT or bool(self.link.waiting_for)
 
     def step_down(self, hold: float, reason: Reason) -> None:
         """Hand over, and do not be master for ``hold`` seconds (``inf``: until `resume`)."""
-        self.guard(lambda: self._do(self.machine.step_down(self._services.clock(), hold, reason)))
+        self.guard(
+            lambda: self.carry_out(self.machine.step_down(self._services.clock(), hold, reason))
+        )
 
     def resume(self) -> None:
         """Forget a hold."""
-        self.guard(lambda: self._do(self.machine.resume(self._services.clock())))
+        self.guard(lambda: self.carry_out(self.machine.resume(self._services.clock())))
 
     def change(self, config: VipConfig) -> None:
         """Another configuration, in place: interface, VHID, source and addresses are the same."""
@@ -181,8 +159,8 @@ class VipRunner:
         what = ", ".join(old.differences(config))
         self.log.info("changed in place: %s", what, extra={"reason": "reload"})
         self._advertiser.change(config)
-        parameters = _parameters(config, self.machine.parameters.source)
-        self._do(self.machine.change(parameters, self._services.clock()))
+        ours = parameters(config, self.machine.parameters.source)
+        self.carry_out(self.machine.change(ours, self._services.clock()))
         if (config.mcast, config.nomcast) != (old.mcast, old.nomcast):
             self._interface.members_changed()
         if config.lease_seconds != old.lease_seconds or (
@@ -195,7 +173,7 @@ class VipRunner:
         else:
             self._owned.config = config
             self._owned.leave_will()  # there is another password in it, perhaps
-        self._look_at_link()
+        self.link.look()
 
     def publish(
         self,
@@ -257,7 +235,7 @@ class VipRunner:
                 self.lapse(now)
             effects = self.machine.receive(ad, now)
             if effects:
-                self._do(effects)
+                self.carry_out(effects)
                 self._conflicts.heard(ad)
             else:
                 self._set_alarm()
@@ -267,7 +245,7 @@ class VipRunner:
 
     def link_changed(self) -> None:
         """The state of the interface, or an address on it, may be another now."""
-        self.guard(self._look_at_link)
+        self.guard(self.link.look)
 
     def address_gained(self, index: int) -> None:
         """See `AddressWatch.gained`."""
@@ -295,95 +273,19 @@ class VipRunner:
         """Whether nobody else may have our addresses now."""
         return self._conflicts.owns_alone
 
-    def _look_at_link(self) -> None:
-        reason = self._unusable()
-        now = self._services.clock()
-        if reason != self._waiting_for:
-            self._waiting_for = reason
-            if reason:
-                self.publish(Kind.WAITING, f"waiting: {reason}", code="waiting")
-        if reason:
-            self._do(self.machine.link_down(now))
-            return
-        self._follow_name()
-        self._follow_source(now)
-        if self.machine.state is State.INIT and not self._stopping:
-            self._do(self.machine.link_up(now))
-        link = self._interface.link
-        if link and link.mac != self._mac:
-            if self._mac and self.machine.state is State.MASTER:
-                self.announce()  # the address is at another MAC address now
-                self._owned.leave_will()
-            self._mac = link.mac
-
-    def _unusable(self) -> str:
-        """Why CARP cannot run on the interface now, or ""."""
-        name, link = self._interface.name, self._interface.link
-        if self._rival:
-            return self._rival
-        if self._interface.wire is None or link is None:
-            return f"interface {name} {self._interface.problem}"
-        if not link.running and not self.config.ignoreifstate:
-            return f"interface {name} is down" if not link.up else f"{name} has no carrier"
-        self._owned.find(link)
-        if not self._source():
-            return f"{name} has no IPv4 address to send from; set SOURCE_ADDRESS or give it one"
-        return ""
-
-    def _follow_name(self) -> None:
-        """The kernel has another name for the interface than when we took the group for this
-        process: it came later than we did and BIND_INTERFACE is its altname, or was renamed.
-        Raises OSError if another process runs the group under that name; the next life waits."""
-        link = self._interface.link
-        if self._group_lock and link and link.name != self._group[0]:
-            group = link.name, self.config.vhid
-            taken = self._services.group_locks.take(group)
-            self._group_lock.close()
-            self._group_lock, self._group = taken, group
-            self._owned.leave_will()
-
-    def _source(self) -> IPv4Address | None:
-        """Where our advertisements come from: what is configured, else the primary address, else
-        the last one there was (a network restart takes it away for a moment)."""
-        if self.config.source:
-            return self.config.source
-        for source in self._interface.sources():
-            return source
-        known = self.machine.parameters.source
-        return None if known == _NOWHERE else known
-
-    def _follow_source(self, now: float) -> None:
-        source = self._source()
-        if source and source != self.machine.parameters.source:
-            if self.machine.parameters.source != _NOWHERE:
-                words = "sends from %s now, the interface's primary address"
-                self.log.warning(words, source, extra={"reason": "source"})
-            self._do(self.machine.change(_parameters(self.config, source), now))
-            self._owned.leave_will()
-        if source and source not in self._interface.present:
-            self.complaints.say(
-                "source",
-                lambda: (
-                    f"SOURCE_ADDRESS {source} is not on {self.config.interface}; vipd goes on "
-                    "sending from it, as ucarp does, but it should be"
-                ),
-            )
-        else:
-            self.complaints.forget("source")
-
     def _tick(self, now: float) -> None:
         try:  # see received()
             # Not ``now``: we may have been stopped since.
             if self._services.clock() >= self._owned.lease_until:
                 self.lapse(now)
             else:
-                self._do(self.machine.tick(now))
+                self.carry_out(self.machine.tick(now))
         except Exception as error:
             self._failed(error)
 
     def lapse(self, now: float) -> None:
         """No advertisement left for so long that the kernel has let go, and others may own."""
-        self._do(self.machine.lapse(now))
+        self.carry_out(self.machine.lapse(now))
 
     def _script_done(self, outcome: Outcome) -> None:
         self.guard(lambda: self._after_script(outcome))
@@ -407,7 +309,7 @@ class VipRunner:
             return
         if outcome.status != 0 and self.config.upscript_failure == "demote":
             now = self._services.clock()
-            self._do(self.machine.step_down(now, _FAILED_HOLD, Reason.SCRIPT_FAILED))
+            self.carry_out(self.machine.step_down(now, _FAILED_HOLD, Reason.SCRIPT_FAILED))
             return
         # The address may be there only now: who asked for it before got no answer.
         self.announce()
@@ -429,7 +331,7 @@ class VipRunner:
 
     # What it does to the world
 
-    def _do(self, effects: Effects) -> None:
+    def carry_out(self, effects: Effects) -> None:
         passages: list[TransitionTiming] = []
         todo = list(effects)
         for effect in todo:
@@ -513,7 +415,3 @@ class VipRunner:
 
     def announce(self) -> None:
         self._advertiser.announce(self._owned.place)
-
-
-def _parameters(config: VipConfig, source: IPv4Address) -> Parameters:
-    return Parameters(source, config.advbase, config.advskew, config.deadratio, config.preempt)

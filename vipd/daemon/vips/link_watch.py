@@ -1,0 +1,165 @@
+"""Whether a VIP can take part on its interface, and what it sends from."""
+
+import asyncio
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from vipd.api.events import Kind, Level
+from vipd.carp.machine import Effects, Machine, State
+from vipd.carp.parameters import Parameters
+from vipd.config.model import VipConfig
+from vipd.daemon.diagnosis.problems import RateLimitedProblems
+from vipd.daemon.log.logger import VipLog
+from vipd.daemon.vips.group_lock import GroupLock
+from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.ownership import Ownership
+from vipd.daemon.vips.services import Services
+from vipd.linux.group_claims import Holder
+from vipd.linux.names import canonical
+
+#: The source address of a VIP that has none yet.
+NOWHERE = IPv4Address(0)
+
+
+class Runner(Protocol):
+    """What the watch needs of the VIP that it is for."""
+
+    config: VipConfig
+    machine: Machine
+    complaints: RateLimitedProblems
+    log: VipLog
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it is to end."""
+
+    def carry_out(self, effects: Effects) -> None:
+        """Do what the machine decided."""
+
+    def announce(self) -> None:
+        """Announce the addresses."""
+
+    def publish(self, kind: Kind, text: str, *, code: str, level: Level = "warning") -> int:
+        """Publish an event."""
+
+
+class LinkWatch:
+    """Takes the group for this process, waits for an interface that CARP can run on, and follows
+    its name, its MAC address and its source address."""
+
+    def __init__(
+        self, vip: Runner, owned: Ownership, interface: Interface, services: Services
+    ) -> None:
+        #: Why the VIP cannot take part, or "".
+        self.waiting_for = ""
+        self._vip = vip
+        self._owned = owned
+        self._interface = interface
+        self._services = services
+        self._rival = "another look at the other processes"  # who may run our group on this host
+        self._group_lock: GroupLock | None = None
+        self._group = vip.config.interface, vip.config.vhid  # what it is for
+        self._mac = b""
+
+    def close(self) -> None:
+        """Another process of this host may run the group."""
+        if self._group_lock:
+            self._group_lock.close()
+
+    async def alone(self, end: asyncio.Future[None]) -> bool:
+        """Wait until no other process on this host runs our group; False:
+        ``end`` was set meanwhile."""
+        group = canonical(self._vip.config.interface), self._vip.config.vhid
+        while isinstance(rival := await self._services.group_locks.settle(group), Holder):
+            self._rival = (
+                f"{rival.name} runs VHID {group[1]} on {group[0]}; stop one of the two for good, "
+                "because two on one host do not hear each other"
+            )
+            self.look()
+            await self._services.group_locks.end_of(rival, end)
+            if end.done():
+                return False
+        self._group_lock, self._group, self._rival = rival, group, ""
+        return not end.done()
+
+    def look(self) -> None:
+        """The state of the interface, or an address on it, may be another now."""
+        reason = self._unusable()
+        now = self._services.clock()
+        if reason != self.waiting_for:
+            self.waiting_for = reason
+            if reason:
+                self._vip.publish(Kind.WAITING, f"waiting: {reason}", code="waiting")
+        if reason:
+            self._vip.carry_out(self._vip.machine.link_down(now))
+            return
+        self._follow_name()
+        self._follow_source(now)
+        if self._vip.machine.state is State.INIT and not self._vip.stopping:
+            self._vip.carry_out(self._vip.machine.link_up(now))
+        link = self._interface.link
+        if link and link.mac != self._mac:
+            if self._mac and self._vip.machine.state is State.MASTER:
+                self._vip.announce()  # the address is at another MAC address now
+                self._owned.leave_will()
+            self._mac = link.mac
+
+    def _unusable(self) -> str:
+        """Why CARP cannot run on the interface now, or ""."""
+        name, link = self._interface.name, self._interface.link
+        if self._rival:
+            return self._rival
+        if self._interface.wire is None or link is None:
+            return f"interface {name} {self._interface.problem}"
+        if not link.running and not self._vip.config.ignoreifstate:
+            return f"interface {name} is down" if not link.up else f"{name} has no carrier"
+        self._owned.find(link)
+        if not self._source():
+            return f"{name} has no IPv4 address to send from; set SOURCE_ADDRESS or give it one"
+        return ""
+
+    def _follow_name(self) -> None:
+        """The kernel has another name for the interface than when we took the group for this
+        process: it came later than we did and BIND_INTERFACE is its altname, or was renamed.
+        Raises OSError if another process runs the group under that name; the next life waits."""
+        link = self._interface.link
+        if self._group_lock and link and link.name != self._group[0]:
+            group = link.name, self._vip.config.vhid
+            taken = self._services.group_locks.take(group)
+            self._group_lock.close()
+            self._group_lock, self._group = taken, group
+            self._owned.leave_will()
+
+    def _source(self) -> IPv4Address | None:
+        """Where our advertisements come from: what is configured, else the primary address, else
+        the last one there was (a network restart takes it away for a moment)."""
+        if self._vip.config.source:
+            return self._vip.config.source
+        for source in self._interface.sources():
+            return source
+        known = self._vip.machine.parameters.source
+        return None if known == NOWHERE else known
+
+    def _follow_source(self, now: float) -> None:
+        source = self._source()
+        if source and source != self._vip.machine.parameters.source:
+            if self._vip.machine.parameters.source != NOWHERE:
+                words = "sends from %s now, the interface's primary address"
+                self._vip.log.warning(words, source, extra={"reason": "source"})
+            self._vip.carry_out(self._vip.machine.change(parameters(self._vip.config, source), now))
+            self._owned.leave_will()
+        if source and source not in self._interface.present:
+            self._vip.complaints.say(
+                "source",
+                lambda: (
+                    f"SOURCE_ADDRESS {source} is not on {self._vip.config.interface}; vipd goes on "
+                    "sending from it, as ucarp does, but it should be"
+                ),
+            )
+        else:
+            self._vip.complaints.forget("source")
+
+
+def parameters(config: VipConfig, source: IPv4Address) -> Parameters:
+    """What the election needs of a configuration."""
+    return Parameters(source, config.advbase, config.advskew, config.deadratio, config.preempt)

@@ -188,3 +188,35 @@ def test_ipv6_has_no_primary_addresses_and_nothing_is_set(lab: Lab, tmp_path: Pa
     lab.wait_owner(VIP, "web01", timeout=PATIENCE)
     lab.wait_owner(six, "web01", timeout=PATIENCE)
     assert promotes(web01) == "0"
+
+
+def sent(host: Host) -> int:
+    """Frames that have left eth1."""
+    return int(host.run(["cat", "/sys/class/net/eth1/statistics/tx_packets"]).stdout)
+
+
+def test_hundreds_of_addresses_of_one_vip_are_put_back_and_announced_once(
+    lab: Lab, tmp_path: Path
+) -> None:
+    env = faulty(tmp_path / "faults", NO_PROMOTION)
+    neighbours = Neighbours(lab, tmp_path / "files", "auto", env)
+    many = [f"198.51.100.{n}" for n in range(1, 121)]
+    write_vip(
+        neighbours.files,
+        "002",
+        VIP_ADDRESS=" ".join(f"{address}/24" for address in many),
+        SOURCE_ADDRESS=ELSEWHERE,
+        OPTIONS=f"{QUICK} --advskew=100",  # VIP is there before, and primary
+    )
+    host = neighbours.host
+    daemon = host.vipd(neighbours.files, env=env)
+    lab.wait_owner(VIP, "web01", timeout=PATIENCE)
+    lab.wait_owner(many[-1], "web01", timeout=PATIENCE)
+    before, began = sent(host), time()
+    demote(host, "001")
+    daemon.wait_for("went from eth1 together with", timeout=PATIENCE)
+    for address in many:
+        lab.wait_owner(address, "web01", timeout=PATIENCE)
+    frames, seconds = sent(host) - before, time() - began
+    print(f"{frames} frames in {seconds:.1f} s")
+    assert frames < 5 * len(many) + 10 * seconds  # each for all of them would be 14,400

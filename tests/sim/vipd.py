@@ -220,7 +220,7 @@ class Vipd(Seat):
             self.world.faults.ended(self.host)
 
     def _hold(self, now: float) -> None:
-        """`Vip._hold`: only an advertisement makes a lease longer."""
+        """`Ownership.hold`: only an advertisement makes a lease longer."""
         if self.host.plan.lease:
             config = settings(self.setting)
             self._lease_until, whole = first_lease(
@@ -241,7 +241,7 @@ class Vipd(Seat):
             self._kernel_will_look()
 
     def _notice_loss(self, life: int) -> None:
-        """`Vip.address_lost` and `Vip._put_back`."""
+        """`AddressWatch.lost` and `AddressWatch._put_back`."""
         if life != self._lives or not self.host.acts or self.state is not State.MASTER:
             return
         now = self.host.clock()

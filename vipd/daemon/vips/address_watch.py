@@ -2,7 +2,7 @@
 them off."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from math import inf
@@ -20,6 +20,9 @@ from vipd.linux.links import Cause, Loss
 
 #: Time from the loss of an address that another program took off to our putting it back, seconds.
 _REGAIN_AFTER = 0.02
+#: Time from an address that a script has added to our lease on it, seconds: a script that adds
+#: hundreds, one by one, costs one look at all of them for every ten or twenty.
+_FOLLOW_AFTER = 0.01
 #: Time that an UPSCRIPT, or whatever it started, has after its end to add the address, seconds.
 _GRACE = 1.0
 
@@ -42,8 +45,8 @@ class Runner(Protocol):
     def acquire(self) -> None:
         """Put the addresses on the interface, or have UPSCRIPT do so."""
 
-    def announce(self) -> None:
-        """Announce the addresses."""
+    def announce(self, only: Collection[IPv4Address | IPv6Address] | None = None) -> None:
+        """Announce the addresses, or ``only`` these of them."""
 
     def publish(self, kind: Kind, text: str, *, code: str, level: Level = "warning") -> int:
         """Publish an event."""
@@ -66,6 +69,7 @@ class AddressWatch:
         self._elsewhere: dict[IPv4Address | IPv6Address, str] = {}  # as told last
         self._look_for: asyncio.TimerHandle | None = None
         self._missing_told = False
+        self._following = False
 
     @property
     def _master(self) -> bool:
@@ -76,57 +80,79 @@ class AddressWatch:
         self.stop_looking()
         self._elsewhere, self._missing_told = {}, False
 
-    def gained(self, index: int) -> None:
-        """Somebody has put an address of ours on an interface: hold it on a lease if that was our
-        UPSCRIPT, wherever."""
+    def gained(self, indexes: Collection[int]) -> None:
+        """Somebody has put addresses of ours on these interfaces: hold them on a lease if that was
+        our UPSCRIPT, wherever."""
         if not self._master:
             return
-        if self._vip.config.manages_address and index != self._interface.index:
+        if self._vip.config.manages_address and self._interface.index not in indexes:
             return
         self.appeared = min(self.appeared, self._clock())
-        self._vip.guard(self._follow_addresses)
+        if not self._following:
+            self._following = True
+            follow = partial(self._vip.guard, self._follow_addresses)
+            asyncio.get_running_loop().call_later(_FOLLOW_AFTER, follow)
 
     def _follow_addresses(self) -> None:
+        self._following = False
+        if not self._master:
+            return
         self._owned.hold()
         self._tell_places()
         if not self._vip.scripts.running:  # else its end is announced
             self._vip.announce()
 
-    def lost(self, loss: Loss) -> None:
-        """Our address is not on an interface any more, whoever caused it. That may be old news: we
-        may have let it go ourselves, and have taken it again."""
+    def lost(self, losses: Sequence[Loss]) -> None:
+        """Addresses of ours are not on an interface any more, whoever caused it. That may be old
+        news: we may have let them go ourselves, and have taken them again."""
         if self._master:
-            self._vip.guard(partial(self._regain, loss))
+            self._vip.guard(partial(self._regain, losses))
 
     def look_again(self) -> None:
         """Nobody knows what happened to the addresses: put back what is gone."""
         if self._master:
             self._vip.guard(self._restore_all)
 
-    def _regain(self, loss: Loss) -> None:
-        """See that we have lost it, or put it back: at once, or where another program took it off,
-        a moment later. `ip addr flush` looks again until nothing is left, and would give up."""
+    def _regain(self, losses: Sequence[Loss]) -> None:
+        """See that we have lost them, or put them back: at once, or those that another program took
+        off, a moment later. `ip addr flush` looks again until nothing is left, and would give up.
+        All that is known at once is put back and announced once."""
+        held, ours = self._owned.held(), self._interface.index
+        losses = [
+            loss for loss in losses if loss.index == ours or (loss.index, loss.address.ip) in held
+        ]
         now = self._clock()
-        address = loss.address.ip
-        ours = self._owned.holds(loss.index, address)
-        if not ours and loss.index != self._interface.index:
-            return
-        if now >= self._owned.lease_until:
+        if losses and now >= self._owned.lease_until:
             self._vip.lapse(now)
-        elif loss.cause is not Cause.OTHERS:
-            if self._owned.restore(address):
-                self._regained(address, _how(loss, self._interface.name))
-            else:
-                self.look_later()
-        elif self._vip.config.manage_address == "no" and not self._vip.config.upscript:
+            return
+        taken_off = [loss for loss in losses if loss.cause is Cause.OTHERS]
+        if gone := {loss.address.ip: loss for loss in losses if loss.cause is not Cause.OTHERS}:
+            self._restore(gone)
+        if taken_off:
+            self._others_took_off(taken_off)
+
+    def _restore(self, gone: Mapping[IPv4Address | IPv6Address, Loss]) -> None:
+        """What the kernel deleted goes back at once."""
+        restored = [address.ip for address in self._owned.restore(gone)]
+        for ip in restored:
+            self._complain_of(ip, _how(gone[ip], self._interface.name))
+        if restored:
+            self._vip.announce(set(restored))
+        if len(restored) < len(gone):
             self.look_later()
-        elif self._vip.config.manages_address or not self._vip.scripts.running:
+
+    def _others_took_off(self, losses: Sequence[Loss]) -> None:
+        config = self._vip.config
+        if config.manage_address == "no" and not config.upscript:
+            self.look_later()
+        elif config.manages_address or not self._vip.scripts.running:
             if not self._regaining:
                 asyncio.get_running_loop().call_later(
                     _REGAIN_AFTER, lambda: self._vip.guard(self._put_back)
                 )
-            self._regaining.add(address)
-            self._complain_of(address, f"was taken off {loss.name} by somebody")
+            for loss in losses:
+                self._regaining.add(loss.address.ip)
+                self._complain_of(loss.address.ip, f"was taken off {loss.name} by somebody")
 
     def _put_back(self) -> None:
         lost, self._regaining = self._regaining, set()
@@ -141,12 +167,10 @@ class AddressWatch:
         if now >= self._owned.lease_until:
             self._vip.lapse(now)
             return
-        for address in self._owned.restore():
-            self._regained(address.ip, f"was not on {self._interface.name} any more")
-
-    def _regained(self, address: IPv4Address | IPv6Address, how: str) -> None:
-        self._complain_of(address, how)
-        self._vip.announce()
+        if restored := [address.ip for address in self._owned.restore()]:
+            for ip in restored:
+                self._complain_of(ip, f"was not on {self._interface.name} any more")
+            self._vip.announce(set(restored))
 
     def _complain_of(self, address: IPv4Address | IPv6Address, how: str) -> None:
         self._vip.complaints.say(("lost", address), lambda: f"{address} {how}; put back")

@@ -1,6 +1,6 @@
 """What a VIP says on the network: signed advertisements, and announcements of its addresses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import IPv4Address, IPv6Address
 
 from vipd.carp.digest import Digest
@@ -66,12 +66,19 @@ class Advertiser:
         packet = self._packet(*BOW_OUT, ours, counter)
         return wire.interface, wire.frame_ipv4(self._destination(), packet)
 
-    def announce(self, place: Callable[[AnyAddress], Link | None]) -> None:
-        """Announce all addresses, each at the interface that has it (``place``; None: ours)."""
+    def announce(
+        self,
+        place: Callable[[AnyAddress], Link | None],
+        only: Collection[AnyAddress] | None = None,
+    ) -> None:
+        """Announce all addresses, or ``only`` these of them, each at the interface that has it
+        (``place``; None: ours)."""
         wire = self._interface.wire
         if wire is None:
             return
         for address in self._config.addresses:
+            if only is not None and address.ip not in only:
+                continue
             link = place(address.ip)
             try:
                 if link is None or link.index == self._interface.index:

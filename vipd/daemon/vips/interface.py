@@ -203,15 +203,21 @@ class Interface:
 
     def addresses_gained(self, gained: Iterable[tuple[int, AnyInterface]]) -> None:
         """Others have put these on an interface (by number), an UPSCRIPT most likely."""
+        indexes: dict[Member, set[int]] = {}
         for index, address in gained:
             if member := self._owner(address.ip):
-                member.address_gained(index)
+                indexes.setdefault(member, set()).add(index)
+        for member, where in indexes.items():
+            member.addresses_gained(where)
 
     def addresses_lost(self, lost: Iterable[Loss]) -> None:
         """These are not on an interface any more."""
+        losses: dict[Member, list[Loss]] = {}
         for loss in lost:
             if member := self._owner(loss.address.ip):
-                member.address_lost(loss)
+                losses.setdefault(member, []).append(loss)
+        for member, its in losses.items():
+            member.addresses_lost(its)
 
     def look_again(self) -> None:
         """What happened to addresses lately is not known."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from math import inf
@@ -78,9 +78,9 @@ class Ownership:
         self._index = 0
         self.find(link)
 
-    def holds(self, index: int, address: AnyAddress) -> bool:
-        """Whether we hold this address on this interface."""
-        return any(each.index == index and each.interface.ip == address for each in self._held)
+    def held(self) -> set[tuple[int, AnyAddress]]:
+        """The addresses that we hold, each with the number of its interface."""
+        return {(each.index, each.interface.ip) for each in self._held}
 
     def is_somewhere(self, address: AnyAddress) -> bool:
         """Whether others have put this address on any interface."""
@@ -142,10 +142,10 @@ class Ownership:
         lease = self.config.lease_seconds
         return [Address(link.index, address, lease) for link, address in spots]
 
-    def restore(self, address: AnyAddress | None = None) -> list[AnyInterface]:
-        """Put this address (None: each) back where we hold it, if it is not there; those that were
-        gone. Raises NetlinkError."""
-        held = [each for each in self._held if address in (None, each.interface.ip)]
+    def restore(self, addresses: Collection[AnyAddress] | None = None) -> list[AnyInterface]:
+        """Put these addresses (None: all) back where we hold them, if they are not there; those
+        that were gone. Raises NetlinkError."""
+        held = [each for each in self._held if addresses is None or each.interface.ip in addresses]
         lease, until, now = self.config.lease_seconds, self.lease_until, self._services.clock()
         if lease is not None and held:
             until, whole = first_lease(self.config, lease, self.advertised, until, now)
@@ -224,11 +224,13 @@ class Ownership:
     def _remove(self, addresses: Sequence[Address], pause: float = _AGAIN[0]) -> None:
         self._stop_removing()
         self._keep_others(addresses)
-        for address in addresses:
+        # The primary address of a subnet was added first, and goes last: when it goes, the kernel
+        # makes another one primary and writes all its routes again.
+        for address in reversed(addresses):
             try:
                 address.delete(self._services.netlink)
             except OSError as error:
-                self._left.append(address)
+                self._left.insert(0, address)
                 words = "cannot remove %s from %s: %s; tries again in %g s"
                 about = address.interface, self._name(address), error, pause
                 self._log.error(words, *about, extra={"reason": str(error)})
@@ -271,7 +273,7 @@ class Ownership:
         """What takes the addresses off; True: a deletion."""
         for index in {a.index for a in self._held if has_others(a.interface)}:
             yield promotion(index), False
-        for address in self._held:
+        for address in reversed(self._held):  # the primary of a subnet last, as in `_remove`
             yield address.deletion, True
 
     def revoke_will(self) -> None:

@@ -1,7 +1,7 @@
 """Takes in the packets of an interface, and gives each advertisement to its VIP."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from ipaddress import IPv4Address
 from time import thread_time
 from typing import Protocol
@@ -36,9 +36,9 @@ class Member(Protocol):
 
     def link_changed(self) -> None: ...
 
-    def address_gained(self, index: int) -> None: ...
+    def addresses_gained(self, indexes: Collection[int]) -> None: ...
 
-    def address_lost(self, loss: Loss) -> None: ...
+    def addresses_lost(self, losses: Sequence[Loss]) -> None: ...
 
     def look_again(self) -> None: ...
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from math import inf
 
 from vipd.api import events
@@ -247,13 +247,13 @@ class VipRunner:
         """The state of the interface, or an address on it, may be another now."""
         self.guard(self.link.look)
 
-    def address_gained(self, index: int) -> None:
+    def addresses_gained(self, indexes: Collection[int]) -> None:
         """See `AddressWatch.gained`."""
-        self.addresses.gained(index)
+        self.addresses.gained(indexes)
 
-    def address_lost(self, loss: Loss) -> None:
+    def addresses_lost(self, losses: Sequence[Loss]) -> None:
         """See `AddressWatch.lost`."""
-        self.addresses.lost(loss)
+        self.addresses.lost(losses)
 
     def look_again(self) -> None:
         """See `AddressWatch.look_again`."""
@@ -413,5 +413,6 @@ class VipRunner:
             wanted, job(self.config, wanted, self.machine.state, self.last.reason, previous)
         )
 
-    def announce(self) -> None:
-        self._advertiser.announce(self._owned.place)
+    def announce(self, only: Collection[IPv4Address | IPv6Address] | None = None) -> None:
+        """Announce the addresses, or ``only`` these of them."""
+        self._advertiser.announce(self._owned.place, only)

@@ -56,6 +56,21 @@ def test_adding_and_deleting_may_be_repeated(
     assert len(shown(web01, written)) == 1
 
 
+@pytest.mark.parametrize("written", BOTH_FAMILIES)
+def test_the_first_lease_may_be_another(
+    web01: Host, netlink: Netlink, index: int, written: str
+) -> None:
+    address = Address(index, ip_interface(written), 3)
+    address.add(netlink, 500)
+    assert 490 < shown(web01, written)[0]["valid_life_time"] <= 500
+    address.add(netlink)
+    assert shown(web01, written)[0]["valid_life_time"] <= 3
+    address.delete(netlink)
+    assert address.restore(netlink, 500)
+    assert not address.restore(netlink, 700)
+    assert 490 < shown(web01, written)[0]["valid_life_time"] <= 500
+
+
 def test_an_ipv6_address_is_usable_at_once(web01: Host, netlink: Netlink, index: int) -> None:
     web01.run(["sh", "-c", "echo 2 >/proc/sys/net/ipv6/conf/eth1/accept_dad"])
     Address(index, ip_interface("2001:db8::154/128"), None).add(netlink)

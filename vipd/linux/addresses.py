@@ -26,6 +26,8 @@ _IFADDR = struct.Struct("=BBBBI")  # struct ifaddrmsg
 _ATTRIBUTE = struct.Struct("=HH")
 _IFA_ADDRESS = 1
 _IFA_LOCAL = 2
+_IFA_CACHEINFO = 6
+_LIFETIMES = struct.Struct("=II")  # struct ifa_cacheinfo: preferred and valid, seconds
 #: A secondary address of its subnet (IPv4); for IPv6 it means a temporary one.
 IFA_F_SECONDARY = 0x1
 
@@ -47,31 +49,41 @@ class Address:
     EPERM no CAP_NET_ADMIN.
     """
 
-    __slots__ = ("_add", "_delete", "index", "interface", "renewal")
+    __slots__ = ("_add", "_delete", "_lifetimes", "index", "interface", "lease", "renewal")
 
     def __init__(self, index: int, address: AnyInterface, lease: int | None) -> None:
         self.index = index
         self.interface = address
+        self.lease = lease
         flags = _NLM_F_CREATE | _NLM_F_REPLACE
         self._add = encode(_message(index, address, lease), RTM_NEWADDR, flags | NLM_F_ACK)
         #: The same as `add`, for `Netlink.post`.
         self.renewal = bytes(_request(self._add, RTM_NEWADDR, flags))
         self._delete = _request(self._add, RTM_DELADDR, NLM_F_ACK)
+        self._lifetimes = _attribute(self._add, _IFA_CACHEINFO)
 
-    def add(self, netlink: Netlink) -> None:
-        netlink.request(self._add)
+    def add(self, netlink: Netlink, lease: int | None = None) -> None:
+        """Add it, for a first ``lease`` of other seconds if they are given."""
+        netlink.request(self._lasting(self._add, lease))
 
-    def restore(self, netlink: Netlink) -> bool:
+    def restore(self, netlink: Netlink, lease: int | None = None) -> bool:
         """Add it if it is not there, and leave it alone if it is; whether it was gone, and is there
         again. On an interface that is gone it cannot be (ENODEV)."""
         flags = _NLM_F_CREATE | _NLM_F_EXCL | NLM_F_ACK
         try:
-            netlink.request(_request(self._add, RTM_NEWADDR, flags))
+            netlink.request(self._lasting(_request(self._add, RTM_NEWADDR, flags), lease))
         except NetlinkError as error:
             if error.errno in (errno.EEXIST, errno.ENODEV):
                 return False
             raise
         return True
+
+    def _lasting(self, message: bytearray, lease: int | None) -> bytearray:
+        if lease is None or lease == self.lease or not self._lifetimes:
+            return message
+        copy = bytearray(message)
+        _LIFETIMES.pack_into(copy, self._lifetimes, lease, lease)
+        return copy
 
     @property
     def deletion(self) -> bytes:
@@ -133,6 +145,17 @@ def _request(message: bytearray, kind: int, flags: int) -> bytearray:
     copy = bytearray(message)
     struct.pack_into("=HH", copy, 4, kind, flags | NLM_F_REQUEST)
     return copy
+
+
+def _attribute(message: bytearray, wanted: int) -> int:
+    """Where the value of an attribute begins; 0 if it is not there."""
+    at = _HEADER.size + _IFADDR.size
+    while at + _ATTRIBUTE.size <= len(message):
+        length, number = _ATTRIBUTE.unpack_from(message, at)
+        if number == wanted:
+            return at + _ATTRIBUTE.size
+        at += (length + 3) & ~3
+    return 0
 
 
 def _message(index: int, address: AnyInterface, lease: int | None) -> ifaddrmsg:

@@ -124,14 +124,12 @@ class Ownership:
         now, lease = self._services.clock(), self.config.lease_seconds
         self._held = self._addresses if self.config.manages_address else self._found()
         before, self.lease_until = self.lease_until, inf
-        first = self._held
+        whole: int | None = None
         if lease is not None and self._held:
             self.lease_until, whole = first_lease(self.config, lease, self.advertised, before, now)
-            if whole != lease:
-                first = [Address(each.index, each.interface, whole) for each in self._held]
-        self._keep_others(first)
-        for address in first:
-            address.add(self._services.netlink)
+        self._keep_others(self._held)
+        for address in self._held:
+            address.add(self._services.netlink, whole)
         self.leave_will()
 
     def _found(self) -> list[Address]:
@@ -140,17 +138,21 @@ class Ownership:
             return []
         spots = filter(None, (self._spot(a.ip) for a in self.config.addresses))
         lease = self.config.lease_seconds
-        return [Address(link.index, address, lease) for link, address in spots]
+        known = {(each.index, each.interface, each.lease): each for each in self._held}
+        return [
+            known.get((link.index, address, lease)) or Address(link.index, address, lease)
+            for link, address in spots
+        ]
 
     def restore(self, addresses: Collection[AnyAddress] | None = None) -> list[AnyInterface]:
         """Put these addresses (None: all) back where we hold them, if they are not there; those
         that were gone. Raises NetlinkError."""
         held = [each for each in self._held if addresses is None or each.interface.ip in addresses]
         lease, until, now = self.config.lease_seconds, self.lease_until, self._services.clock()
+        whole: int | None = None
         if lease is not None and held:
             until, whole = first_lease(self.config, lease, self.advertised, until, now)
-            held = [Address(each.index, each.interface, whole) for each in held]
-        gone = [each for each in held if each.restore(self._services.netlink)]
+        gone = [each for each in held if each.restore(self._services.netlink, whole)]
         if gone:
             self.lease_until = until
         if not self.config.manages_address:

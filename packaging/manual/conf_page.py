@@ -7,7 +7,7 @@ from pathlib import Path
 import mdoc
 from pydantic import BaseModel
 
-from vipd.config.build import KEYS
+from vipd.config.keys import KEYS
 from vipd.config.model import Settings, VipConfig
 from vipd.config.options import OPTIONS
 

@@ -11,7 +11,7 @@ import pytest
 
 from vipd.api.io_vipd import VipdInterface
 from vipd.cli.main import COMMANDS, vipctl
-from vipd.config.build import KEYS
+from vipd.config.keys import KEYS
 from vipd.config.options import OPTIONS
 from vipd.daemon.main import SIGNALS, parser
 from vipd.daemon.metrics.families import FAMILIES

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import SecretBytes, ValidationError
 
-from vipd.config import options, password, scripts, values
+from vipd.config import options, password, plausible, scripts, values
+from vipd.config.keys import DAEMON_KEYS, KEYS, OWN
 from vipd.config.memory import Memory
 from vipd.config.model import MAX_DEADRATIO, Settings, VipConfig
 from vipd.config.problem import (
@@ -23,28 +24,6 @@ from vipd.config.problem import (
 )
 from vipd.config.shell import Binding, Value, Variables
 from vipd.config.trust import Trust
-
-KEYS = (
-    "ID",
-    "VID",
-    "VHID",
-    "VIP_ADDRESS",
-    "BIND_INTERFACE",
-    "SOURCE_ADDRESS",
-    "PASSWORD",
-    "PASSFILE",
-    "OPTIONS",
-    "UPSCRIPT",
-    "DOWNSCRIPT",
-    "MANAGE_ADDRESS",
-    "LEASE",
-    "SCRIPT_TIMEOUT",
-    "UPSCRIPT_FAILURE",
-)
-"""Every key of a virtual IP that means something. VID is the systemd-era name of ID."""
-
-DAEMON_KEYS = ("METRICS_LISTEN",)
-"""Keys that count in vip-common.conf only: they are about the daemon, not a virtual IP."""
 
 _FLAGS = ("preempt", "neutral", "shutdown", "ignoreifstate", "nomcast")
 
@@ -137,19 +116,18 @@ class _Builder:
         self._numbers(settings)
         if (given := self.line.last("mcastip")) and given.value:
             settings["mcast"] = values.group(given.value, self.problems.append)
-        settings["manage_address"] = self._manage_address()
+        self._own_keys(settings)
         named = {key: self._option(key.lower()) for key in scripts.KEYS}
         chosen = scripts.Chooser(
             self.file,
             self.variables.bindings,
             named,
-            settings["manage_address"],
+            settings.get("manage_address", "auto"),
             self.around.trust,
             self.problems,
         )
         settings["upscript"], settings["downscript"] = chosen.both()
         settings["xparam"] = self._xparam()
-        self._own_keys(settings)
         vip = self._checked(settings)
         return Built(
             vip, self.places, tuple(self.problems), tuple(self.files), unset=dict(self._unset())
@@ -166,8 +144,7 @@ class _Builder:
                 key = str(each["loc"][0]) if each["loc"] else "the settings"
                 self._error(FileLocation(self.file), f"{key}: {each['msg']}", f"correct {key}")
             return None
-        self._warn_of_gaps(vip)
-        self._check_lease(vip)
+        self.problems.extend(plausible.problems(vip, self.places))
         return None if any(map(is_error, self.problems)) else vip
 
     def _error(self, place: FileLocation, message: str, hint: str) -> None:
@@ -306,28 +283,12 @@ class _Builder:
                 self.places[name] = value.place
                 settings[name] = values.number(value, name, low, high, bits, self.problems.append)
 
-    def _manage_address(self) -> str:
-        value = self._key("MANAGE_ADDRESS")
-        if value is None:
-            return "auto"
-        self.places["MANAGE_ADDRESS"] = value.place
-        hint = "write MANAGE_ADDRESS=yes if vipd is to add the address, no if your script does"
-        words = ("auto", "yes", "no")
-        return values.word("MANAGE_ADDRESS", value, words, hint, self.problems.append) or "auto"
-
     def _own_keys(self, settings: dict[str, Any]) -> None:
-        """LEASE, SCRIPT_TIMEOUT and UPSCRIPT_FAILURE, which ucarp does not have."""
-        report = self.problems.append
-        if (value := self._key("LEASE")) is not None:
-            self.places["LEASE"] = value.place
-            settings["lease"] = values.seconds("LEASE", value, report, ("auto", "off"))
-        if (value := self._key("SCRIPT_TIMEOUT")) is not None:
-            settings["script_timeout"] = values.seconds("SCRIPT_TIMEOUT", value, report)
-        if (value := self._key("UPSCRIPT_FAILURE")) is not None:
-            hint = "write UPSCRIPT_FAILURE=demote if a failed UPSCRIPT is to hand the address on"
-            words = ("ignore", "demote")
-            failure = values.word("UPSCRIPT_FAILURE", value, words, hint, report)
-            settings["upscript_failure"] = failure
+        for key in OWN:
+            if (value := self._key(key.name)) is not None:
+                self.places[key.name] = value.place
+                if (read := key.read(key.name, value, self.problems.append)) is not None:
+                    settings[key.field] = read
 
     def _xparam(self) -> str | None:
         value = self._option("xparam")
@@ -360,48 +321,3 @@ class _Builder:
             what = f"{name} counts in vip-common.conf only: it is about vipd, not about one VIP"
             hint = f"move {name} to vip-common.conf"
             self.problems.append(warning(binding.place, what, hint))
-
-    def _check_lease(self, vip: VipConfig) -> None:
-        """A lease of seconds must outlive the time between renewals, and not much more."""
-        if isinstance(vip.lease, str):
-            return
-        place = self.places.get("LEASE", FileLocation(self.file))
-        longest = vip.longest_lease
-        if vip.lease < vip.shortest_lease:
-            self._error(
-                place,
-                f"LEASE={vip.lease} would lapse between two advertisements, which renew it every "
-                f"{vip.interval:.3g} s and may be a little late",
-                f"write LEASE=auto (here {longest} s)",
-            )
-        elif vip.lease > longest:
-            self.problems.append(
-                warning(
-                    place,
-                    f"LEASE={vip.lease}: two hosts own the address for that long after a freeze, "
-                    f"because a backup takes over after {longest} s",
-                    f"write LEASE=auto (here {longest} s)",
-                )
-            )
-
-    def _warn_of_gaps(self, vip: VipConfig) -> None:
-        start = FileLocation(self.file)
-        if vip.advbase == 0:
-            what = "ucarp peers flap with it"
-            if vip.advskew == 0:
-                what = "ucarp refuses to start with it"
-            self.problems.append(
-                warning(
-                    self.places.get("advbase", start),
-                    f"--advbase=0 works between vipd and BSD hosts only; {what}",
-                    "write --advbase=1 unless every host of the group runs vipd or a BSD",
-                )
-            )
-        if vip.manage_address == "no" and vip.upscript is None:
-            self.problems.append(
-                warning(
-                    self.places.get("MANAGE_ADDRESS", start),
-                    "MANAGE_ADDRESS=no and no UPSCRIPT that can run: nobody adds the address",
-                    "write MANAGE_ADDRESS=auto, or give an UPSCRIPT that adds it",
-                )
-            )

@@ -1,0 +1,73 @@
+"""The keys of the files. A key of vipd's own is one row here and one field of the model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vipd.config import values
+from vipd.config.shell import Value
+from vipd.config.values import Report
+
+Read = Callable[[str, Value, Report], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """``field``: the field of `VipConfig`, which has its default, range and description. ``read``
+    makes its value of the key's name and text; None: it was refused, and reported."""
+
+    name: str
+    field: str
+    read: Read
+
+
+def _one_of(*words: str, hint: str) -> Read:
+    return lambda key, value, report: values.word(key, value, words, hint, report)
+
+
+def _seconds(*words: str) -> Read:
+    return lambda key, value, report: values.seconds(key, value, report, words)
+
+
+OWN = (
+    Key(
+        "MANAGE_ADDRESS",
+        "manage_address",
+        _one_of(
+            *("auto", "yes", "no"),
+            hint="write MANAGE_ADDRESS=yes if vipd is to add the address, no if your script does",
+        ),
+    ),
+    Key("LEASE", "lease", _seconds("auto", "off")),
+    Key("SCRIPT_TIMEOUT", "script_timeout", _seconds()),
+    Key(
+        "UPSCRIPT_FAILURE",
+        "upscript_failure",
+        _one_of(
+            *("ignore", "demote"),
+            hint="write UPSCRIPT_FAILURE=demote if a failed UPSCRIPT is to hand the address on",
+        ),
+    ),
+)
+"""What ucarp does not have."""
+
+UCARP = (
+    "ID",
+    "VID",
+    "VHID",
+    "VIP_ADDRESS",
+    "BIND_INTERFACE",
+    "SOURCE_ADDRESS",
+    "PASSWORD",
+    "PASSFILE",
+    "OPTIONS",
+    "UPSCRIPT",
+    "DOWNSCRIPT",
+)
+"""What the ucarp service has, and VHID: they depend on each other and on OPTIONS
+(`vipd.config.build`). VID is the systemd-era name of ID."""
+
+KEYS = (*UCARP, *(key.name for key in OWN))
+"""Every key of a virtual IP that means something."""
+
+DAEMON_KEYS = ("METRICS_LISTEN",)
+"""Keys that count in vip-common.conf only: they are about the daemon, not a virtual IP."""

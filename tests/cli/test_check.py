@@ -23,7 +23,7 @@ OPTIONS="--preempt -k 10"
 """
 FIELDS = """id vhid interface source addresses advbase advskew deadratio preempt neutral shutdown
 ignoreifstate nomcast mcast upscript downscript xparam manage_address lease script_timeout
-upscript_failure"""
+upscript_failure announce_every"""
 
 
 @pytest.fixture

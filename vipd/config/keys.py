@@ -28,6 +28,11 @@ def _seconds(*words: str) -> Read:
     return lambda key, value, report: values.seconds(key, value, report, words)
 
 
+def _seconds_or_0(key: str, value: Value, report: Report) -> object:
+    read = values.seconds(key, value, report, ("0",))
+    return 0 if read == "0" else read
+
+
 OWN = (
     Key(
         "MANAGE_ADDRESS",
@@ -47,6 +52,7 @@ OWN = (
             hint="write UPSCRIPT_FAILURE=demote if a failed UPSCRIPT is to hand the address on",
         ),
     ),
+    Key("ANNOUNCE_EVERY", "announce_every", _seconds_or_0),
 )
 """What ucarp does not have."""
 

@@ -124,6 +124,13 @@ class VipConfig(BaseModel):
         description="UPSCRIPT_FAILURE: what follows when UPSCRIPT fails or runs too long. "
         "ignore: nothing but a log line, as with ucarp; demote: the address is handed on.",
     )
+    announce_every: Literal[0] | Seconds = Field(
+        default=0,
+        description="ANNOUNCE_EVERY: seconds (1 to 3600) after which a master announces its "
+        "addresses again, by an ARP request and an ARP reply in turn (IPv6: a neighbour "
+        "advertisement), for switches and hosts that lost or never believed the first "
+        "announcement. 0: only when it becomes master.",
+    )
     other_vhid: int | None = Field(
         default=None,
         ge=1,

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 _ARP = struct.Struct("!6s6sHHHBBH6s4s6s4s")
 _BROADCAST = b"\xff" * 6
 _ETHERTYPE_ARP = 0x0806
+_REQUEST, _REPLY = 1, 2
 _ETHERTYPE_IPV6 = 0x86DD
 _ALL_NODES = IPv6Address("ff02::1")
 _ALL_NODES_MAC = bytes.fromhex("333300000001")
@@ -14,10 +15,11 @@ _NEIGHBOUR_ADVERTISEMENT = 136
 _OVERRIDE = 0x20000000
 
 
-def announcement(address: IPv4Address | IPv6Address, mac: bytes) -> bytes:
-    """The Ethernet frame that announces ``address`` at ``mac`` (6 bytes) to everybody."""
+def announcement(address: IPv4Address | IPv6Address, mac: bytes, *, reply: bool = False) -> bytes:
+    """The Ethernet frame that announces ``address`` at ``mac`` (6 bytes) to everybody. ``reply``:
+    by an ARP reply instead of a request; to IPv6 that makes no difference."""
     if isinstance(address, IPv4Address):
-        return _gratuitous_arp(address, mac)
+        return _gratuitous_arp(address, mac, _REPLY if reply else _REQUEST)
     return _unsolicited_advertisement(address, mac)
 
 
@@ -31,11 +33,12 @@ def probe(address: IPv4Address, mac: bytes) -> bytes:
     )
 
 
-def _gratuitous_arp(address: IPv4Address, mac: bytes) -> bytes:
+def _gratuitous_arp(address: IPv4Address, mac: bytes, operation: int) -> bytes:
     """An ARP request with sender = target = the address, and the target MAC filled in too, exactly
-    as ucarp sends it (``garp.c``; RFC 5227 calls it an announcement)."""
+    as ucarp sends it (``garp.c``; RFC 5227 calls it an announcement); or the same as a reply (RFC
+    5944, section 4.6, has both)."""
     ip = address.packed
-    return _ARP.pack(_BROADCAST, mac, _ETHERTYPE_ARP, 1, 0x0800, 6, 4, 1, mac, ip, mac, ip)
+    return _ARP.pack(_BROADCAST, mac, _ETHERTYPE_ARP, 1, 0x0800, 6, 4, operation, mac, ip, mac, ip)
 
 
 def _unsolicited_advertisement(address: IPv6Address, mac: bytes) -> bytes:

@@ -70,9 +70,11 @@ class Advertiser:
         self,
         place: Callable[[AnyAddress], Link | None],
         only: Collection[AnyAddress] | None = None,
+        *,
+        reply: bool = False,
     ) -> None:
         """Announce all addresses, or ``only`` these of them, each at the interface that has it
-        (``place``; None: ours)."""
+        (``place``; None: ours). ``reply``: by ARP replies."""
         wire = self._interface.wire
         if wire is None:
             return
@@ -82,9 +84,9 @@ class Advertiser:
             link = place(address.ip)
             try:
                 if link is None or link.index == self._interface.index:
-                    wire.send_frame(announcement(address.ip, wire.mac))
+                    wire.send_frame(announcement(address.ip, wire.mac, reply=reply))
                 else:
-                    wire.send_frame(announcement(address.ip, link.mac), link.name)
+                    wire.send_frame(announcement(address.ip, link.mac, reply=reply), link.name)
             except OSError as error:
                 self._cannot_send(error)
 

@@ -33,6 +33,7 @@ from vipd.daemon.vips.advertiser import Advertiser
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.link_watch import NOWHERE, LinkWatch, parameters
 from vipd.daemon.vips.ownership import Ownership
+from vipd.daemon.vips.repeater import Repeater
 from vipd.daemon.vips.script_runs import ScriptRuns, job
 from vipd.daemon.vips.scripts import Outcome, Scripts, Wanted
 from vipd.daemon.vips.services import Services
@@ -66,6 +67,7 @@ class VipRunner:
             self.machine, config, interface.neighbourhood, self.complaints, services.clock
         )
         self._advertiser = Advertiser(config, interface, services.counter, self.complaints)
+        self._repeater = Repeater(self._announce_again)
         self._stopping = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._owned = Ownership(
@@ -111,6 +113,7 @@ class VipRunner:
         self._step(partial(self._alarm.set, inf))
         self._step(self._conflicts.close)
         self._step(self.addresses.stop_looking)
+        self._step(self._repeater.stop)
         self._step(partial(self._interface.detach, self))
         try:
             await self._owned.gone()
@@ -161,6 +164,8 @@ class VipRunner:
         self._advertiser.change(config)
         ours = parameters(config, self.machine.parameters.source)
         self.carry_out(self.machine.change(ours, self._services.clock()))
+        if config.announce_every != old.announce_every and self.machine.state is State.MASTER:
+            self._repeater.start(config.announce_every)
         if (config.mcast, config.nomcast) != (old.mcast, old.nomcast):
             self._interface.members_changed()
         if config.lease_seconds != old.lease_seconds or (
@@ -373,6 +378,9 @@ class VipRunner:
         self.decided, self.addresses.appeared = timed.began, inf
         if transition.new is State.MASTER:
             self._interface.neighbourhood.look_after()
+            self._repeater.start(self.config.announce_every)
+        else:
+            self._repeater.stop()
         return timed
 
     def _tell(self, timed: TransitionTiming) -> None:
@@ -416,3 +424,6 @@ class VipRunner:
     def announce(self, only: Collection[IPv4Address | IPv6Address] | None = None) -> None:
         """Announce the addresses, or ``only`` these of them."""
         self._advertiser.announce(self._owned.place, only)
+
+    def _announce_again(self, reply: bool) -> None:
+        self.guard(lambda: self._advertiser.announce(self._owned.place, reply=reply))

@@ -24,7 +24,7 @@ def test_reload_tells_each_change_and_counts_the_rest() -> None:
     )
     assert reload.lines(reloaded, colours=False) == [
         "001: changed in place, without a transition (advskew)",
-        "003: goes on as it was until its files are mended (vip-003.conf cannot be read)",
+        "003: keeps its old settings until its files are corrected (vip-003.conf cannot be read)",
         "004: is new",
         "1 VIP is as before.",
         "/f:2:3: error: PASSWORD is missing; write it",

@@ -139,7 +139,7 @@ def test_a_file_that_breaks_leaves_its_vip_running(lab: Lab, web01: Host, files:
     file.write_text(file.read_text() + "OPTIONS=`cat options`\n")
     daemon.signal(SIGHUP)
     daemon.wait_for(r"^<3>.*vip-001\.conf:\d+:\d+: ")
-    daemon.wait_for(r"^<4>001: goes on as it was until its files are mended")
+    daemon.wait_for(r"^<4>001: keeps its old settings until its files are corrected")
     assert len(lab.ownership(VIP).changes) == 1
 
 

@@ -34,7 +34,7 @@ table netdev congested {
 
 def late(process: Process) -> list[float]:
     """How late it says it was, in seconds, each time."""
-    found = re.findall(r"^<3>was not running for ([\d.]+) s", process.log(), re.MULTILINE)
+    found = re.findall(r"^<3>event loop stalled for ([\d.]+) s", process.log(), re.MULTILINE)
     return [float(seconds) for seconds in found]
 
 

@@ -381,7 +381,7 @@ def test_a_file_that_another_one_reads_is_followed_like_it(
         mark = daemon.mark()
         more.write_text(broken)
         daemon.wait_for(rf"{more}:1:\d+: ", since=mark)
-        daemon.wait_for("001: goes on as it was until its files are mended", since=mark)
+        daemon.wait_for("001: keeps its old settings until its files are corrected", since=mark)
     go_on(dump, 1)
     assert transitions(daemon) == ["BACKUP", "MASTER"]
 
@@ -393,5 +393,5 @@ def test_a_vip_whose_file_is_none_any_more_goes_on(lab: Lab, web01: Host, files:
     lab.wait_owner(VIP, "web01")
     mark = daemon.mark()
     file.write_text("BIND_INTERFACE=eth1\n")
-    daemon.wait_for("web: goes on as it was until its files are mended", since=mark)
+    daemon.wait_for("web: keeps its old settings until its files are corrected", since=mark)
     assert lab.owners(VIP) == ["web01"]

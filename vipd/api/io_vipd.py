@@ -121,7 +121,7 @@ class Result(Enum):
     CHANGED = "changed in place, without a transition"
     RESTARTED = "started anew, because the change is too large to be made in place"
     UNCHANGED = "is as it was"
-    KEPT = "goes on as it was until its files are mended"
+    KEPT = "keeps its old settings until its files are corrected"
     FAILED = "cannot be started"
 
 

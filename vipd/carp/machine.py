@@ -81,7 +81,7 @@ class Reason(Enum):
     MAINTENANCE = "handed over for maintenance"
     STOPPED = "stopped on request"
     SCRIPT_FAILED = "UPSCRIPT failed"
-    LAPSED = "no advertisement left in time, and the addresses went with their lease"
+    LAPSED = "lease expired: no advertisement could be sent in time"
     UNHEARD = "advertisements cannot be sent"
 
 

@@ -265,7 +265,7 @@ class Reload:
         for outcome in outcomes:
             if outcome.result is Result.KEPT and why is not Why.AGAIN:
                 VipLog(outcome.id).warning(
-                    "goes on as it was until its files are mended",
+                    "keeps its old settings until its files are corrected",
                     extra={"reason": "broken_files"},
                 )
         quiet = {Result.UNCHANGED, Result.KEPT, Result.FAILED}

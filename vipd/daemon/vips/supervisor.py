@@ -290,8 +290,8 @@ class Supervisor:
             self._services.hub.publish(
                 DAEMON,
                 Kind.LATE,
-                f"was not running for {late:.1f} s: stopped, or no processor to be had; "
-                "catching up",
+                f"event loop stalled for {late:.1f} s (SIGSTOP or CPU starvation); "
+                "reading queued packets first",
                 level="error",
                 code="late",
             )

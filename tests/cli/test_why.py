@@ -116,7 +116,7 @@ def test_the_reasons_are_told(vip: VipStatus, parts: list[str]) -> None:
 
 def test_what_is_to_be_mended_comes_last() -> None:
     vip = replace(BACKUP, problems=[problem("two masters", hint="look at the network")])
-    assert sentences(vip, NOW)[-1] == "To mend: two masters; look at the network"
+    assert sentences(vip, NOW)[-1] == "To correct: two masters; look at the network"
 
 
 def test_no_text_of_another_host_commands_the_terminal() -> None:

@@ -69,7 +69,7 @@ def test_passwords_are_never_logged(
     write_vip(files, OPTIONS=QUICK, PASSWORD=secrets[2])
     daemon.wait_for("changed in place: password")
     write_vip(files, OPTIONS=QUICK, PASSWORD=secrets[2] * 9)
-    daemon.wait_for("mended")
+    daemon.wait_for("keeps its old settings")
     daemon.stop()
     assert "swordfish" not in daemon.log()
 

@@ -20,7 +20,7 @@ class Kind(Enum):
     TRANSITION = "the state of a VIP changed"
     SCRIPT = "an UPSCRIPT or DOWNSCRIPT ended"
     WAITING = "a VIP cannot take part, or can again"
-    PROBLEM = "something is wrong that somebody should mend"
+    PROBLEM = "something is wrong that somebody should correct"
     DEMOTION = "somebody asked for a hand-over"
     MAINTENANCE = "somebody switched maintenance on or off"
     RELOAD = "the files were read, and what changed in them was applied"

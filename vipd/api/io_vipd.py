@@ -42,7 +42,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something to mend. ``code`` names its kind, ``id`` the VIP (or ""), ``interface`` the
+    """Something to correct. ``code`` names its kind, ``id`` the VIP (or ""), ``interface`` the
     interface (or ""). From a file: ``file``, ``line``, ``column`` and ``hint``, the cure; else the
     cure is in ``text``. ``count``: how often it was seen, from ``since`` to ``last`` (Unix time).
     """
@@ -119,7 +119,7 @@ class Result(Enum):
     STARTED = "is new"
     STOPPED = "is no longer in the files"
     CHANGED = "changed in place, without a transition"
-    RESTARTED = "started anew, because the change is too large to be made in place"
+    RESTARTED = "restarted, because the change is too large to be made in place"
     UNCHANGED = "is as it was"
     KEPT = "keeps its old settings until its files are corrected"
     FAILED = "cannot be started"

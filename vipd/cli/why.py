@@ -39,7 +39,7 @@ def command(identifier: str, runtime_dir: Path | None) -> None:
 def sentences(vip: VipStatus, now: float) -> list[str]:
     """Paragraphs: what is, why, what would change it, and what is wrong. `now`: Unix time."""
     told = [_now(vip, now), _SAID[vip.mode](vip)]
-    told += [f"To mend: {each}" for each in attention(vip)]
+    told += [f"To correct: {each}" for each in attention(vip)]
     return told
 
 

@@ -300,7 +300,7 @@ def _read(path: Path, memory: Memory, *, empty_is_broken: bool = False) -> Scrip
             return None
         return Script((), (error(FileLocation(file), why.message, why.hint),))
     if empty_is_broken and not content.strip():
-        hint = "write it anew (see vip-001.conf.example), or remove it"
+        hint = "write it again (see vip-001.conf.example), or remove it"
         return Script((), (error(FileLocation(file), "the file is empty", hint),))
     return memory.script(path, content, file)
 

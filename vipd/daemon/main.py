@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 class UnusableError(Exception):
     """vipd cannot run at all; the text says why and what to do. ``status`` is the exit status: 2
-    for what was asked for, which to try again would not mend."""
+    for what was asked for, which another try would not correct."""
 
     def __init__(self, text: str, status: int = 1) -> None:
         super().__init__(text)

@@ -109,7 +109,7 @@ class Control:
             self.connections.listen(path, self.gid)
         except OSError as error:
             log.error(
-                "cannot listen on %s: %s; vipctl does not reach us. Mend that, and restart",
+                "cannot listen on %s: %s; vipctl does not reach us. Correct that, and restart",
                 path,
                 error,
                 extra={"reason": "control"},

@@ -269,10 +269,10 @@ class Reload:
                     extra={"reason": "broken_files"},
                 )
         quiet = {Result.UNCHANGED, Result.KEPT, Result.FAILED}
-        mended, self._failed = self._failed, False
+        corrected, self._failed = self._failed, False
         if (
             why is Why.AGAIN
-            and not mended
+            and not corrected
             and quiet.issuperset(outcome.result for outcome in outcomes)
         ):
             return

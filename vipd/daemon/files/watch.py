@@ -204,8 +204,8 @@ class Watch:
         return missed
 
     def _watch_directories(self) -> None:
-        """All watches anew. A removed directory's watch is dead, and that it is cannot be told by
-        its name or its inode's number, which the next one may have again."""
+        """Place all watches again. A removed directory's watch is dead, and that it is cannot be
+        told by its name or its inode's number, which the next one may have again."""
         before = self._observer
         try:
             self._observer = self._observe(InotifyObserver(), patient=False)

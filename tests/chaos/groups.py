@@ -17,6 +17,7 @@ from types import MappingProxyType
 from helpers.configured import write_script, write_vip
 
 from vipd.carp import timing
+from vipd.config.model import VipConfig
 
 #: host → its own address
 HOSTS = MappingProxyType(
@@ -88,8 +89,11 @@ class Group:
 
     @property
     def lease(self) -> float:
-        """`vipd.config.model.VipConfig.longest_lease` for these settings."""
-        return float(self.deadratio * self.advbase)
+        """As the daemon has it for these settings."""
+        config = VipConfig.model_construct(
+            advbase=self.advbase, advskew=self._slowest, deadratio=self.deadratio
+        )
+        return float(config.longest_lease)
 
     @property
     def scripted(self) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sim.host import Host
 from sim.scenario import Setting
 from sim.seat import Seat
+from vipd.carp.lease import first_lease
 from vipd.carp.machine import (
     Acquire,
     Announce,
@@ -25,7 +26,6 @@ from vipd.carp.machine import (
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.config.model import VipConfig
-from vipd.daemon.vips.renewals import first_lease
 
 if TYPE_CHECKING:
     from sim.world import World
@@ -223,9 +223,9 @@ class Vipd(Seat):
         """`Ownership.hold`: only an advertisement makes a lease longer."""
         if self.host.plan.lease:
             config = settings(self.setting)
-            self._lease_until, whole = first_lease(
-                config, config.longest_lease, self._advertised, self._lease_until, now
-            )
+            before = self._lease_until
+            lease, within = config.longest_lease, config.renewed_within
+            self._lease_until, whole = first_lease(lease, within, self._advertised, before, now)
             self._ask_kernel(now + whole)
         self.own(True)
 

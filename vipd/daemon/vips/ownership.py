@@ -7,12 +7,12 @@ from functools import partial
 from ipaddress import IPv4Address, IPv6Address
 from math import inf
 
+from vipd.carp.lease import first_lease
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.events.counters import Counters
 from vipd.daemon.log.logger import VipLog
 from vipd.daemon.vips.interface import Interface
-from vipd.daemon.vips.renewals import first_lease
 from vipd.daemon.vips.services import Services
 from vipd.linux.addresses import Address, AnyInterface
 from vipd.linux.links import Link
@@ -126,11 +126,14 @@ class Ownership:
         before, self.lease_until = self.lease_until, inf
         whole: int | None = None
         if lease is not None and self._held:
-            self.lease_until, whole = first_lease(self.config, lease, self.advertised, before, now)
+            self.lease_until, whole = self._first_lease(lease, before, now)
         self._keep_others(self._held)
         for address in self._held:
             address.add(self._services.netlink, whole)
         self.leave_will()
+
+    def _first_lease(self, lease: int, before: float, now: float) -> tuple[float, int]:
+        return first_lease(lease, self.config.renewed_within, self.advertised, before, now)
 
     def _found(self) -> list[Address]:
         """Those that an UPSCRIPT has added, wherever."""
@@ -151,7 +154,7 @@ class Ownership:
         lease, until, now = self.config.lease_seconds, self.lease_until, self._services.clock()
         whole: int | None = None
         if lease is not None and held:
-            until, whole = first_lease(self.config, lease, self.advertised, until, now)
+            until, whole = self._first_lease(lease, until, now)
         gone = [each for each in held if each.restore(self._services.netlink, whole)]
         if gone:
             self.lease_until = until

@@ -1,30 +1,11 @@
-"""Leases on addresses: how long the first one is, and renewals, all of one turn at once."""
+"""Renewals of leases on addresses, all of one turn at once."""
 
 import asyncio
 from collections.abc import Callable, Sequence
-from math import ceil
 
-from vipd.config.model import VipConfig
 from vipd.linux.netlink import Netlink
 
 Done = Callable[[dict[int, int]], None]
-
-
-def first_lease(
-    config: VipConfig, lease: int, advertised: float, before: float, now: float
-) -> tuple[float, int]:
-    """A lease of ``lease`` seconds on an address that comes ``now``: until when it holds, and the
-    whole seconds that the kernel is asked for.
-
-    The other hosts have been counting since we ``advertised``, and only an advertisement makes a
-    lease longer that ran until ``before`` (inf: there was none).
-    """
-    until = min(before, max(advertised + lease, now + config.shortest_lease))
-    left = round(until - now, 3)
-    whole = max(1, int(left))
-    if now + whole < advertised + config.renewed_within:
-        whole = max(1, ceil(left))
-    return min(until, now + whole), whole
 
 
 class Renewals:

@@ -1,0 +1,26 @@
+"""Leases: for how long the kernel keeps the addresses of a master that no longer advertises.
+
+A lease is renewed by an advertisement that left, and by nothing else. So it ends about when the
+other hosts, which have been counting since the last advertisement, take over.
+"""
+
+from math import ceil
+
+
+def first_lease(
+    lease: int, renewed_within: float, advertised: float, before: float, now: float
+) -> tuple[float, int]:
+    """A lease of ``lease`` seconds on an address that is added ``now``: until when it holds, and
+    the whole seconds that the kernel is asked for. All other times are seconds, too.
+
+    ``renewed_within``: the time from one advertisement to the next, with some for its being late.
+    ``advertised``: when our last advertisement left. ``before``: until when an earlier lease ran,
+    which this one does not make longer (inf: there was none).
+    """
+    shortest = int(renewed_within) + 1
+    until = min(before, max(advertised + lease, now + shortest))
+    left = round(until - now, 3)
+    whole = max(1, int(left))
+    if now + whole < advertised + renewed_within:
+        whole = max(1, ceil(left))
+    return min(until, now + whole), whole

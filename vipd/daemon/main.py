@@ -14,6 +14,7 @@ from vipd import __version__
 from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Children
 from vipd.daemon.base.kept_files import open_to_lock
+from vipd.daemon.base.merged import Merged
 from vipd.daemon.cleanup.farewell import carry_out
 from vipd.daemon.cleanup.wills import CrashCleanup
 from vipd.daemon.control.maintenance import Maintenance
@@ -291,9 +292,9 @@ async def _run(place: Directories, only: str | None, outlet: Outlet) -> None:
     for number, act in (
         (signal.SIGTERM, end.set),
         (signal.SIGINT, end.set),
-        (signal.SIGHUP, reload.start),
-        (signal.SIGUSR1, supervisor.log_states),
-        (signal.SIGUSR2, supervisor.step_down_all),
+        (signal.SIGHUP, Merged(loop, reload.start)),
+        (signal.SIGUSR1, Merged(loop, supervisor.log_states)),
+        (signal.SIGUSR2, Merged(loop, supervisor.step_down_all)),
     ):
         loop.add_signal_handler(number, act)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # see vipd.daemon.__main__

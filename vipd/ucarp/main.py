@@ -31,6 +31,7 @@ from vipd.config.numbers import strtoul
 from vipd.config.trust import Trust
 from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Children
+from vipd.daemon.base.merged import Merged
 from vipd.daemon.events.hub import Hub
 from vipd.daemon.log import logger
 from vipd.daemon.log.logger import log
@@ -348,8 +349,8 @@ async def _run(config: VipConfig) -> None:
     end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         loop.add_signal_handler(number, end.set)
-    loop.add_signal_handler(signal.SIGUSR1, supervisor.log_states)
-    loop.add_signal_handler(signal.SIGUSR2, supervisor.step_down_all)
+    loop.add_signal_handler(signal.SIGUSR1, Merged(loop, supervisor.log_states))
+    loop.add_signal_handler(signal.SIGUSR2, Merged(loop, supervisor.step_down_all))
     link = links.get(canonical(config.interface))
     mac = link.mac.hex(":") if link else ""
     log.info("Local advertised ethernet address is [%s]", mac)

@@ -35,11 +35,11 @@ from vipd.api.io_vipd import (
     VipdInterface,
     VipStatus,
 )
-from vipd.carp.machine import LEAVE_AT_MOST, Reason, State
-from vipd.carp.rank import bows_out
+from vipd.carp.machine import Reason
 from vipd.daemon.base.background import Background, NoThreadError
 from vipd.daemon.control import report
 from vipd.daemon.control.connections import Connections, Peer, Turns
+from vipd.daemon.control.hand_over import hand_over, state_of, unchanged
 from vipd.daemon.control.maintenance import Maintenance, is_name
 from vipd.daemon.events.history import History
 from vipd.daemon.events.hub import DAEMON, Hub, Subject
@@ -59,8 +59,6 @@ _UNREAD, _WAITING = 1000, 20000
 LONGEST_HOLD = 86400.0
 #: Seconds until the group is looked up again, when there was no thread for that.
 _AGAIN = 10.0
-#: How often to look whether a hand-over is done, seconds.
-_LOOK = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +342,7 @@ class Session:
             async with control.turns.turn():
                 if identifier not in control.maintenance:  # it may be on again
                     supervisor.resume(identifier)
-        return [_same(run) for run in self._runs(wanted)]
+        return [unchanged(run) for run in self._runs(wanted)]
 
     def _maintained(self, ids: Sequence[str], on: bool) -> Iterator[str]:
         """IDs that may be put into maintenance: of VIPs that run, that broke, whose files have
@@ -388,7 +386,7 @@ class Session:
         subject = DAEMON
         if run:
             config = run.config
-            subject = Subject(config.id, config.vhid, config.interface, _state(run))
+            subject = Subject(config.id, config.vhid, config.interface, state_of(run))
         self._control.hub.publish(subject, kind, text, code=kind.name.lower())
 
     def _ids(self, ids: Sequence[str] | None) -> list[str]:
@@ -408,42 +406,16 @@ class Session:
                 self._ids([identifier])
             yield identifier
 
+    async def _hand_over(self, ids: list[str], hold: float, reason: Reason) -> list[Handover]:
+        control = self._control
+        runs = self._runs(ids)
+        return await hand_over(
+            control.supervisor, control.turns, control.maintenance, runs, hold, reason
+        )
+
     def _runs(self, ids: Iterable[str]) -> list[Run]:
         runs = self._control.supervisor.runs
         return [runs[identifier] for identifier in ids if identifier in runs]
-
-    async def _hand_over(self, ids: list[str], hold: float, reason: Reason) -> list[Handover]:
-        loop = asyncio.get_running_loop()
-        runs = self._runs(ids)
-        begun: list[tuple[Run, State, float]] = []
-        for run in runs:
-            async with self._control.turns.turn():
-                begun.append((run, _state(run), loop.time()))
-                if hold < inf or run.config.id in self._control.maintenance:  # it may be over
-                    self._control.supervisor.step_down(run.config.id, hold, reason)
-        handovers = []
-        for run, before, at in begun:
-            while run.vip and run.vip.machine.leaving and loop.time() < at + LEAVE_AT_MOST + 1:
-                await asyncio.sleep(_LOOK)
-            handovers.append(_handover(run, before, at))
-        return handovers
-
-
-def _state(run: Run) -> State:
-    return run.vip.machine.state if run.vip else State.INIT
-
-
-def _same(run: Run) -> Handover:
-    return Handover(run.config.id, _state(run), _state(run), None, 0.0)
-
-
-def _handover(run: Run, before: State, at: float) -> Handover:
-    after, heard = _state(run), run.vip.machine.heard if run.vip else None
-    if before is not State.MASTER or after is State.MASTER or run.vip is None:
-        return Handover(run.config.id, before, after, None, 0.0)
-    took_over = heard and heard.at >= at and not bows_out(heard.ad)
-    successor = str(heard.ad.source) if heard and took_over else None
-    return Handover(run.config.id, before, after, successor, max(0.0, run.vip.decided - at))
 
 
 def _log_level() -> LogLevel:

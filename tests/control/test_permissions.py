@@ -4,10 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.asking import socket_of
+from helpers.asking import ask, socket_of
 from helpers.configured import write_vip
 from helpers.hosts import until
 
+from vipd.daemon.control.connections import CONNECTIONS
 from vipd.lab import Host, Process
 from vipd.lab.host import RUNTIME_DIR
 
@@ -125,3 +126,27 @@ def test_a_socket_that_cannot_be_made_does_not_stop_the_daemon(web01: Host, file
     daemon.wait_for(rf"^<3>cannot listen on {SOCKET}: ")
     daemon.wait_for("state: MASTER")
     assert daemon.stop() == 0
+
+
+#: Opens as many connections as its argument says, and keeps them until its input ends.
+HOLD = f"""
+import socket, sys
+held = []
+for _ in range(int(sys.argv[1])):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect({SOCKET!r})
+    held.append(connection)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_others_cannot_take_the_connections_that_are_roots(web01: Host, daemon: Process) -> None:
+    user = ("setpriv", f"--reuid={SOMEBODY}", f"--regid={SOMEBODY}", f"--groups={GID}")
+    # One after the other: until the daemon has taken some in, the queue of the socket is full.
+    command = [*user, sys.executable, "-I", "-S", "-c", HOLD, str(CONNECTIONS + 8)]
+    holder = web01.start(["sh", "-c", 'sleep 600 | "$@"', "sh", *command], name="holder")
+    holder.wait_for("held")
+    assert as_user(web01, GID, calls=READ) != ["fine"]  # they have used up their own
+    for _ in range(3):
+        assert ask(daemon, "Describe")["connections"] == CONNECTIONS + 1

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -56,7 +57,17 @@ def address_of(host: Host, address: str, interface: str = "eth1") -> dict[str, A
 
 
 def transitions(daemon: Process, vip: str = "001", since: int = 0) -> list[str]:
-    """The states that a VIP switched to, in order, as the log has them."""
+    """The states that a VIP switched to, in order, as the log has them.
+
+    An address is seen before the line about it: that comes last in a transition. So the log has to
+    be quiet for a moment.
+    """
+    size = -1
+    for _ in range(20):
+        if not daemon.alive or daemon.mark() == size:
+            break
+        size = daemon.mark()
+        sleep(0.15)
     lines = re.findall(rf"^<4>{vip}: Switching to state: (\w+)", daemon.log(since), re.MULTILINE)
     return list(lines)
 

@@ -69,7 +69,7 @@ def test_a_frozen_master_that_wakes_up_follows_the_one_that_took_over(
         group.belongs_to("web02")
         sleep(1.5)
         first.thaw()
-        first.wait_for(r"state: BACKUP \(no advertisement left in time", timeout=PATIENCE)
+        first.wait_for(r"state: BACKUP \(lease expired: no adv", timeout=PATIENCE)
         group.belongs_to("web02", lasting=4)
     report(overlap=seen.overlap, none=seen.none, gap=seen.gap)
     assert seen.changes == [("web01", True), ("web01", False), ("web02", True)]
@@ -89,7 +89,7 @@ def test_a_frozen_master_that_is_preferred_gets_the_address_back_by_election(
         group.belongs_to("web02")
         sleep(1.5)
         first.thaw()
-        first.wait_for(r"BACKUP \(no advertisement left in time(.|\n)*MASTER \(the master adv")
+        first.wait_for(r"BACKUP \(lease expired: no adv(.|\n)*MASTER \(the master adv")
         group.belongs_to("web01", lasting=1.5)
     report(overlap=seen.overlap, none=seen.none, gap=seen.gap)
     assert seen.overlap < OVERLAP
@@ -238,7 +238,7 @@ def test_a_master_on_a_downed_interface_that_it_is_to_ignore_lets_go(
         group.belongs_to("web02", lasting=1)
     report(overlap=seen.overlap, none=seen.none)
     assert seen.overlap < OVERLAP
-    first.wait_for(r"state: BACKUP \(no advertisement left in time", timeout=PATIENCE)
+    first.wait_for(r"state: BACKUP \(lease expired: no adv", timeout=PATIENCE)
 
 
 def test_several_addresses_go_at_the_end_of_their_leases_whenever_they_came(

@@ -192,11 +192,11 @@ def test_a_broken_file_keeps_its_last_good_version_and_says_so_until_it_is_mende
     mark = daemon.mark()
     file.write_text(file.read_text() + "OPTIONS='--deadratio=1 --advskew=70\n")
     daemon.wait_for(r"^<3>.*vip-001\.conf:\d+:\d+: ", since=mark)
-    daemon.wait_for("^<4>001: goes on .* until", since=mark)
+    daemon.wait_for("^<4>001: keeps its old settings until", since=mark)
     # whatever else happens: it goes on being said
     mark = daemon.mark()
     write_vip(files, "002", VIP_ADDRESS=SECOND, OPTIONS=QUICK)
-    daemon.wait_for("^<4>001: goes on .* until", since=mark)
+    daemon.wait_for("^<4>001: keeps its old settings until", since=mark)
     lab.wait_owner(SECOND, "web01")
     assert {ad.advskew for ad in of_vhid(dump, 1)} == {0}
     mark = daemon.mark()
@@ -223,7 +223,7 @@ def test_a_broken_common_file_changes_nothing_that_runs(
     mark = daemon.mark()
     common.write_text(f"OPTIONS='{QUICK} --advskew=40\n")  # a quote is missing
     daemon.wait_for(r"^<3>.*vip-common\.conf:\d+:\d+: ", since=mark)
-    daemon.wait_for("^<4>001: goes on .* until", since=mark)
+    daemon.wait_for("^<4>001: keeps its old settings until", since=mark)
     go_on(dump, 1, 2, 3)
     assert {ad.advskew for ad in of_vhid(dump, 1) + of_vhid(dump, 2)} == {30}
     common.write_text(f"OPTIONS='{QUICK} --advskew=40'\n")

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
+from vipd.carp import timing
 from vipd.carp.machine import Machine, State, Transition
 from vipd.carp.packet import Advertisement
 from vipd.carp.rank import bows_out
@@ -44,6 +45,7 @@ class ConflictDetector:
         self._since = clock()  # the last transition
         self._ascents: deque[float] = deque(maxlen=_OSCILLATION)
         self._others = 0  # advertisements of another, in a row, while we are master
+        self._other_at = 0.0  # when the last one of these was heard
         self._claim: asyncio.TimerHandle | None = None
         self._claimed_address: IPv4Address | None = None  # that is asked for once more,
         self._claimed_by = b""  # and the MAC that answered
@@ -55,7 +57,7 @@ class ConflictDetector:
 
     def changed(self, transition: Transition) -> None:
         """Our own state is another now."""
-        self._since = self._clock()
+        self._since = self._other_at = self._clock()
         self._others = 0
         self._complaints.forget("second master")
         if transition.new is State.MASTER:
@@ -85,7 +87,11 @@ class ConflictDetector:
         if self._machine.state is not State.MASTER or bows_out(ad):
             self._others = 0
             return
-        self._others += 1
+        # Several at once have waited in the socket: they were sent before it could hear us.
+        now = self._clock()
+        if now - self._other_at < timing.interval(ad.advbase, ad.advskew) / 2:
+            return
+        self._others, self._other_at = self._others + 1, now
         if self._others >= _SECOND_MASTER:
             self._complaints.say(
                 "second master",

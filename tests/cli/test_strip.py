@@ -103,3 +103,12 @@ def test_events_stand_below_and_are_not_told_twice() -> None:
     screen.happened([*news, replace(news[0], at=NOW, id="002")])
     out = page(screen)
     assert len([line for line in out if "BACKUP → MASTER" in line]) == 1
+
+
+def test_a_cell_that_has_just_begun_shows_the_owner_before() -> None:
+    """Between the answer and the drawing a new cell may begin."""
+    strip = Strip()
+    strip.record(BACKUP, NOW - CELL)
+    strip.record(MASTER, NOW)
+    assert text(strip, NOW + CELL, width=4) == " a██"
+    assert text(strip, NOW + 2 * CELL, width=4) == "a█  "

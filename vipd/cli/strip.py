@@ -29,6 +29,7 @@ class Strip:
     owners: dict[int, str] = field(default_factory=dict)
     missed: set[int] = field(default_factory=set)
     lost: int | None = None  # advertisements missed until now, as the daemon counts them
+    newest: int = -1  # the cell of the last record
 
     def learn(self, transitions: Sequence[tuple[float, str]], now: float) -> None:
         """Fill in what was before somebody watched: (Unix time, owner from then on), in order."""
@@ -40,7 +41,7 @@ class Strip:
     def record(self, vip: VipStatus, now: float) -> None:
         """What is at this moment."""
         cell = int(now // CELL)
-        self.owners[cell] = _owner(vip)
+        self.owners[cell], self.newest = _owner(vip), cell
         overdue = vip.heard is not None and vip.heard.missing > 0 and vip.state is State.BACKUP
         if overdue or (self.lost is not None and vip.missed > self.lost):
             self.missed.add(cell)
@@ -88,9 +89,12 @@ _MISSED = "×"
 
 
 def drawn(strip: Strip, hosts: Hosts, now: float, width: int, colours: bool) -> str:
-    """The last `width` cells, the present one at the right."""
+    """The last `width` cells, the present one at the right. When that has just begun and nothing is
+    recorded in it, it shows the owner before."""
     last = int(now // CELL)
-    cells = [_cell(strip, hosts, each) for each in range(last - width + 1, last + 1)]
+    present = strip.newest if strip.newest == last - 1 else last
+    numbers = [*range(last - width + 1, last), present]
+    cells = [_cell(strip, hosts, each) for each in numbers]
     runs = groupby(cells, key=lambda cell: cell.colour)
     return "".join(
         paint("".join(cell.text for cell in run), colour, colours) for colour, run in runs

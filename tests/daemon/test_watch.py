@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from operator import le
 from pathlib import Path
+from time import sleep
 
 import pytest
 from watchdog.observers.inotify import InotifyObserver
@@ -525,13 +525,18 @@ def unchanged_resources() -> Iterator[None]:
         # The kernel's threads: Python counts some that it has not started for longer than they run.
         return [len(list(Path(f"/proc/self/{what}").iterdir())) for what in ("task", "fd")]
 
-    def none_more() -> bool | None:
-        return all(map(le, held(), before)) or None
+    def as_before() -> bool | None:
+        return held() == before or None
 
-    before = held()
+    def quiet() -> list[int] | None:
+        earlier = held()
+        sleep(0.1)  # a thread of the test before this may still be ending
+        return earlier if held() == earlier else None
+
+    before = wait_until(quiet, timeout=PATIENCE, complaint=lambda: f"{held()}")
     yield
-    # A thread that has done its last work may still be ending; so may one of the test before this.
-    wait_until(none_more, timeout=PATIENCE, complaint=lambda: f"{before}, then {held()}")
+    # A thread that has done its last work may still be ending.
+    wait_until(as_before, timeout=PATIENCE, complaint=lambda: f"{before}, then {held()}")
 
 
 @pytest.mark.usefixtures("unchanged_resources")

@@ -3,8 +3,9 @@
 import errno
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from vipd.linux.messages import IFA_F_NODAD, ifaddrmsg
 from vipd.linux.netlink import (
@@ -31,6 +32,7 @@ _LIFETIMES = struct.Struct("=II")  # struct ifa_cacheinfo: preferred and valid, 
 #: A secondary address of its subnet (IPv4); for IPv6 it means a temporary one.
 IFA_F_SECONDARY = 0x1
 
+AnyAddress = IPv4Address | IPv6Address
 AnyInterface = IPv4Interface | IPv6Interface
 
 
@@ -60,7 +62,8 @@ class Address:
         #: The same as `add`, for `Netlink.post`.
         self.renewal = bytes(_request(self._add, RTM_NEWADDR, flags))
         self._delete = _request(self._add, RTM_DELADDR, NLM_F_ACK)
-        self._lifetimes = _attribute(self._add, _IFA_CACHEINFO)
+        places = {number: begin for number, begin, _ in _attributes(self._add)}
+        self._lifetimes = places.get(_IFA_CACHEINFO, 0)  # none without a lease
 
     def add(self, netlink: Netlink, lease: int | None = None) -> None:
         """Add it, for a first ``lease`` of other seconds if they are given."""
@@ -119,14 +122,7 @@ def notice(message: bytes) -> Notice | None:
     addresses when all VIPs hand over at once."""
     _, kind, _, sequence, port = _HEADER.unpack_from(message)
     family, prefix, flags, _, index = _IFADDR.unpack_from(message, _HEADER.size)
-    found: dict[int, bytes] = {}
-    at = _HEADER.size + _IFADDR.size
-    while at + _ATTRIBUTE.size <= len(message):
-        length, number = _ATTRIBUTE.unpack_from(message, at)
-        if length < _ATTRIBUTE.size:
-            break
-        found[number] = message[at + _ATTRIBUTE.size : at + length]
-        at += (length + 3) & ~3
+    found = {number: message[begin:end] for number, begin, end in _attributes(message)}
     packed = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
     if not packed or family not in (socket.AF_INET, socket.AF_INET6):
         return None
@@ -147,15 +143,15 @@ def _request(message: bytearray, kind: int, flags: int) -> bytearray:
     return copy
 
 
-def _attribute(message: bytearray, wanted: int) -> int:
-    """Where the value of an attribute begins; 0 if it is not there."""
+def _attributes(message: bytes | bytearray) -> Iterator[tuple[int, int, int]]:
+    """The attributes of a message about an address: number, and where the value begins and ends."""
     at = _HEADER.size + _IFADDR.size
     while at + _ATTRIBUTE.size <= len(message):
         length, number = _ATTRIBUTE.unpack_from(message, at)
-        if number == wanted:
-            return at + _ATTRIBUTE.size
+        if length < _ATTRIBUTE.size:
+            return
+        yield number, at + _ATTRIBUTE.size, at + length
         at += (length + 3) & ~3
-    return 0
 
 
 def _message(index: int, address: AnyInterface, lease: int | None) -> ifaddrmsg:

@@ -4,7 +4,6 @@ them off."""
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address
 from math import inf
 from typing import Protocol
 
@@ -16,6 +15,7 @@ from vipd.daemon.log.logger import VipLog
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.ownership import Ownership
 from vipd.daemon.vips.scripts import Scripts
+from vipd.linux.addresses import AnyAddress
 from vipd.linux.links import Cause, Loss
 
 #: Time from the loss of an address that another program took off to our putting it back, seconds.
@@ -45,7 +45,7 @@ class Runner(Protocol):
     def acquire(self) -> None:
         """Put the addresses on the interface, or have UPSCRIPT do so."""
 
-    def announce(self, only: Collection[IPv4Address | IPv6Address] | None = None) -> None:
+    def announce(self, only: Collection[AnyAddress] | None = None) -> None:
         """Announce the addresses, or ``only`` these of them."""
 
     def publish(self, kind: Kind, text: str, *, code: str, level: Level = "warning") -> int:
@@ -65,8 +65,8 @@ class AddressWatch:
         self._owned = owned
         self._interface = interface
         self._clock = clock
-        self._regaining: set[IPv4Address | IPv6Address] = set()
-        self._elsewhere: dict[IPv4Address | IPv6Address, str] = {}  # as told last
+        self._regaining: set[AnyAddress] = set()
+        self._elsewhere: dict[AnyAddress, str] = {}  # as told last
         self._look_for: asyncio.TimerHandle | None = None
         self._missing_told = False
         self._following = False
@@ -131,7 +131,7 @@ class AddressWatch:
         if taken_off:
             self._others_took_off(taken_off)
 
-    def _restore(self, gone: Mapping[IPv4Address | IPv6Address, Loss]) -> None:
+    def _restore(self, gone: Mapping[AnyAddress, Loss]) -> None:
         """What the kernel deleted goes back at once."""
         restored = [address.ip for address in self._owned.restore(gone)]
         for ip in restored:
@@ -172,10 +172,10 @@ class AddressWatch:
                 self._complain_of(ip, f"was not on {self._interface.name} any more")
             self._vip.announce(set(restored))
 
-    def _complain_of(self, address: IPv4Address | IPv6Address, how: str) -> None:
+    def _complain_of(self, address: AnyAddress, how: str) -> None:
         self._vip.complaints.say(("lost", address), lambda: f"{address} {how}; put back")
 
-    def missing(self) -> list[IPv4Address | IPv6Address]:
+    def missing(self) -> list[AnyAddress]:
         """The addresses of this master that this host does not have, although UPSCRIPT, or whatever
         else is to add them, has had the time to."""
         if not self._master or self._look_for or self._vip.scripts.running:

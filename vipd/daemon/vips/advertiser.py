@@ -1,7 +1,7 @@
 """What a VIP says on the network: signed advertisements, and announcements of its addresses."""
 
 from collections.abc import Callable, Collection
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 
 from vipd.carp.digest import Digest
 from vipd.carp.packet import Advertisement, Drop, encode
@@ -11,11 +11,10 @@ from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.interface import Interface
+from vipd.linux.addresses import AnyAddress
 from vipd.linux.announce import announcement
 from vipd.linux.links import Link
 from vipd.linux.wire import BROADCAST, multicast_mac
-
-AnyAddress = IPv4Address | IPv6Address
 
 
 class Advertiser:

@@ -67,8 +67,7 @@ class LinkWatch:
             self._group_lock.close()
 
     async def alone(self, end: asyncio.Future[None]) -> bool:
-        """Wait until no other process on this host runs our group; False:
-        ``end`` was set meanwhile."""
+        """Wait until no other process on this host runs our group; False: ``end`` came first."""
         group = canonical(self._vip.config.interface), self._vip.config.vhid
         while isinstance(rival := await self._services.group_locks.settle(group), Holder):
             self._rival = (

@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address
 from math import inf
 
 from vipd.carp.lease import first_lease
@@ -14,7 +13,7 @@ from vipd.daemon.events.counters import Counters
 from vipd.daemon.log.logger import VipLog
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.services import Services
-from vipd.linux.addresses import Address, AnyInterface
+from vipd.linux.addresses import Address, AnyAddress, AnyInterface
 from vipd.linux.links import Link
 from vipd.linux.local import is_local
 from vipd.linux.secondaries import has_others, promotion
@@ -24,8 +23,6 @@ from vipd.linux.secondaries import has_others, promotion
 _AGAIN = (0.1, 5.0)
 #: For how long a VIP that ends waits for deletions that the kernel refused, seconds.
 _GONE_WITHIN = 2.0
-
-AnyAddress = IPv4Address | IPv6Address
 
 
 class Ownership:

@@ -34,5 +34,5 @@ class Repeater:
 
     def _again(self) -> None:
         self._in(self._every)
-        self._reply = not self._reply
-        self._announce(not self._reply)
+        reply, self._reply = self._reply, not self._reply
+        self._announce(reply)

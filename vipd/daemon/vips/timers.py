@@ -84,17 +84,13 @@ class Timers:
             if when == alarm.queued:  # else an entry that an earlier one replaced
                 alarm.queued = inf
                 due.append(alarm)
-        began: float | None = None
+        began = self._loop.time()
         for alarm in due:
-            if alarm.wanted <= now:
-                began = self._loop.time() if began is None else began
-                if self._loop.time() - began > self.LATE:
-                    # This turn takes long, or we were stopped in it: the next one hears first.
-                    self.queue(alarm, alarm.wanted)
-                    continue
+            if alarm.wanted <= now and self._loop.time() - began <= self.LATE:
                 alarm.wanted = inf
                 self._guard("an alarm", alarm.call, now)
             elif alarm.wanted < alarm.queued:
+                # Moved; or this turn takes long, or we were stopped: the next one hears first.
                 self.queue(alarm, alarm.wanted)
         self._schedule()
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from math import inf
 
 from vipd.api import events
@@ -38,6 +38,7 @@ from vipd.daemon.vips.script_runs import ScriptRuns, job
 from vipd.daemon.vips.scripts import Outcome, Scripts, Wanted
 from vipd.daemon.vips.services import Services
 from vipd.daemon.vips.transition_timing import TransitionTiming
+from vipd.linux.addresses import AnyAddress
 from vipd.linux.links import Loss
 
 #: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
@@ -421,7 +422,7 @@ class VipRunner:
             wanted, job(self.config, wanted, self.machine.state, self.last.reason, previous)
         )
 
-    def announce(self, only: Collection[IPv4Address | IPv6Address] | None = None) -> None:
+    def announce(self, only: Collection[AnyAddress] | None = None) -> None:
         """Announce the addresses, or ``only`` these of them."""
         self._advertiser.announce(self._owned.place, only)
 

@@ -3,10 +3,13 @@
 from ipaddress import IPv4Address
 from math import inf
 
-from vipd.carp.machine import Effects, Machine, State
+from vipd.carp.effects import Effects
+from vipd.carp.host import Address, by_address
+from vipd.carp.machine import Machine
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
+from vipd.carp.states import State
 
 NOW = 100.0
 GROUP = IPv4Address("224.0.0.18")
@@ -16,9 +19,9 @@ LOWER, HIGHER = IPv4Address("192.0.2.10"), IPv4Address("192.0.2.30")
 US = Parameters(source=OUR_ADDRESS, advbase=1, advskew=128, deadratio=3)
 
 
-def advertisement(advbase: int, advskew: int, source: IPv4Address = HIGHER) -> Advertisement:
+def advertisement(advbase: int, advskew: int, source: Address = HIGHER) -> Advertisement:
     """What another host says (counter and digest are nothing to the machine)."""
-    return Advertisement(source, GROUP, 1, advbase, advskew, 0, 0, bytes(20))
+    return Advertisement(source, GROUP, 1, advbase, advskew, 0, 0, bytes(20), by_address(source))
 
 
 FASTER = advertisement(1, 127)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipd.carp.digest import Address, Digest
+from vipd.carp.digest import Digest
+from vipd.carp.host import Address
 
 COUNTER = 0x0123456789ABCDEF
 FOUR_LOW = IPv4Address("192.0.2.1")

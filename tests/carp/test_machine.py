@@ -10,21 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipd.carp.machine import (
-    Acquire,
-    Announce,
-    Effects,
-    Machine,
-    Mode,
-    Reason,
-    Release,
-    SendAdvertisement,
-    State,
-    Transition,
-)
+from vipd.carp.effects import Acquire, Announce, Effects, Release, SendAdvertisement, Transition
+from vipd.carp.host import by_address
+from vipd.carp.machine import Machine
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
-from vipd.carp.rank import address_order
+from vipd.carp.states import Mode, Reason, State
 
 from .stage import (
     A_BOW_OUT,
@@ -207,8 +198,8 @@ def test_the_outlook_of_a_held_host_counts_the_hold_and_the_silence_after_it() -
 def test_the_outlook_of_a_modest_host_says_until_when() -> None:
     machine = mute_master(replace(US, preempt=True))
     machine.lapse(NOW)
-    assert machine.outlook(NOW).modest_until == NOW + 10
-    assert machine.outlook(NOW + 10).modest_until is None
+    assert machine.outlook(NOW).no_preempt_until == NOW + 10
+    assert machine.outlook(NOW + 10).no_preempt_until is None
 
 
 def test_a_master_has_nothing_to_take_over() -> None:
@@ -232,7 +223,7 @@ def test_a_master_has_nothing_to_take_over() -> None:
     ],
 )
 def test_the_lower_address_as_ucarp_sees_it_wins(winner: str, loser: str) -> None:
-    assert address_order(IPv4Address(winner)) < address_order(IPv4Address(loser))
+    assert by_address(IPv4Address(winner)) < by_address(IPv4Address(loser))
 
 
 @given(st.ip_addresses(v=4), st.ip_addresses(v=4))
@@ -240,8 +231,8 @@ def test_addresses_compare_as_a_little_endian_machine_loads_them(
     a: IPv4Address, b: IPv4Address
 ) -> None:
     (number_a,), (number_b,) = struct.unpack("<I", a.packed), struct.unpack("<I", b.packed)
-    assert (address_order(a) < address_order(b)) == (number_a < number_b)
-    assert (address_order(a) == address_order(b)) == (a == b)
+    assert (by_address(a) < by_address(b)) == (number_a < number_b)
+    assert (by_address(a) == by_address(b)) == (a == b)
 
 
 # Anything at all

@@ -1,12 +1,14 @@
-"""The 56 bytes of an advertisement, and the order in which a receiver doubts them."""
+"""The bytes of an advertisement, and the order in which a receiver doubts them."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipd.carp.packet import Advertisement, Drop, decode, encode
+from vipd.carp.digest import Digest
+from vipd.carp.host import Address, by_address
+from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, decode, encode
 
 from .handmade import FLAWLESS, GROUP, Packet, checksum
 
@@ -23,6 +25,7 @@ def test_a_flawless_packet_is_read_field_by_field() -> None:
         demotion=3,
         counter=0x0123456789ABCDEF,
         digest=bytes(range(20)),
+        host=bytes((179, 2, 0, 192)),
     )
 
 
@@ -55,27 +58,91 @@ def test_a_packet_of_zeros_is_not_taken_for_one_with_a_good_checksum() -> None:
 
 # Anything at all
 
-ADDRESSES = st.integers(0, 2**32 - 1).map(IPv4Address)
 BYTES = st.integers(0, 255)
-ADVERTISEMENTS = st.builds(
-    Advertisement,
-    source=ADDRESSES,
-    destination=ADDRESSES,
-    vhid=BYTES,
-    advbase=BYTES,
-    advskew=BYTES,
-    demotion=BYTES,
-    counter=st.integers(0, 2**64 - 1),
-    digest=st.binary(min_size=20, max_size=20),
+
+
+def from_any(addresses: st.SearchStrategy[Address]) -> st.SearchStrategy[Advertisement]:
+    return st.builds(
+        Advertisement,
+        source=addresses,
+        destination=addresses,
+        vhid=BYTES,
+        advbase=BYTES,
+        advskew=BYTES,
+        demotion=BYTES,
+        counter=st.integers(0, 2**64 - 1),
+        digest=st.binary(min_size=20, max_size=20),
+    ).map(lambda ad: ad._replace(host=by_address(ad.source)))
+
+
+IPV4 = from_any(st.integers(0, 2**32 - 1).map(IPv4Address))
+IPV6 = from_any(st.integers(0, 2**128 - 1).map(IPv6Address))
+
+
+def as_bsd(frame: str) -> bytes:
+    """The IPv6 packet in an Ethernet frame, in hexadecimal."""
+    return bytes.fromhex(frame)[14:]
+
+
+#: As FreeBSD and OpenBSD send it, by their code (checked with tcpdump and Wireshark): password
+#: "secret", VHID 1, 192.0.2.1 and 2001:db8::1, advbase 1, advskew 0, from fe80::5054:ff:fe12:3456.
+FREEBSD = as_bsd(
+    "33330000001200005e00010186dd6e000000002470fffe80000000000000505400fffe123456"
+    "ff020000000000000000000000000012210100070001126111223344556677889e439fdb1b94"
+    "8cd7a10b1ea40d50300194eb42c9"
 )
+OPENBSD = as_bsd(
+    "33330000001200005e00010186dd60000000002470fffe80000000000000505400fffe123456"
+    "ff020000000000000000000000000012210100070001995c0102030405060708700cc13f194c"
+    "e21736e46b206000d442854ead3f"
+)
+AT_HOME_IPV6 = {1: MULTICAST_IPV6}
 
 
-@given(ADVERTISEMENTS, st.binary(max_size=8))
+@pytest.mark.parametrize("packet", [FREEBSD, OPENBSD], ids=["FreeBSD", "OpenBSD"])
+def test_the_bsds_ipv6_advertisements_are_read_and_written(packet: bytes) -> None:
+    ad = decode(packet, AT_HOME_IPV6)
+    assert isinstance(ad, Advertisement)
+    assert str(ad.source) == "fe80::5054:ff:fe12:3456"
+    assert (ad.vhid, ad.advbase, ad.advskew, ad.demotion) == (1, 1, 0, 0)
+    ours = Digest(b"secret", 1, map(ip_address, ("192.0.2.1", "2001:db8::1")))
+    assert ours.verify(ad.counter, ad.digest)
+    assert encode(ad)[4:] == packet[4:]  # all but traffic class and flow label
+
+
+@pytest.mark.parametrize(
+    ("at", "byte", "expected"),
+    [
+        pytest.param(0, 0x45, Drop.NOT_CARP, id="another version"),
+        pytest.param(5, 35, Drop.SHORT, id="too short by its own account"),
+        pytest.param(6, 58, Drop.NOT_CARP, id="ICMPv6"),
+        pytest.param(6, 0, Drop.NOT_CARP, id="an extension header"),
+        pytest.param(7, 254, Drop.TTL, id="crossed a router"),
+        pytest.param(39, 0x13, Drop.DESTINATION, id="another group"),
+        pytest.param(40, 0x31, Drop.VERSION, id="VRRPv3"),
+        pytest.param(40, 0x22, Drop.TYPE, id="another type"),
+        pytest.param(41, 2, Drop.VHID, id="another VHID"),
+        pytest.param(43, 6, Drop.TYPE, id="another authentication length"),
+        pytest.param(45, 2, Drop.CHECKSUM, id="a flipped bit"),
+    ],
+)
+def test_a_flawed_ipv6_packet_is_refused(at: int, byte: int, expected: Drop) -> None:
+    packet = bytearray(OPENBSD)
+    packet[at] = byte
+    assert decode(bytes(packet), AT_HOME_IPV6) is expected
+
+
+@given(st.integers(0, len(OPENBSD) - 1))
+def test_a_cut_ipv6_packet_is_refused(length: int) -> None:
+    assert decode(OPENBSD[:length], AT_HOME_IPV6) in (Drop.SHORT, Drop.NOT_CARP)
+
+
+@given(IPV4 | IPV6, st.binary(max_size=8))
 def test_decoding_what_was_encoded_gives_the_same(ad: Advertisement, padding: bytes) -> None:
     assert decode(encode(ad) + padding, {ad.vhid: ad.destination}) == ad
 
 
-@given(ADVERTISEMENTS)
+@given(IPV4)
 def test_encode_reckons_the_checksums_of_the_rfc(ad: Advertisement) -> None:
     packet = encode(ad)
     assert checksum(packet[:20]) == 0

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vipd.carp.machine import Acquire, Input, Machine, Release, State, meaning
+from vipd.carp.effects import Acquire, Release
+from vipd.carp.host import Address
+from vipd.carp.machine import Machine, meaning
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.carp.peers import OVERTAKEN, PLACES, Peers
 from vipd.carp.rank import BOW_OUT
+from vipd.carp.states import Input, State
 
 from .stage import FASTER, HIGHER, LOWER, NOW, OUR_ADDRESS, US, advertisement, backup
 
@@ -169,7 +172,7 @@ SAID = st.builds(
 def test_the_best_of_those_that_live_is_followed(story: list[tuple[float, Advertisement]]) -> None:
     ours = Parameters(OUR_ADDRESS, advbase=1, advskew=128)
     peers, now = Peers(ours), NOW
-    last: dict[IPv4Address, tuple[Advertisement, float]] = {}
+    last: dict[Address, tuple[Advertisement, float]] = {}
     for pause, ad in story:
         now += pause
         assert peers.hear(ad, now)

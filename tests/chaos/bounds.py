@@ -6,7 +6,9 @@ that all of it runs on. docs/chaos.md says it in words.
 
 from chaos.groups import SCRIPT_TIMEOUT, Group
 from chaos.record import Condition, Span
-from vipd.carp.machine import LEAVE_AT_MOST, MODEST_FOR, STEP_DOWN_HOLD
+from vipd.carp.backup import NO_PREEMPT_FOR
+from vipd.carp.machine import STEP_DOWN_HOLD
+from vipd.carp.master import LEAVE_AT_MOST
 from vipd.carp.timing import GRID
 
 #: How much later than asked the kernel ends a lease: having looked for what is over, it looks again
@@ -86,4 +88,4 @@ def slack(group: Group) -> float:
 def settled(group: Group) -> float:
     """After the last fault: whoever started listens, hears a worse master and takes over; but a
     host that could not send for a while is modest."""
-    return MODEST_FOR + none(group) + group.interval
+    return NO_PREEMPT_FOR + none(group) + group.interval

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from vipd.api.io_vipd import Heard, Problem, VipStatus
-from vipd.carp.machine import Mode, Reason, State
+from vipd.carp.states import Mode, Reason, State
 
 NOW = 1_800_000_000.0
 """Unix time of the tests."""

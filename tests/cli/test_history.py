@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from cli.samples import NOW
 from vipd.api.events import Event, Kind, ScriptRun, Transition
-from vipd.carp.machine import Reason, State
+from vipd.carp.states import Reason, State
 from vipd.cli.history import as_json_line, line
 
 RISE = Transition(

@@ -4,7 +4,7 @@ import pytest
 
 from cli.samples import problem
 from vipd.api.io_vipd import Handover, Outcome, Reloaded, Result
-from vipd.carp.machine import State
+from vipd.carp.states import State
 from vipd.cli import handover, reload
 
 THEN = "stays backup for 1 min"

@@ -7,7 +7,7 @@ import pytest
 
 from cli.samples import BACKUP, MASTER, NOW, OTHER, problem
 from vipd.api.io_vipd import Problem, VipStatus, plain
-from vipd.carp.machine import Mode, State
+from vipd.carp.states import Mode, State
 from vipd.cli.status import Report, as_object, lines, row
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from cli.samples import BACKUP, MASTER, NOW, OTHER, problem
 from vipd.api.events import Event, Kind, Transition
-from vipd.carp.machine import Reason, State
+from vipd.carp.states import Reason, State
 from vipd.cli.status import Report
 from vipd.cli.strip import CELL, HERE, UNKNOWN, Hosts, Strip, drawn, owners
 from vipd.cli.watch import Screen

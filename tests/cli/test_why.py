@@ -6,7 +6,7 @@ import pytest
 
 from cli.samples import BACKUP, MASTER, NOW, OTHER, problem
 from vipd.api.io_vipd import VipStatus
-from vipd.carp.machine import Mode, Reason, State
+from vipd.carp.states import Mode, Reason, State
 from vipd.cli.why import sentences
 
 SLOWER = replace(OTHER, advskew=100)

@@ -13,21 +13,19 @@ from unittest.mock import patch
 
 from vipd.carp import machine as machine_module
 from vipd.carp.digest import Digest
-from vipd.carp.machine import (
-    TABLE,
+from vipd.carp.effects import (
     Acquire,
     Announce,
     Effect,
     Effects,
-    Input,
-    Machine,
-    Reason,
     Release,
     SendAdvertisement,
     Transition,
 )
+from vipd.carp.machine import TABLE, Machine
 from vipd.carp.packet import Advertisement, Drop, decode, encode
 from vipd.carp.parameters import Parameters
+from vipd.carp.states import Input, Reason
 
 from .packets import ETHERNET, read_frame
 
@@ -181,7 +179,7 @@ class _Actor:
         read = decode(self._packet(name), {us.vhid: us.group})
         if isinstance(read, Drop):
             return read
-        drop = self._digest.doubts(read, us.parameters.source, len(self._telling.sent))
+        drop = self._digest.doubts(read, us.parameters.sources, len(self._telling.sent))
         if drop:
             return drop
         self._telling.believed.append((us, read))

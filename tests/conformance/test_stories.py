@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vipd.carp.machine import TABLE, Input, Mode, Reason
+from vipd.carp.machine import TABLE
 from vipd.carp.packet import Drop
+from vipd.carp.states import Input, Mode, Reason
 
 from .packets import read_frame
 from .story import FILE, Telling, tell

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from vipd.carp.machine import State
+from vipd.carp.states import State
 from vipd.daemon.vips.address_watch import AddressWatch
 from vipd.linux.links import Cause, Loss
 

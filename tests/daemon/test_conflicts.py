@@ -4,8 +4,9 @@ from ipaddress import IPv4Address
 from types import SimpleNamespace
 from typing import Any, cast
 
-from vipd.carp.machine import Reason, State, Transition
+from vipd.carp.effects import Transition
 from vipd.carp.packet import Advertisement
+from vipd.carp.states import Reason, State
 from vipd.daemon.diagnosis.conflicts import ConflictDetector
 
 ANOTHER = Advertisement(

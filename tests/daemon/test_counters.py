@@ -5,8 +5,8 @@ from ipaddress import IPv4Address
 import pytest
 from carp.handmade import GROUP
 
-from vipd.carp.machine import Heard
 from vipd.carp.packet import Advertisement
+from vipd.carp.situation import Heard
 from vipd.daemon.events.counters import Counters, Histogram
 
 MASTER = IPv4Address("198.51.100.180")

@@ -8,8 +8,10 @@ from ipaddress import IPv4Address
 import pytest
 
 from vipd.api.events import Event, Kind
-from vipd.carp.machine import Acquire, Announce, Heard, Reason, SendAdvertisement, State, Transition
+from vipd.carp.effects import Acquire, Announce, SendAdvertisement, Transition
 from vipd.carp.packet import Advertisement
+from vipd.carp.situation import Heard
+from vipd.carp.states import Reason, State
 from vipd.daemon.control.report import overdue
 from vipd.daemon.diagnosis.log_budget import LogBudget
 from vipd.daemon.diagnosis.problems import RateLimitedProblems

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vipd.api.events import Event, Kind, Transition
-from vipd.carp.machine import Reason, State
+from vipd.carp.states import Reason, State
 from vipd.daemon.events.hub import Hub, Subject
 from vipd.daemon.log import formats, logger
 from vipd.daemon.log.logger import Log, VipLog, log

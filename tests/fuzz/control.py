@@ -30,7 +30,7 @@ from vipd.api.io_vipd import (
     VipdInterface,
     VipStatus,
 )
-from vipd.carp.machine import State
+from vipd.carp.states import State
 from vipd.daemon.control.connections import Connections, Turns
 
 #: Errors that an answer may have.

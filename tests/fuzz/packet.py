@@ -72,6 +72,7 @@ def second_reader(packet: bytes) -> Advertisement | Drop:
         demotion=carp[4],
         counter=int.from_bytes(carp[8:16], "big"),
         digest=carp[16:36],
+        host=packet[12:16][::-1],
     )
 
 
@@ -85,6 +86,7 @@ def any_advertisement(data: bytes) -> Advertisement:
         demotion=data[11],
         counter=int.from_bytes(data[12:20], "big"),
         digest=data[20:40],
+        host=data[0:4][::-1],
     )
 
 

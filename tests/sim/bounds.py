@@ -15,7 +15,7 @@ from sim.scenario import Scenario
 from sim.seat import Seat
 from sim.ucarp import CAPTURE, LINK_SLEEP, STEP_DOWN_SLEEP, Ucarp
 from sim.vipd import KERNEL_LATE, Vipd
-from vipd.carp.rank import address_order
+from vipd.carp.host import by_address
 
 # What is asked of vipd, written down once more: what is measured is no ruler.
 
@@ -135,4 +135,4 @@ def _beats(a: Seat, b: Seat) -> bool:
 
 
 def _rank(seat: Seat) -> tuple[int, float, bytes]:
-    return seat.demotion, seat.setting.interval, address_order(seat.host.source)
+    return seat.demotion, seat.setting.interval, by_address(seat.host.source)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sim.host import Host
 from sim.seat import Seat
+from vipd.carp import host as hosts
 from vipd.carp.packet import Advertisement
 
 if TYPE_CHECKING:
@@ -64,7 +65,17 @@ def advertisement(
     source: IPv4Address, group: int, advbase: int, advskew: int, demotion: int = 0
 ) -> Advertisement:
     """The digest is nothing to anybody here."""
-    return Advertisement(source, _GROUP, group + 1, advbase, advskew, demotion, 0, bytes(20))
+    return Advertisement(
+        source,
+        _GROUP,
+        group + 1,
+        advbase,
+        advskew,
+        demotion,
+        0,
+        bytes(20),
+        hosts.by_address(source),
+    )
 
 
 def arrive(host: Host, ad: Advertisement) -> None:

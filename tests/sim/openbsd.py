@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from sim.host import Host
 from sim.scenario import Setting
 from sim.seat import Seat
-from vipd.carp.machine import State
 from vipd.carp.packet import Advertisement
+from vipd.carp.states import State
 from vipd.carp.timing import interval
 
 if TYPE_CHECKING:

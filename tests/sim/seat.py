@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from sim.host import Host
 from sim.scenario import Setting
-from vipd.carp.machine import State
 from vipd.carp.packet import Advertisement
+from vipd.carp.states import State
 
 if TYPE_CHECKING:
     from sim.world import World

@@ -9,12 +9,15 @@ import pytest
 
 from sim.play import shortest, verdict
 from sim.scenario import from_json, from_seed
-from vipd.carp import machine, peers, rank, timing
-from vipd.carp.machine import TABLE, Effects, Input, Machine, Mode
+from vipd.carp import backup, host, machine, master, peers, rank, timing
+from vipd.carp.effects import Effects
+from vipd.carp.machine import TABLE, Machine
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.carp.peers import Peer, Peers
 from vipd.carp.rank import Rank
+from vipd.carp.situation import Situation
+from vipd.carp.states import Input, Mode
 
 #: Scenarios within which a mistake has to be found.
 SOON = 500
@@ -32,7 +35,7 @@ def without(*rows: tuple[Mode, Input]) -> Mutation:
     return lambda patch: patch.setattr(machine, "TABLE", left)
 
 
-def with_row(mode: Mode, event: Input, rule: Callable[[Machine, float], Effects]) -> Mutation:
+def with_row(mode: Mode, event: Input, rule: Callable[[Situation, float], Effects]) -> Mutation:
     """This row is another one."""
     table = MappingProxyType({**TABLE, (mode, event): rule})
     return lambda patch: patch.setattr(machine, "TABLE", table)
@@ -47,8 +50,9 @@ def change_carelessly(self: Machine, parameters: Parameters, _now: float) -> Eff
     return ()
 
 
-def hold_on(self: Machine, now: float) -> Effects:
-    return self.step_down(now)
+def hold_on(our: Situation, now: float) -> Effects:
+    assert isinstance(our, Machine)
+    return our.step_down(now)
 
 
 def newest(self: Peers, _now: float) -> Peer | None:
@@ -65,7 +69,7 @@ def hear_and_forget(self: Peers, ad: Advertisement, now: float) -> Peer | None:
     """Only the best master is kept."""
     peer = HEAR(self, ad, now)
     best = self.best(now)
-    self._by_source = {known.ad.source: known for known in self if known is best or known.leaves}
+    self._by_host = {known.host: known for known in self if known is best or known.leaves}
     return peer
 
 
@@ -81,19 +85,19 @@ def does_not_wait(patch: pytest.MonkeyPatch) -> None:
 # fmt: off
 MUTANTS: dict[str, tuple[Mutation, str]] = {
     "a backup never takes over": (
-        with_row(Mode.BACKUP, Input.TIMEOUT, Machine._rearm), "none"),
+        with_row(Mode.BACKUP, Input.TIMEOUT, backup.listen_again), "none"),
     "a master does not yield": (
         without((Mode.MASTER, Input.PREFERRED)), "2 owners"),
     "a master yields to worse ones as well": (
-        with_row(Mode.MASTER, Input.SLOWER, Machine._yield), ""),
+        with_row(Mode.MASTER, Input.SLOWER, master.yield_to), ""),
     "equal hosts all stay master": (
-        lambda patch: patch.setattr(rank, "address_order", lambda _address: b""), "overlap"),
+        lambda patch: patch.setattr(host, "by_address", lambda _address: b""), "overlap"),
     "a preferred host does not preempt": (
-        with_row(Mode.BACKUP, Input.SLOWER, Machine._heard_master), "get its address back"),
+        with_row(Mode.BACKUP, Input.SLOWER, backup.follow), "get its address back"),
     "everybody preempts a slower master": (
-        with_row(Mode.BACKUP, Input.SLOWER, Machine._take_over), "for no reason"),
+        with_row(Mode.BACKUP, Input.SLOWER, backup.take_over), "for no reason"),
     "everybody preempts a better master": (
-        with_row(Mode.BACKUP, Input.PREFERRED, Machine._take_over), ""),
+        with_row(Mode.BACKUP, Input.PREFERRED, backup.take_over), ""),
     "a backup does not wait longer because of advertisements": (
         does_not_wait, ""),
     "a backup ignores a bow-out": (
@@ -111,12 +115,12 @@ MUTANTS: dict[str, tuple[Mutation, str]] = {
     "new timers change nothing that is waited for": (
         lambda patch: patch.setattr(Machine, "change", change_carelessly), ""),
     "who has lost its lease goes on": (
-        with_row(Mode.MASTER, Input.LAPSED, Machine._advertise), ""),
+        with_row(Mode.MASTER, Input.LAPSED, master.advertise), ""),
     "a backup follows anybody": (follows_anybody, "for no reason"),
     "demotion is ignored": (
         lambda patch: patch.setattr(rank, "Rank", lambda _, *rest: Rank(0, *rest)), ""),
     "a demoted master is left alone without preempt": (
-        with_row(Mode.BACKUP, Input.DEMOTED, Machine._heard_slower), "get its address back"),
+        with_row(Mode.BACKUP, Input.DEMOTED, backup.heard_slower), "get its address back"),
     "a demoted master is not": (
         without((Mode.BACKUP, Input.DEMOTED)), ""),
 }

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from sim.host import Host
 from sim.scenario import Setting
 from sim.seat import Seat
-from vipd.carp.machine import State
+from vipd.carp.host import by_address
 from vipd.carp.packet import Advertisement
-from vipd.carp.rank import address_order
+from vipd.carp.states import State
 from vipd.carp.timing import interval
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Ucarp(Seat):
         self._counter = ad.counter
         ours, theirs = self.setting.interval, interval(ad.advbase, ad.advskew)
         if self.state is State.MASTER:
-            if (theirs, address_order(ad.source)) < (ours, address_order(self.host.source)):
+            if (theirs, by_address(ad.source)) < (ours, by_address(self.host.source)):
                 self._advertise(now)  # "to be really sure the new master knows"
                 self._advertise_at = inf
                 self.enter(State.BACKUP, "preferred master advertised")

@@ -11,20 +11,12 @@ from typing import TYPE_CHECKING, Any
 from sim.host import Host
 from sim.scenario import Setting
 from sim.seat import Seat
+from vipd.carp.effects import Acquire, Announce, Effects, Release, SendAdvertisement, Transition
 from vipd.carp.lease import first_lease
-from vipd.carp.machine import (
-    Acquire,
-    Announce,
-    Effects,
-    Machine,
-    Mode,
-    Release,
-    SendAdvertisement,
-    State,
-    Transition,
-)
+from vipd.carp.machine import Machine
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
+from vipd.carp.states import Mode, State
 from vipd.config.model import VipConfig
 
 if TYPE_CHECKING:
@@ -154,7 +146,7 @@ class Vipd(Seat):
     def held_until(self) -> float:
         """Until when it keeps out of the election, or is modest, on its host's clock."""
         outlook = self.machine.outlook(-inf)
-        return max(outlook.hold_until or 0.0, outlook.modest_until or 0.0)
+        return max(outlook.hold_until or 0.0, outlook.no_preempt_until or 0.0)
 
     # Timers
 
@@ -199,7 +191,7 @@ class Vipd(Seat):
                     now = self.host.clock()
                     if left and self._lease_until != inf:
                         self._start_lease(now)
-                    if not left or self.machine.mute:
+                    if not left or self.machine.last_send_failed:
                         todo += self.machine.sent(left, now)
                 case Transition(old, new, reason):
                     assert old is self.state

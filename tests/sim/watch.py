@@ -20,7 +20,7 @@ from sim.bounds import Bounds
 from sim.host import Host
 from sim.seat import Seat
 from sim.vipd import Vipd
-from vipd.carp.machine import State
+from vipd.carp.states import State
 
 if TYPE_CHECKING:
     from sim.world import World

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from vipd.carp.machine import Reason, State
+from vipd.carp.states import Reason, State
 
 Level = Literal["error", "warning", "info"]
 

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, TypedDict
 from asyncvarlink import TypedVarlinkErrorReply, VarlinkInterface, varlinkmethod
 
 from vipd.api.events import Event, ScriptRun
-from vipd.carp.machine import Mode, Reason, State
+from vipd.carp.states import Mode, Reason, State
 
 INTERFACE = "io.vipd"
 #: Name of the socket in the runtime directory.

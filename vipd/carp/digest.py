@@ -6,10 +6,10 @@ address, so for it the order does not matter.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hmac import compare_digest
-from ipaddress import IPv4Address, IPv6Address
 
+from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement, Drop
 
 VERSION_AND_TYPE = b"\x02\x01"
@@ -17,8 +17,6 @@ BLOCK = 64
 #: Longest password: 20 bytes in the BSDs, 19 in ucarp. Shorter ones are padded with zero bytes,
 #: which HMAC does by itself.
 PASSWORD_MAX = 20
-
-Address = IPv4Address | IPv6Address
 
 
 class Keyed:
@@ -94,15 +92,15 @@ class Digest:
             return True
         return self._other is not None and compare_digest(self._other(data), digest)
 
-    def doubts(self, ad: Advertisement, source: IPv4Address, counter: int) -> Drop | None:
+    def doubts(self, ad: Advertisement, sources: Collection[Address], counter: int) -> Drop | None:
         """Why an advertisement that could be read is not to be believed; None if it is.
 
-        ``source`` and ``counter`` are those of our own last one. ucarp ignores whatever comes from
-        its own address, and so never notices that another host has it; on Linux we do not receive
-        what we send, so it was another host, or our packet came back over a loop.
+        ``sources`` and ``counter`` are those of our own last ones. ucarp ignores whatever comes
+        from its own address, and so never notices that another host has it. On Linux we do not
+        receive what we send, so it was another host, or our packet came back over a loop.
         """
         if not self.verify(ad.counter, ad.digest):
             return Drop.DIGEST
-        if ad.source != source:
+        if ad.source not in sources:
             return None
         return Drop.ECHO if ad.counter == counter else Drop.OWN_SOURCE

@@ -1,4 +1,4 @@
-"""The advertisement on the wire: an IPv4 packet of 56 bytes, and the checks a receiver makes.
+"""The advertisement on the wire: an IP packet, and the checks a receiver makes.
 
 ::
 
@@ -6,8 +6,8 @@
      0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
     +-------+-------+---------------+---------------+---------------+
     |Version| Type  |     VHID      |    advskew    |    authlen    | after 20 bytes of IPv4
-    +-------+-------+---------------+---------------+---------------+ (TTL 255, protocol 112)
-    |   demotion    |    advbase    |           checksum            |
+    +-------+-------+---------------+---------------+---------------+ or 40 of IPv6 (TTL or hop
+    |   demotion    |    advbase    |           checksum            | limit 255, protocol 112)
     +---------------+---------------+-------------------------------+
     |                     counter (64 bit)                          |
     |                                                               |
@@ -15,19 +15,23 @@
     |                     HMAC-SHA1 (160 bit)                       |
     |                             ...                               |
 
-Byte 4 is 0 in ucarp and FreeBSD and the demotion count in OpenBSD.
+Byte 4 is 0 in ucarp and FreeBSD and the demotion count in OpenBSD. The checksum covers these 36
+bytes in both families: the BSDs add no pseudo header for IPv6.
 """
 
 import struct
 from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
+
+from vipd.carp.host import Address, by_address
 
 PROTOCOL = 112
 TTL = 255
 IP_LENGTH = 20
+IPV6_LENGTH = 40
 CARP_LENGTH = 36
 AUTHLEN = 7  # 32-bit words of counter and digest
 VERSION_TYPE = 0x21
@@ -36,29 +40,39 @@ DONT_FRAGMENT = 0x4000
 
 _IP = struct.Struct("!BBHHHBBH4s4s")
 _CARP = struct.Struct("!BBBBBBHQ20s")
-_PACKET = struct.Struct(_IP.format + _CARP.format.removeprefix("!"))
 #: The words of the IP header that are the same in every advertisement, added up.
 _IP_CONSTANT = (
     (0x4500 | TOS_LOWDELAY) + IP_LENGTH + CARP_LENGTH + DONT_FRAGMENT + (TTL << 8 | PROTOCOL)
 )
-#: Few hosts send to us, and often; forged sources only replace each other here.
-_address = lru_cache(maxsize=256)(IPv4Address)
+_IPV6 = struct.Struct("!IHBB16s16s")
+#: Version 6, traffic class CS6 (network control, RFC 4594), flow label 0.
+_IPV6_FIRST_WORD = 0x6C000000
+#: Where advertisements go unless the files name another group.
+MULTICAST, MULTICAST_IPV6 = IPv4Address("224.0.0.18"), IPv6Address("ff02::12")
 
 
 class Advertisement(NamedTuple):
-    """One CARP advertisement, with the addresses of the IPv4 packet that carried it.
+    """One CARP advertisement, with the addresses of the IP packet that carried it.
 
     ``advbase``, ``advskew`` and ``demotion`` are bytes; ``counter`` is 64 bit; ``digest`` 20 bytes.
+    ``host``: which host sent it (`vipd.carp.host`); `decode` knows it by its source address.
+    `encode` does not need it.
     """
 
-    source: IPv4Address
-    destination: IPv4Address
+    source: Address
+    destination: Address
     vhid: int
     advbase: int
     advskew: int
     demotion: int
     counter: int
     digest: bytes
+    host: bytes = b""
+
+
+def said(ad: Advertisement) -> tuple[int, int, int]:
+    """How much its sender wants to be master: advbase, advskew, demotion."""
+    return ad[3:6]
 
 
 class Drop(Enum):
@@ -67,8 +81,8 @@ class Drop(Enum):
     The first eight can be told from the packet alone, the others need the group it is for.
     """
 
-    SHORT = "shorter than an IPv4 header and a CARP header"
-    NOT_CARP = "not an unfragmented IPv4 packet of protocol 112"
+    SHORT = "shorter than an IP header and a CARP header"
+    NOT_CARP = "not an unfragmented IP packet of protocol 112"
     TTL = "TTL is not 255: it crossed a router, or is forged"
     VERSION = "not CARP version 2"
     TYPE = "not an advertisement, or of another authentication length"
@@ -90,31 +104,25 @@ def _intact(data: bytes) -> bool:
     return number != 0 and number % 0xFFFF == 0
 
 
-def encode(ad: Advertisement) -> bytes:
-    """The IPv4 packet that carries ``ad``.
+#: Few hosts send to us, and often; forged sources only replace each other here.
+@lru_cache(maxsize=256)
+def _sender(packed: bytes) -> tuple[Address, bytes]:
+    source = IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed)
+    return source, by_address(source)
 
-    The IP identification is taken from the counter: any value will do for a packet that cannot be
-    fragmented (RFC 6864; ucarp draws a random one).
+
+def encode(ad: Advertisement) -> bytes:
+    """The IP packet that carries ``ad``, of the family of its addresses.
 
     A checksum is the negative sum of what it covers, modulo 2¹⁶ - 1: there 2¹⁶ is 1, so adding
     numbers of any size is adding their 16-bit words with end-around carry (RFC 1071).
     """
-    source, destination, vhid, advbase, advskew, demotion, counter, digest = ad
-    identification = counter & 0xFFFF
+    source, destination, vhid, advbase, advskew, demotion, counter, digest, _ = ad
     head = (
         (VERSION_TYPE << 8 | vhid) + (advskew << 8 | AUTHLEN) + (demotion << 8 | advbase) + counter
     )
-    return _PACKET.pack(
-        0x45,
-        TOS_LOWDELAY,
-        IP_LENGTH + CARP_LENGTH,
-        identification,
-        DONT_FRAGMENT,
-        TTL,
-        PROTOCOL,
-        -(_IP_CONSTANT + identification + int(source) + int(destination)) % 0xFFFF,
-        source.packed,
-        destination.packed,
+    header = _ipv4_header if source.version == 4 else _ipv6_header
+    return header(source, destination, counter) + _CARP.pack(
         VERSION_TYPE,
         vhid,
         advskew,
@@ -127,12 +135,39 @@ def encode(ad: Advertisement) -> bytes:
     )
 
 
-def decode(packet: bytes, groups: Mapping[int, IPv4Address]) -> Advertisement | Drop:
-    """Read an IPv4 packet; trailing bytes (Ethernet padding) are ignored.
+def _ipv4_header(source: Address, destination: Address, counter: int) -> bytes:
+    """The identification is taken from the counter: any value will do for a packet that cannot be
+    fragmented (RFC 6864; ucarp draws a random one)."""
+    identification = counter & 0xFFFF
+    return _IP.pack(
+        0x45,
+        TOS_LOWDELAY,
+        IP_LENGTH + CARP_LENGTH,
+        identification,
+        DONT_FRAGMENT,
+        TTL,
+        PROTOCOL,
+        -(_IP_CONSTANT + identification + int(source) + int(destination)) % 0xFFFF,
+        source.packed,
+        destination.packed,
+    )
 
-    ``groups`` says for each VHID that is at home here which destination it listens to. Whether the
-    digest verifies is the next question, see `vipd.carp.digest.Digest.verify`. Never raises.
+
+def _ipv6_header(source: Address, destination: Address, _counter: int) -> bytes:
+    return _IPV6.pack(
+        _IPV6_FIRST_WORD, CARP_LENGTH, PROTOCOL, TTL, source.packed, destination.packed
+    )
+
+
+def decode(packet: bytes, groups: Mapping[int, Address]) -> Advertisement | Drop:
+    """Read an IP packet of either family; trailing bytes (Ethernet padding) are ignored.
+
+    ``groups`` says for each VHID that is at home here which destination of that family it listens
+    to. Whether the digest verifies is the next question, see `vipd.carp.digest.Digest.verify`.
+    Never raises.
     """
+    if packet[:1] >= b"\x60" and packet[:1] < b"\x70":
+        return _decode_ipv6(packet, groups)
     if len(packet) < IP_LENGTH + CARP_LENGTH:
         return Drop.SHORT
     version_ihl, _, total, _, fragment, ttl, protocol, _, source, destination = _IP.unpack_from(
@@ -146,8 +181,32 @@ def decode(packet: bytes, groups: Mapping[int, IPv4Address]) -> Advertisement | 
         return Drop.SHORT
     if ttl != TTL:
         return Drop.TTL
+    read = _decode_carp(packet, header, source, destination, groups)
+    if isinstance(read, Advertisement) and not _intact(packet[:header]):
+        return Drop.CHECKSUM
+    return read
+
+
+def _decode_ipv6(packet: bytes, groups: Mapping[int, Address]) -> Advertisement | Drop:
+    """No extension headers: no implementation sends any, and the kernel's filter does not follow
+    them."""
+    if len(packet) < IPV6_LENGTH:
+        return Drop.SHORT
+    _, length, protocol, hop_limit, source, destination = _IPV6.unpack_from(packet)
+    if protocol != PROTOCOL:
+        return Drop.NOT_CARP
+    if length < CARP_LENGTH or len(packet) < IPV6_LENGTH + CARP_LENGTH:
+        return Drop.SHORT
+    if hop_limit != TTL:
+        return Drop.TTL
+    return _decode_carp(packet, IPV6_LENGTH, source, destination, groups)
+
+
+def _decode_carp(
+    packet: bytes, at: int, source: bytes, destination: bytes, groups: Mapping[int, Address]
+) -> Advertisement | Drop:
     version_type, vhid, advskew, authlen, demotion, advbase, _, counter, digest = _CARP.unpack_from(
-        packet, header
+        packet, at
     )
     if version_type >> 4 != 2:
         return Drop.VERSION
@@ -158,6 +217,7 @@ def decode(packet: bytes, groups: Mapping[int, IPv4Address]) -> Advertisement | 
         return Drop.VHID
     if destination != group.packed:
         return Drop.DESTINATION
-    if not _intact(packet[:header]) or not _intact(packet[header:end]):
+    if not _intact(packet[at : at + CARP_LENGTH]):
         return Drop.CHECKSUM
-    return Advertisement(_address(source), group, vhid, advbase, advskew, demotion, counter, digest)
+    address, host = _sender(source)
+    return Advertisement(address, group, vhid, advbase, advskew, demotion, counter, digest, host)

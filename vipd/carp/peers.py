@@ -45,12 +45,11 @@ and never a master that was there before them, nor the one that is followed.
 """
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
 from math import inf
 from operator import attrgetter
 
 from vipd.carp import timing
-from vipd.carp.packet import Advertisement
+from vipd.carp.packet import Advertisement, said
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import Rank, bows_out, rank_of
 
@@ -64,14 +63,17 @@ OVERTAKEN = 1.0
 class Peer:
     """A host that is heard.
 
-    ``ad``: its last advertisement, which came ``at`` this time. ``leaves``: it bowed out, or is too
+    ``ad``: its last advertisement, which came ``at`` this time; ``said``: the part of it that
+    decides. ``leaves``: it bowed out, or is too
     slow for us. In seconds: after ``patience`` it must have advertised again, after ``trust`` it is
     doubted, after ``wait`` it is silent.
     """
 
-    __slots__ = ("ad", "at", "leaves", "patience", "rank", "trust", "wait")
+    __slots__ = ("ad", "at", "host", "leaves", "patience", "rank", "said", "trust", "wait")
 
     ad: Advertisement
+    host: bytes
+    said: tuple[int, int, int]
     rank: Rank
     leaves: bool
     patience: float
@@ -79,12 +81,13 @@ class Peer:
     wait: float
 
     def __init__(self, ad: Advertisement, at: float, ours: Parameters) -> None:
-        self.at = at
+        self.at, self.host = at, ad.host
         self.assess(ad, ours)
 
     def assess(self, ad: Advertisement, ours: Parameters) -> None:
         """What its words mean to a host with these parameters."""
-        self.ad, self.rank, self.leaves = ad, rank_of(ad), ours.gives_up(ad)
+        self.ad, self.said = ad, said(ad)
+        self.rank, self.leaves = rank_of(ad), ours.gives_up(ad)
         self.patience = self.rank.interval + timing.grace(self.rank.interval)
         if self.leaves:
             self.trust = self.wait = -inf
@@ -104,10 +107,10 @@ class Peer:
 class Peers:
     """The other hosts of one group, as one with the parameters ``ours`` hears them."""
 
-    __slots__ = ("_best", "_by_source", "_full_until", "_ours")
+    __slots__ = ("_best", "_by_host", "_full_until", "_ours")
 
     def __init__(self, ours: Parameters) -> None:
-        self._by_source: dict[IPv4Address, Peer] = {}  # the newest is the last
+        self._by_host: dict[bytes, Peer] = {}  # the newest is the last
         self._ours = ours
         self._best: Peer | None = None  # None: look for it
         self._full_until = -inf  # in a table without free places, none gets free before this
@@ -115,19 +118,19 @@ class Peers:
     def change(self, ours: Parameters) -> None:
         """Other parameters: those that were heard before are assessed by them, too."""
         self._ours, self._best, self._full_until = ours, None, -inf
-        for peer in self._by_source.values():
+        for peer in self._by_host.values():
             peer.assess(peer.ad, ours)
 
     def hear(self, ad: Advertisement, now: float) -> Peer | None:
         """A host advertises, or bows out. None: it has bowed out since it sent that."""
-        peer = self._by_source.get(ad.source)
+        peer = self._by_host.get(ad.host)
         if peer is None:
-            if len(self._by_source) >= PLACES:
+            if len(self._by_host) >= PLACES:
                 self._make_room(now)
-            self._by_source[ad.source] = peer = Peer(ad, now, self._ours)
+            self._by_host[ad.host] = peer = Peer(ad, now, self._ours)
         elif peer.leaves and self._is_overtaken(ad, peer, now):
             return None
-        elif ad[:6] == peer.ad[:6]:
+        elif said(ad) == peer.said:
             peer.ad, peer.at = ad, now
         else:
             peer.assess(ad, self._ours)
@@ -143,19 +146,19 @@ class Peers:
         """The master to follow: the preferred one of those that live."""
         best = self._best
         if best is None or now >= best.at + best.trust:
-            living = [p for p in self._by_source.values() if now < p.at + p.trust]
+            living = [p for p in self._by_host.values() if now < p.at + p.trust]
             best = self._best = min(living, key=attrgetter("rank"), default=None)
         return best
 
     def silent_at(self) -> float:
         """When the last of them is silent, unless one is heard before; -inf: there is none."""
-        return max(map(Peer.silent_at, self._by_source.values()), default=-inf)
+        return max(map(Peer.silent_at, self._by_host.values()), default=-inf)
 
     def __iter__(self) -> Iterator[Peer]:
-        return iter(self._by_source.values())
+        return iter(self._by_host.values())
 
     def __len__(self) -> int:
-        return len(self._by_source)
+        return len(self._by_host)
 
     @staticmethod
     def _is_overtaken(ad: Advertisement, peer: Peer, now: float) -> bool:
@@ -164,11 +167,11 @@ class Peers:
 
     def _make_room(self, now: float) -> None:
         if now >= self._full_until:
-            oldest = min(self._by_source.values(), key=Peer.needed_until)
+            oldest = min(self._by_host.values(), key=Peer.needed_until)
             self._full_until = oldest.needed_until()
             if now >= self._full_until:
-                del self._by_source[oldest.ad.source]
+                del self._by_host[oldest.ad.host]
                 return
         best = self.best(now)
-        newest = next(s for s in reversed(self._by_source) if self._by_source[s] is not best)
-        del self._by_source[newest]
+        newest = next(s for s in reversed(self._by_host) if self._by_host[s] is not best)
+        del self._by_host[newest]

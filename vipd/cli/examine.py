@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, ip_interface
 from pathlib import Path
 
 from vipd.api.io_vipd import Daemon, VipStatus
-from vipd.carp.machine import State
+from vipd.carp.states import State
 from vipd.cli.origins import files_with, placed
 from vipd.cli.subnets import together
 from vipd.cli.text import safe, span

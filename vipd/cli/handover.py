@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from vipd.api.io_vipd import Handover
-from vipd.carp.machine import State
+from vipd.carp.states import State
 from vipd.cli.client import ATTENTION, FINE
 from vipd.cli.text import milliseconds, safe, span
 

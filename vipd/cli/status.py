@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from vipd.api.io_vipd import Problem, VipStatus, plain
-from vipd.carp.machine import Mode, State
+from vipd.carp.states import Mode, State
 from vipd.cli.attention import attention, master_of
 from vipd.cli.client import ATTENTION, FINE, Client, run
 from vipd.cli.problems import told

@@ -10,7 +10,7 @@ from string import ascii_lowercase
 
 from vipd.api.events import Event
 from vipd.api.io_vipd import VipStatus
-from vipd.carp.machine import State
+from vipd.carp.states import State
 from vipd.cli.attention import master_of
 from vipd.cli.text import Cell, Colour, paint, safe
 

@@ -13,7 +13,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import TextIO
 
-from vipd.carp.machine import State
+from vipd.carp.states import State
 from vipd.config.problem import shown
 
 GAP = "  "

@@ -4,16 +4,18 @@ What the election decides is not compared here: `vipd.carp.machine.meaning` does
 """
 
 import time
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 
 import click
 
 from vipd.api.io_vipd import Heard, VipStatus
 from vipd.carp import timing
-from vipd.carp.machine import Input, Mode, meaning
+from vipd.carp.host import by_address
+from vipd.carp.machine import meaning
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
+from vipd.carp.states import Input, Mode
 from vipd.cli.attention import attention, master_of
 from vipd.cli.client import run
 from vipd.cli.completion import complete_ids
@@ -197,12 +199,11 @@ _SAID = {
 
 def standing(vip: VipStatus, heard: Heard) -> Input:
     """What an advertisement of that host means to this one."""
-    source = IPv4Address(vip.source or 0)
+    source = ip_address(vip.source or "0.0.0.0")
     ours = Parameters(source, vip.advbase, vip.advskew, vip.deadratio, vip.preempt)
-    theirs = IPv4Address(heard.address)
-    ad = Advertisement(
-        theirs, theirs, vip.vhid, heard.advbase, heard.advskew, heard.demotion, 0, b""
-    )
+    theirs = ip_address(heard.address)
+    words = heard.advbase, heard.advskew, heard.demotion
+    ad = Advertisement(theirs, theirs, vip.vhid, *words, 0, b"", by_address(theirs))
     return meaning(ad, ours)
 
 

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from itertools import chain
 from pathlib import Path
 
+from vipd.carp.host import by_address
 from vipd.carp.rank import Rank, rank
 from vipd.config.load import Snapshot, load
 from vipd.config.model import VipConfig
@@ -55,7 +56,10 @@ def plan_from_config(
         interfaces[interface] = _interface_addresses(vips, taken)
     ranks = {
         address: rank(
-            vip.source or interfaces[vip.interface][0].ip, vip.advbase, vip.advskew, demotion=0
+            by_address(vip.source or interfaces[vip.interface][0].ip),
+            vip.advbase,
+            vip.advskew,
+            demotion=0,
         )
         for vip in snapshot.vips
         for address in _floating(vip)

@@ -5,8 +5,9 @@ from collections.abc import Container, Sequence
 from math import inf
 
 from vipd.api.io_vipd import Handover
-from vipd.carp.machine import LEAVE_AT_MOST, Reason, State
+from vipd.carp.master import LEAVE_AT_MOST
 from vipd.carp.rank import bows_out
+from vipd.carp.states import Reason, State
 from vipd.daemon.control.connections import Turns
 from vipd.daemon.vips.supervisor import Run, Supervisor
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from vipd.api import io_vipd
 from vipd.api.io_vipd import Problem
-from vipd.carp.machine import Heard, Machine, Mode, Reason, State
+from vipd.carp.machine import Machine
 from vipd.carp.rank import BOW_OUT, bows_out
+from vipd.carp.situation import Heard
+from vipd.carp.states import Mode, Reason, State
 from vipd.carp.timing import grace, interval, master_down
 from vipd.config.model import VipConfig
 from vipd.config.problem import Problem as ConfigProblem
@@ -53,8 +55,8 @@ def of_vip(
         takeover_in=_left(outlook.takeover_at, now),
         takeover_reason=outlook.takeover_reason,
         hold_left=_left(outlook.hold_until, now),
-        modest_left=_left(outlook.modest_until, now),
-        mute=machine.mute,
+        modest_left=_left(outlook.no_preempt_until, now),
+        mute=machine.last_send_failed,
         lease_left=_left(vip.lease_until, now),
         sent=vip.counters.sent,
         received=vip.counters.received,

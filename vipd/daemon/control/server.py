@@ -35,7 +35,7 @@ from vipd.api.io_vipd import (
     VipdInterface,
     VipStatus,
 )
-from vipd.carp.machine import Reason
+from vipd.carp.states import Reason
 from vipd.daemon.base.background import Background, NoThreadError
 from vipd.daemon.control import report
 from vipd.daemon.control.connections import Connections, Peer, Turns

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from vipd.carp import timing
-from vipd.carp.machine import Machine, State, Transition
+from vipd.carp.effects import Transition
+from vipd.carp.machine import Machine
 from vipd.carp.packet import Advertisement
 from vipd.carp.rank import bows_out
+from vipd.carp.states import State
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.neighbourhood import Neighbourhood
 from vipd.daemon.diagnosis.problems import RateLimitedProblems

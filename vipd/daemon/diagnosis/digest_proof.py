@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from time import perf_counter
 
-from vipd.carp.digest import Address, Keyed, hash_forms, hash_input
+from vipd.carp.digest import Keyed, hash_forms, hash_input
+from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement
 from vipd.config.model import VipConfig
 from vipd.daemon.log.logger import explained, log

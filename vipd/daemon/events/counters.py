@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from vipd.carp import timing
-from vipd.carp.machine import Heard
 from vipd.carp.packet import Advertisement
+from vipd.carp.situation import Heard
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from vipd.api.events import Event, Kind, Level, ScriptRun, Transition
-from vipd.carp.machine import State
+from vipd.carp.states import State
 
 LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from vipd.api.events import Event, Kind
-from vipd.carp.machine import State
+from vipd.carp.states import State
 from vipd.daemon.events.counters import Histogram
 
 #: Seconds; from an address that netlink sets in no time to a script that hangs.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vipd import __version__
-from vipd.carp.machine import State
 from vipd.carp.packet import Drop
+from vipd.carp.states import State
 from vipd.config.model import VipConfig
 from vipd.config.problem import Problem, Severity
 from vipd.daemon.control.maintenance import Maintenance

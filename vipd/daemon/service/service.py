@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
-from vipd.carp.machine import State
+from vipd.carp.states import State
 from vipd.daemon.files.reload import Reload
 from vipd.daemon.service.notify import Notify
 from vipd.daemon.vips.supervisor import Supervisor

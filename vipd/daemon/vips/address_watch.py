@@ -8,7 +8,8 @@ from math import inf
 from typing import Protocol
 
 from vipd.api.events import Kind, Level
-from vipd.carp.machine import Machine, State
+from vipd.carp.machine import Machine
+from vipd.carp.states import State
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.log.logger import VipLog

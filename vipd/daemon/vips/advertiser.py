@@ -1,9 +1,9 @@
 """What a VIP says on the network: signed advertisements, and announcements of its addresses."""
 
 from collections.abc import Callable, Collection
-from ipaddress import IPv4Address
 
 from vipd.carp.digest import Digest
+from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement, Drop, encode
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
@@ -39,9 +39,9 @@ class Advertiser:
         addresses = [a.ip for a in config.addresses]
         self._digest = Digest(config.password.get_secret_value(), config.vhid, addresses)
 
-    def doubts(self, ad: Advertisement, source: IPv4Address) -> Drop | None:
-        """Why an advertisement is not to be believed; None if it is. ``source``: our own."""
-        return self._digest.doubts(ad, source, self._last)
+    def doubts(self, ad: Advertisement, sources: Collection[Address]) -> Drop | None:
+        """Why an advertisement is not to be believed; None if it is. ``sources``: our own."""
+        return self._digest.doubts(ad, sources, self._last)
 
     def send(self, advbase: int, advskew: int, ours: Parameters) -> bool:
         """Whether the advertisement left."""

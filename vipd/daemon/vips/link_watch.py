@@ -5,8 +5,11 @@ from ipaddress import IPv4Address
 from typing import Protocol
 
 from vipd.api.events import Kind, Level
-from vipd.carp.machine import Effects, Machine, State
+from vipd.carp.effects import Effects
+from vipd.carp.host import Address
+from vipd.carp.machine import Machine
 from vipd.carp.parameters import Parameters
+from vipd.carp.states import State
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.log.logger import VipLog
@@ -129,7 +132,7 @@ class LinkWatch:
             self._group_lock, self._group = taken, group
             self._owned.leave_will()
 
-    def _source(self) -> IPv4Address | None:
+    def _source(self) -> Address | None:
         """Where our advertisements come from: what is configured, else the primary address, else
         the last one there was (a network restart takes it away for a moment)."""
         if self._vip.config.source:
@@ -159,6 +162,6 @@ class LinkWatch:
             self._vip.complaints.forget("source")
 
 
-def parameters(config: VipConfig, source: IPv4Address) -> Parameters:
+def parameters(config: VipConfig, source: Address) -> Parameters:
     """What the election needs of a configuration."""
     return Parameters(source, config.advbase, config.advskew, config.deadratio, config.preempt)

@@ -1,7 +1,7 @@
 """What UPSCRIPT and DOWNSCRIPT are run with, and how their runs ended."""
 
 from vipd.api.events import ScriptRun
-from vipd.carp.machine import Reason, State
+from vipd.carp.states import Reason, State
 from vipd.config.model import VipConfig
 from vipd.daemon.vips.scripts import Job, Outcome, Wanted
 

@@ -8,7 +8,8 @@ from math import inf
 
 from vipd.api.events import Kind
 from vipd.api.io_vipd import Outcome, Result
-from vipd.carp.machine import STEP_DOWN_HOLD, Reason, State
+from vipd.carp.machine import STEP_DOWN_HOLD
+from vipd.carp.states import Reason, State
 from vipd.config.load import Snapshot
 from vipd.config.model import VipConfig
 from vipd.daemon.base import tasks

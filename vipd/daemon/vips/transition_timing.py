@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from vipd.api import events
-from vipd.carp.machine import Acquire, Announce, Effect, Heard, SendAdvertisement, Transition
+from vipd.carp.effects import Acquire, Announce, Effect, SendAdvertisement, Transition
+from vipd.carp.situation import Heard
 
 
 class TransitionTiming:

@@ -9,19 +9,11 @@ from math import inf
 
 from vipd.api import events
 from vipd.api.events import Kind, Level, ScriptRun
-from vipd.carp.machine import (
-    Acquire,
-    Announce,
-    Effects,
-    Machine,
-    Reason,
-    Release,
-    SendAdvertisement,
-    State,
-    Transition,
-)
+from vipd.carp.effects import Acquire, Announce, Effects, Release, SendAdvertisement, Transition
+from vipd.carp.machine import Machine
 from vipd.carp.packet import Advertisement, Drop
 from vipd.carp.rank import BOW_OUT
+from vipd.carp.states import Reason, State
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.conflicts import ConflictDetector
 from vipd.daemon.diagnosis.problems import RateLimitedProblem, RateLimitedProblems
@@ -232,7 +224,7 @@ class VipRunner:
     def received(self, ad: Advertisement, now: float) -> Drop | None:
         """An advertisement for our VHID; says why it was not taken, if it was not."""
         ours = self.machine.parameters
-        if drop := self._advertiser.doubts(ad, ours.source):
+        if drop := self._advertiser.doubts(ad, ours.sources):
             return drop
         patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
         self.counters.heard(self.machine.heard, ad, now, patience)
@@ -349,7 +341,7 @@ class VipRunner:
                         self._owned.renew()
                     else:
                         self.counters.unsent += 1
-                    if not left or self.machine.mute:
+                    if not left or self.machine.last_send_failed:
                         if left:
                             self.complaints.forget("send")
                         todo += self.machine.sent(left, self._services.clock())

@@ -1,0 +1,112 @@
+"""What a machine knows, and the few changes to it that all rules share."""
+
+from math import inf
+from typing import NamedTuple
+
+from vipd.carp import timing
+from vipd.carp.effects import Announce, Effects, SendAdvertisement, Transition
+from vipd.carp.packet import Advertisement
+from vipd.carp.parameters import Parameters
+from vipd.carp.peers import Peer, Peers
+from vipd.carp.states import Mode, Reason, State
+
+#: Announcements are repeated after this time, for switches that ignore the first, seconds.
+ANNOUNCE_AGAIN = 1.0
+
+
+class Heard(NamedTuple):
+    """The last advertisement of another host in our group, and when it came."""
+
+    ad: Advertisement
+    at: float
+
+
+class Situation:
+    """Everything that the rules in `vipd.carp.backup` and `vipd.carp.master` decide from. All times
+    are on the clock of ``now``; ``inf``: never.
+
+    ``heard`` is the last advertisement of another host. It is shown to people, and no decision
+    rests on it alone. ``peers``: the other masters that are heard.
+    ``last_send_failed``: our last advertisement could not be sent.
+    """
+
+    __slots__ = (
+        "announce_at",
+        "due",
+        "ending",
+        "fast_path",
+        "followed",
+        "heard",
+        "hold_until",
+        "last_send_failed",
+        "mode",
+        "no_preempt_until",
+        "parameters",
+        "peers",
+        "release_at",
+        "sender",
+        "unconfirmed",
+        "why",
+    )
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+        self.heard: Heard | None = None
+        self.last_send_failed = False
+        self.peers = Peers(parameters)
+        self.mode = Mode.INIT
+        #: When TIMEOUT happens.
+        self.due = inf
+        #: When a master repeats its announcement.
+        self.announce_at = inf
+        #: BACKUP: the reason if TIMEOUT makes us master. LEAVING: the reason of the hold after it.
+        self.why = Reason.MASTER_DOWN
+        #: LEAVING: when to release the addresses although no successor was heard.
+        self.release_at = inf
+        #: LEAVING: to stop afterwards, not to hold.
+        self.ending = False
+        #: Not master before this.
+        self.hold_until = -inf
+        #: Not preempting before this.
+        self.no_preempt_until = -inf
+        #: MASTER: only the advertisement that belongs to the transition was sent so far.
+        self.unconfirmed = False
+        #: BACKUP: what the followed master said last, if there is no reason to take over from it.
+        #: The same again changes nothing and is not decided about.
+        self.fast_path: tuple[int, int, int] | None = None
+        #: BACKUP: the master that is followed.
+        self.followed: Peer | None = None
+        #: The sender of the advertisement that is being decided about.
+        self.sender: Peer | None = None
+
+    @property
+    def state(self) -> State:
+        return self.mode.state
+
+    def enter(self, mode: Mode, reason: Reason) -> Transition:
+        """Change the mode. No deadline is left from the one before."""
+        transition = Transition(self.state, mode.state, reason)
+        self.mode = mode
+        self.fast_path = None
+        self.due = self.announce_at = self.release_at = inf
+        return transition
+
+    def rearm(self, now: float) -> None:
+        """Listen, and wait for a master for the whole master-down time."""
+        self.mode = Mode.BACKUP
+        self.due = now + self.parameters.master_down
+        self.why = Reason.MASTER_DOWN
+
+    def advertisement(self) -> SendAdvertisement:
+        """One advertisement with our own values."""
+        return SendAdvertisement(self.parameters.advbase, self.parameters.advskew)
+
+    def advertise(self, now: float) -> Effects:
+        """Send one advertisement, and set the time of the next."""
+        self.due = timing.next_advertisement(now, self.parameters.interval)
+        return (self.advertisement(),)
+
+    def announce(self, now: float) -> Effects:
+        """Announce the addresses now and once more a little later."""
+        self.announce_at = now + ANNOUNCE_AGAIN
+        return (Announce(),)

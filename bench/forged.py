@@ -14,7 +14,7 @@ from bench.regularity import SETTLE, capture, lateness
 from vipd.carp.packet import Advertisement, encode
 from vipd.lab import Host, Lab, Process
 from vipd.linux.announce import announcement
-from vipd.linux.wire import multicast_mac
+from vipd.linux.family import multicast_mac
 
 RATE = 20_000  # frames a second
 SECONDS = 60.0

@@ -10,6 +10,7 @@ from helpers.forging import FORGER_MAC, send
 
 from linux.test_wire import IN_A_VLAN, tagged
 from vipd.lab import Host
+from vipd.linux.addresses import AnyAddress
 from vipd.linux.announce import announcement, probe
 from vipd.linux.neighbours import Neighbours
 
@@ -31,13 +32,15 @@ def claim(address: IPv4Address) -> bytes:
     return announcement(address, FORGER_MAC)
 
 
-def heard(neighbours: Neighbours, sender: Host, *frames: bytes) -> list[IPv4Address]:
+def heard(neighbours: Neighbours, sender: Host, *frames: bytes) -> list[AnyAddress]:
     """Whose ARP comes out of the socket when these are sent; END must be watched."""
-    found: list[IPv4Address] = []
+    found: list[AnyAddress] = []
     for begin in range(0, len(frames), 100):  # there is room for a few hundred
         send(sender, *frames[begin : begin + 100], claim(END))
         while END not in found:
-            assert select.select([neighbours], [], [], 5)[0], "the last packet did not arrive"
+            assert select.select(neighbours.filenos(), [], [], 5)[0], (
+                "the last packet did not arrive"
+            )
             for address, mac in neighbours.receive():
                 assert mac == FORGER_MAC
                 found.append(address)
@@ -81,7 +84,7 @@ def test_a_probe_is_answered_by_the_owner_and_changes_nobody(
     )
     theirs = web02.run(["cat", "/sys/class/net/eth1/address"]).stdout.strip().replace(":", "")
     send(web01, probe(FIRST, mac))
-    assert select.select([neighbours], [], [], 5)[0]
+    assert select.select(neighbours.filenos(), [], [], 5)[0]
     assert list(neighbours.receive()) == [(FIRST, bytes.fromhex(theirs))]
     assert "02:00:00:00:bb:bb" in before
     assert web02.run(["ip", "neigh"]).stdout == before

@@ -10,7 +10,8 @@ from helpers.forging import FORGER_MAC, frame, send
 
 from vipd.lab import Host
 from vipd.linux.announce import announcement
-from vipd.linux.wire import BROADCAST, Wire, multicast_mac, sender_of
+from vipd.linux.family import IPV4, multicast_mac
+from vipd.linux.wire import BROADCAST, Wire, sender_of
 
 pytestmark = pytest.mark.lab
 
@@ -47,13 +48,13 @@ def vhids(packets: list[bytes]) -> list[int]:
 def test_the_kernel_passes_the_wanted_vhids_and_no_others(
     wire: Wire, web02: Host, wanted: tuple[int, ...]
 ) -> None:
-    wire.listen({*wanted, 200})
+    wire.listen({IPV4: {*wanted, 200}})
     everything = [frame(FLAWLESS.but(vhid=vhid).build()) for vhid in range(256)]
     assert vhids(received(wire, web02, *everything)) == sorted({*wanted} | {200})
 
 
 def test_ip_options_do_not_hide_the_vhid(wire: Wire, web02: Host) -> None:
-    wire.listen({7, 200})
+    wire.listen({IPV4: {7, 200}})
     options = [bytes([1] * 4 * words) for words in range(11)]
     packets = [FLAWLESS.but(vhid=7, options=some) for some in options]
     others = [packet.but(vhid=8) for packet in packets]
@@ -73,7 +74,7 @@ def test_ip_options_do_not_hide_the_vhid(wire: Wire, web02: Host) -> None:
     ids=["protocol", "first fragment", "last fragment", "no payload", "ethertype"],
 )
 def test_what_is_not_carp_stays_outside(wire: Wire, web02: Host, foreign: bytes) -> None:
-    wire.listen({1, 200})
+    wire.listen({IPV4: {1, 200}})
     assert received(wire, web02, foreign) == []
 
 
@@ -96,12 +97,12 @@ def test_another_vlan_is_another_segment(
     wire: Wire, web02: Host, vlan: Callable[[bytes], bytes]
 ) -> None:
     """A trunk's untagged parent: the kernel shows us what is in its VLANs, with the tag off."""
-    wire.listen({1, 200})
+    wire.listen({IPV4: {1, 200}})
     assert received(wire, web02, vlan(frame(FLAWLESS.build()))) == []
 
 
 def test_a_priority_tag_is_no_vlan(wire: Wire, web02: Host) -> None:
-    wire.listen({1, 200})
+    wire.listen({IPV4: {1, 200}})
     packet = FLAWLESS.build()
     assert received(wire, web02, tagged(frame(packet), 0)) == [packet]
 
@@ -110,13 +111,13 @@ def test_frames_for_other_hosts_are_not_heard_by_a_card_that_shows_them(
     wire: Wire, web01: Host, web02: Host
 ) -> None:
     web01.run(["ip", "link", "set", "eth1", "promisc", "on"])
-    wire.listen({1, 200})
+    wire.listen({IPV4: {1, 200}})
     stranger = bytes.fromhex("02000000bbbb")
     assert received(wire, web02, frame(FLAWLESS.build(), to=stranger)) == []
 
 
 def test_known_hosts_have_a_socket_of_their_own(wire: Wire, web02: Host) -> None:
-    wire.listen({1, 200})
+    wire.listen({IPV4: {1, 200}})
     stranger = FLAWLESS.but(source=IPv4Address("192.0.2.66"))
     virtual = [bytes.fromhex(f"00005e000{kind}07") for kind in "01"]
     known = [FORGER_MAC, bytes.fromhex("02000000000e"), *virtual]
@@ -141,7 +142,7 @@ def test_known_hosts_have_a_socket_of_their_own(wire: Wire, web02: Host) -> None
 def test_malformed_packets_are_sampled_and_others_are_not(
     wire: Wire, web02: Host, spoilt: dict[str, int]
 ) -> None:
-    wire.listen({1, 200}, 4)
+    wire.listen({IPV4: {1, 200}}, 4)
     genuine = [FLAWLESS.but(counter=number) for number in range(100)]
     frames = [frame(FLAWLESS.but(**spoilt).build())] * 400 + [frame(g.build()) for g in genuine]
     packets = received(wire, web02, *frames)
@@ -151,18 +152,18 @@ def test_malformed_packets_are_sampled_and_others_are_not(
 
 def test_nothing_is_heard_before_something_is_listened_for(wire: Wire, web02: Host) -> None:
     send(web02, frame(FLAWLESS.build()))
-    wire.listen({1, 200})
+    wire.listen({IPV4: {1, 200}})
     assert received(wire, web02) == []
 
 
 def test_what_we_send_does_not_come_back(wire: Wire, web02: Host) -> None:
-    wire.listen({1, 200})
-    wire.send_ipv4(BROADCAST, FLAWLESS.build())
+    wire.listen({IPV4: {1, 200}})
+    wire.send(BROADCAST, FLAWLESS.build())
     assert received(wire, web02) == []
 
 
 def test_a_flood_is_handed_out_in_pieces(wire: Wire, web02: Host) -> None:
-    wire.listen({1, 200})
+    wire.listen({IPV4: {1, 200}})
     send(web02, *[frame(FLAWLESS.build())] * 1000, frame(END))
     pieces: list[int] = []
     while sum(pieces) < 1001:
@@ -174,7 +175,7 @@ def test_a_flood_is_handed_out_in_pieces(wire: Wire, web02: Host) -> None:
 def test_packets_leave_with_the_addresses_they_were_given(wire: Wire, web02: Host) -> None:
     dump = web02.capture("proto", "112", options=["-e", "-vvv", "-T", "carp"])
     group = IPv4Address("239.192.0.5")
-    wire.send_ipv4(multicast_mac(group), Packet(destination=group).build())
+    wire.send(multicast_mac(group), Packet(destination=group).build())
     dump.wait_for(
         r"02:00:00:00:aa:aa > 01:00:5e:40:00:05, ethertype IPv4(.*\n)+?.*> 239\.192\.0\.5: CARPv2"
     )
@@ -259,7 +260,7 @@ def test_an_interface_that_is_not_there_is_an_error(web01: Host) -> None:
 def test_sending_on_an_interface_that_is_down_is_an_error(wire: Wire, web01: Host) -> None:
     web01.run(["ip", "link", "set", "eth1", "down"])
     with pytest.raises(OSError, match="Network is down"):
-        wire.send_ipv4(BROADCAST, FLAWLESS.build())
+        wire.send(BROADCAST, FLAWLESS.build())
     assert list(wire.receive()) == []  # the socket is told of it once, which is no packet
     web01.run(["ip", "link", "set", "eth1", "up"])
-    wire.send_ipv4(BROADCAST, FLAWLESS.build())
+    wire.send(BROADCAST, FLAWLESS.build())

@@ -26,7 +26,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from vipd.carp.host import Address, by_address
+from vipd.carp.host import Address, by_address, by_label, label_of
 
 PROTOCOL = 112
 TTL = 255
@@ -45,7 +45,7 @@ _IP_CONSTANT = (
     (0x4500 | TOS_LOWDELAY) + IP_LENGTH + CARP_LENGTH + DONT_FRAGMENT + (TTL << 8 | PROTOCOL)
 )
 _IPV6 = struct.Struct("!IHBB16s16s")
-#: Version 6, traffic class CS6 (network control, RFC 4594), flow label 0.
+#: Version 6 and traffic class CS6 (network control, RFC 4594); the flow label is added.
 _IPV6_FIRST_WORD = 0x6C000000
 #: Where advertisements go unless the files name another group.
 MULTICAST, MULTICAST_IPV6 = IPv4Address("224.0.0.18"), IPv6Address("ff02::12")
@@ -55,8 +55,8 @@ class Advertisement(NamedTuple):
     """One CARP advertisement, with the addresses of the IP packet that carried it.
 
     ``advbase``, ``advskew`` and ``demotion`` are bytes; ``counter`` is 64 bit; ``digest`` 20 bytes.
-    ``host``: which host sent it (`vipd.carp.host`); `decode` knows it by its source address.
-    `encode` does not need it.
+    ``host``: which host sent it (`vipd.carp.host`), read from flow label and source address; of
+    it `encode` writes a flow label only.
     """
 
     source: Address
@@ -117,12 +117,15 @@ def encode(ad: Advertisement) -> bytes:
     A checksum is the negative sum of what it covers, modulo 2¹⁶ - 1: there 2¹⁶ is 1, so adding
     numbers of any size is adding their 16-bit words with end-around carry (RFC 1071).
     """
-    source, destination, vhid, advbase, advskew, demotion, counter, digest, _ = ad
+    source, destination, vhid, advbase, advskew, demotion, counter, digest, host = ad
     head = (
         (VERSION_TYPE << 8 | vhid) + (advskew << 8 | AUTHLEN) + (demotion << 8 | advbase) + counter
     )
-    header = _ipv4_header if source.version == 4 else _ipv6_header
-    return header(source, destination, counter) + _CARP.pack(
+    if source.version == 4:
+        header = _ipv4_header(source, destination, counter)
+    else:
+        header = _ipv6_header(source, destination, label_of(host))
+    return header + _CARP.pack(
         VERSION_TYPE,
         vhid,
         advskew,
@@ -153,9 +156,9 @@ def _ipv4_header(source: Address, destination: Address, counter: int) -> bytes:
     )
 
 
-def _ipv6_header(source: Address, destination: Address, _counter: int) -> bytes:
+def _ipv6_header(source: Address, destination: Address, label: int) -> bytes:
     return _IPV6.pack(
-        _IPV6_FIRST_WORD, CARP_LENGTH, PROTOCOL, TTL, source.packed, destination.packed
+        _IPV6_FIRST_WORD | label, CARP_LENGTH, PROTOCOL, TTL, source.packed, destination.packed
     )
 
 
@@ -192,14 +195,17 @@ def _decode_ipv6(packet: bytes, groups: Mapping[int, Address]) -> Advertisement 
     them."""
     if len(packet) < IPV6_LENGTH:
         return Drop.SHORT
-    _, length, protocol, hop_limit, source, destination = _IPV6.unpack_from(packet)
+    first, length, protocol, hop_limit, source, destination = _IPV6.unpack_from(packet)
     if protocol != PROTOCOL:
         return Drop.NOT_CARP
     if length < CARP_LENGTH or len(packet) < IPV6_LENGTH + CARP_LENGTH:
         return Drop.SHORT
     if hop_limit != TTL:
         return Drop.TTL
-    return _decode_carp(packet, IPV6_LENGTH, source, destination, groups)
+    read = _decode_carp(packet, IPV6_LENGTH, source, destination, groups)
+    if isinstance(read, Advertisement) and (label := first & 0xFFFFF):
+        return read._replace(host=by_label(label))
+    return read
 
 
 def _decode_carp(

@@ -109,7 +109,8 @@ class _Builder:
         settings["other_vhid"] = self._other_vhid(settings["vhid"])
         settings["interface"] = self._required("BIND_INTERFACE", "interface", values.interface)
         settings["addresses"] = self._required("VIP_ADDRESS", "addr", values.addresses)
-        settings["source"] = self._source(settings["addresses"])
+        sources = self._sources(settings["addresses"])
+        settings["source"], settings["source_ipv6"] = sources.get(4), sources.get(6)
         secret = self._password()
         settings["password"] = None if secret is None else SecretBytes(secret)
         settings.update({flag: self.line.has(flag) for flag in _FLAGS})
@@ -233,19 +234,20 @@ class _Builder:
         text = self.name if given is None else given.text
         return None if vhid is None else values.other_vhid(text, vhid)
 
-    def _source(self, floating: Any) -> Any:
+    def _sources(self, floating: Any) -> dict[int, Any]:
         value = self._option("srcip") or self._key("SOURCE_ADDRESS")
         if value is None:
-            return None
+            return {}
         self.places["SOURCE_ADDRESS"] = value.place
-        source = values.source(value, self.problems.append)
-        if source is not None and any(source == address.ip for address in floating or ()):
-            self._error(
-                value.place,
-                f"SOURCE_ADDRESS {source} is also in VIP_ADDRESS",
-                "write this host's own address here; the floating one moves between hosts",
-            )
-        return source
+        sources = values.sources(value, self.problems.append) or {}
+        for source in sources.values():
+            if any(source == address.ip for address in floating or ()):
+                self._error(
+                    value.place,
+                    f"SOURCE_ADDRESS {source} is also in VIP_ADDRESS",
+                    "write this host's own address here; the floating one moves between hosts",
+                )
+        return sources
 
     def _password(self) -> bytes | None:
         report = self.problems.append

@@ -44,13 +44,18 @@ class VipConfig(BaseModel):
         "(eth1:100), will do, too: scripts get it as it is written.",
     )
     source: IPv4Address | None = Field(
-        description="SOURCE_ADDRESS, --srcip: this host's own address in advertisements. "
-        "Left out: the interface's primary address."
+        description="SOURCE_ADDRESS, --srcip: this host's own address in advertisements, an IPv4 "
+        "address, an IPv6 address, or one of each. "
+        "Left out: the interface's primary IPv4 address, and its IPv6 link-local address."
+    )
+    source_ipv6: IPv6Address | None = Field(
+        default=None, description="The IPv6 address of SOURCE_ADDRESS, if it has one."
     )
     addresses: tuple[IPv4Interface | IPv6Interface, ...] = Field(
         min_length=1,
-        description="VIP_ADDRESS, --addr: the floating addresses, separated by blanks, at least "
-        "one of them IPv4. Prefix length /32 (/128) unless given.",
+        description="VIP_ADDRESS, --addr: the floating addresses, separated by blanks, "
+        "IPv4, IPv6 or both. Prefix length /32 (/128) unless given. Advertisements are sent by the "
+        "families that are in there: 224.0.0.18, ff02::12, or both.",
     )
     password: SecretBytes = Field(
         min_length=1,
@@ -175,6 +180,11 @@ class VipConfig(BaseModel):
     def interval(self) -> float:
         """Seconds between two advertisements (1/256 with 0 for both, as OpenBSD has it)."""
         return self.advbase + self.advskew / 256 or 1 / 256
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """The IP versions in which it advertises: those of its addresses, 4 before 6."""
+        return tuple(sorted({address.version for address in self.addresses}))
 
     @property
     def device(self) -> str:

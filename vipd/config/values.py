@@ -10,6 +10,7 @@ from ipaddress import (
     IPv6Address,
     IPv6Interface,
     IPv6Network,
+    ip_address,
 )
 
 from vipd.config.model import MAX_SECONDS, MAX_SOCKET_PATH, Tcp, Unix
@@ -52,15 +53,37 @@ def interface(value: Value, report: Report) -> str | None:
     return name
 
 
-def source(value: Value, report: Report) -> IPv4Address | None:
-    """The address of this host that advertisements come from."""
+def sources(value: Value, report: Report) -> dict[int, IPv4Address | IPv6Address] | None:
+    """The addresses of this host that advertisements come from, by their IP version: one of each
+    at most."""
+    found: dict[int, IPv4Address | IPv6Address] = {}
+    for word in value.words():
+        address = _source(word, report)
+        if address is None:
+            return None
+        if address.version in found:
+            report(
+                error(
+                    word.place,
+                    f"SOURCE_ADDRESS has two IPv{address.version} addresses",
+                    "write one, or an IPv4 and an IPv6 address",
+                )
+            )
+            return None
+        found[address.version] = address
+    return found
+
+
+def _source(value: Value, report: Report) -> IPv4Address | IPv6Address | None:
     try:
-        address = IPv4Address(value.text)
+        if "%" in value.text:
+            raise ValueError("a zone")
+        address = ip_address(value.text)
     except ValueError:
         report(
             error(
                 value.place,
-                f"SOURCE_ADDRESS “{cited(value.text)}” is not an IPv4 address",
+                f"SOURCE_ADDRESS “{cited(value.text)}” is not an IP address",
                 "write an address that this host has on the interface, like 192.0.2.1, no /prefix",
             )
         )
@@ -111,15 +134,6 @@ def addresses(value: Value, report: Report) -> tuple[IPv4Interface | IPv6Interfa
             )
         else:
             result[address.ip] = address
-    if good and not any(address.version == 4 for address in result):
-        report(
-            error(
-                value.place,
-                "VIP_ADDRESS has no IPv4 address",
-                "write at least one, like 192.0.2.10 or 192.0.2.10/24",
-            )
-        )
-        good = False
     return tuple(result.values()) if good else None
 
 

@@ -3,30 +3,36 @@
 import struct
 from ipaddress import IPv4Address, IPv6Address
 
+from vipd.linux.family import IPV6, multicast_mac
+
 _ARP = struct.Struct("!6s6sHHHBBH6s4s6s4s")
 _BROADCAST = b"\xff" * 6
 _ETHERTYPE_ARP = 0x0806
 _REQUEST, _REPLY = 1, 2
-_ETHERTYPE_IPV6 = 0x86DD
 _ALL_NODES = IPv6Address("ff02::1")
-_ALL_NODES_MAC = bytes.fromhex("333300000001")
+_SOLICITED_NODE = IPv6Address("ff02::1:ff00:0").packed[:13]
 _ICMPV6 = 58
-_NEIGHBOUR_ADVERTISEMENT = 136
-_OVERRIDE = 0x20000000
+_NEIGHBOUR_SOLICITATION, _NEIGHBOUR_ADVERTISEMENT = 135, 136
+_ROUTER, _OVERRIDE = 0x80000000, 0x20000000
 
 
-def announcement(address: IPv4Address | IPv6Address, mac: bytes, *, reply: bool = False) -> bytes:
-    """The Ethernet frame that announces ``address`` at ``mac`` (6 bytes) to everybody. ``reply``:
-    by an ARP reply instead of a request; to IPv6 that makes no difference."""
+def announcement(
+    address: IPv4Address | IPv6Address, mac: bytes, *, reply: bool = False, router: bool = False
+) -> bytes:
+    """The Ethernet frame that announces ``address`` at ``mac`` (6 bytes) to all hosts of the
+    segment. ``reply``: by an ARP reply instead of a request. ``router``: the R flag of a neighbour
+    advertisement. Without it, a client that has this address as its default router deletes its
+    default route at once (Linux, measured); with it on a host that does not forward, nothing
+    happens."""
     if isinstance(address, IPv4Address):
         return _gratuitous_arp(address, mac, _REPLY if reply else _REQUEST)
-    return _unsolicited_advertisement(address, mac)
+    return _unsolicited_advertisement(address, mac, router)
 
 
 def probe(address: IPv4Address, mac: bytes) -> bytes:
-    """The Ethernet frame that asks who has ``address``, on behalf of nobody: an ARP probe (RFC
-    5227, section 2.1.1). Its sender address is 0.0.0.0, so nobody who hears it changes what they
-    know about anybody; a host that has the address answers to ``mac``, proxies do not (Linux)."""
+    """The Ethernet frame that asks which host has ``address``: an ARP probe (RFC 5227, section
+    2.1.1). Its sender address is 0.0.0.0, so no host that hears it changes its cache; a host that
+    has the address answers to ``mac``, proxies do not (Linux)."""
     nobody = bytes(4)
     return _ARP.pack(
         _BROADCAST, mac, _ETHERTYPE_ARP, 1, 0x0800, 6, 4, 1, mac, nobody, bytes(6), address.packed
@@ -41,19 +47,31 @@ def _gratuitous_arp(address: IPv4Address, mac: bytes, operation: int) -> bytes:
     return _ARP.pack(_BROADCAST, mac, _ETHERTYPE_ARP, 1, 0x0800, 6, 4, operation, mac, ip, mac, ip)
 
 
-def _unsolicited_advertisement(address: IPv6Address, mac: bytes) -> bytes:
-    """A neighbour advertisement with the override flag, to all nodes (RFC 4861, section 7.2.6)."""
+def _unsolicited_advertisement(address: IPv6Address, mac: bytes, router: bool) -> bytes:
+    """A neighbour advertisement to all nodes, with the override flag and the target's link-layer
+    address (RFC 4861, section 7.2.6). Linux replaces an entry of its cache for nothing less."""
+    flags = _OVERRIDE | (_ROUTER if router else 0)
     body = struct.pack(
-        "!BBHI16sBB6s", _NEIGHBOUR_ADVERTISEMENT, 0, 0, _OVERRIDE, address.packed, 2, 1, mac
+        "!BBHI16sBB6s", _NEIGHBOUR_ADVERTISEMENT, 0, 0, flags, address.packed, 2, 1, mac
     )
-    pseudo = address.packed + _ALL_NODES.packed + struct.pack("!II", len(body), _ICMPV6)
+    return _icmpv6(mac, address, _ALL_NODES, body)
+
+
+def solicitation(address: IPv6Address, mac: bytes, source: IPv6Address) -> bytes:
+    """The Ethernet frame that asks which host has ``address``, from ``source``, an own address of
+    this host at ``mac`` (RFC 4861, section 7.2.2). Without a source it would be the start of a
+    duplicate address detection (RFC 4862): a host that is about to use it would give it up."""
+    body = struct.pack("!BBHI16sBB6s", _NEIGHBOUR_SOLICITATION, 0, 0, 0, address.packed, 1, 1, mac)
+    group = IPv6Address(_SOLICITED_NODE + address.packed[-3:])
+    return _icmpv6(mac, source, group, body)
+
+
+def _icmpv6(mac: bytes, source: IPv6Address, group: IPv6Address, body: bytes) -> bytes:
+    """The frame that carries an ICMPv6 message, its checksum still 0, to a multicast group."""
+    pseudo = source.packed + group.packed + struct.pack("!II", len(body), _ICMPV6)
     checksum = -int.from_bytes(pseudo + body, "big") % 0xFFFF
-    body = body[:2] + checksum.to_bytes(2, "big") + body[4:]
-    ip = struct.pack("!IHBB", 0x60000000, len(body), _ICMPV6, 255)
-    return (
-        struct.pack("!6s6sH", _ALL_NODES_MAC, mac, _ETHERTYPE_IPV6)
-        + ip
-        + address.packed
-        + _ALL_NODES.packed
-        + body
+    ethernet = struct.pack("!6s6sH", multicast_mac(group), mac, IPV6.ethertype)
+    ip = struct.pack(
+        "!IHBB16s16s", 0x60000000, len(body), _ICMPV6, 255, source.packed, group.packed
     )
+    return ethernet + ip + body[:2] + checksum.to_bytes(2, "big") + body[4:]

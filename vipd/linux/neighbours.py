@@ -1,20 +1,31 @@
-"""Who else answers for an address: the ARP packets of others that speak of it."""
+"""Who else answers for an address: the ARP and ND packets of other hosts that claim it."""
 
 import socket
-import struct
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 
 from vipd.linux import bpf
+from vipd.linux.addresses import AnyAddress
+from vipd.linux.family import ETHERNET_HEADER, IPV6
 from vipd.linux.ifindex import index_of
 
 _ETH_P_ARP = 0x0806
-_HEADER = 14
-_KIND = _HEADER  # Ethernet and IPv4,
-_LENGTHS = _HEADER + 4  # with addresses of 6 and 4 bytes
-_SENDER_MAC = _HEADER + 8
-_SENDER_IP = _HEADER + 14
-_LENGTH = _HEADER + 28
+_KIND = ETHERNET_HEADER  # Ethernet and IPv4,
+_LENGTHS = ETHERNET_HEADER + 4  # with addresses of 6 and 4 bytes
+_SENDER_MAC = ETHERNET_HEADER + 8
+_SENDER_IP = ETHERNET_HEADER + 14
+_ARP_LENGTH = ETHERNET_HEADER + 28
+
+_ICMPV6 = 58
+_IPV6_SOURCE = ETHERNET_HEADER + 8
+_ICMPV6_TYPE = ETHERNET_HEADER + 40
+_TARGET = ETHERNET_HEADER + 48
+_OPTION = ETHERNET_HEADER + 64
+_ND_LENGTH = _OPTION + 8
+_SOLICITATION, _ADVERTISEMENT = 135, 136
+_TARGET_MAC_OPTION = b"\x02\x01"
+_NOBODY = bytes(16)
+
 _BATCH = 64
 #: Entries in the kernel's filter. A jump reaches 255 instructions; and the memory that a socket may
 #: have for its filter (net.core.optmem_max) holds 829 addresses on Debian 12 and EL9.
@@ -22,67 +33,135 @@ _ENTRIES = 200
 
 
 class Neighbours:
-    """ARP packets (requests, announcements, answers) whose sender has a watched address. The
-    kernel drops all others, and what there is no room for. Raises OSError as
-    `vipd.linux.wire.Wire` does."""
+    """Packets of other hosts that claim a watched address: ARP (requests, announcements, answers)
+    with it as sender; neighbour advertisements of it; neighbour solicitations from it, or from
+    nobody (RFC 4862: somebody is about to use it). The kernel drops all others, and what there is
+    no room for. The socket of a family is open while one of its addresses is watched."""
 
     def __init__(self, interface: str) -> None:
+        """Raises OSError as `vipd.linux.wire.Wire` does."""
+        self._interface = interface
         self._index = index_of(interface)
         self._watched: frozenset[bytes] = frozenset()
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._sockets: dict[int, socket.socket] = {}
+
+    def filenos(self) -> tuple[int, ...]:
+        """What becomes readable; others after `watch`."""
+        return tuple(opened.fileno() for opened in self._sockets.values())
+
+    def watch(self, addresses: Iterable[AnyAddress]) -> None:
+        """Look for these addresses from now on. Raises OSError; it may be tried again."""
+        watched = frozenset(address.packed for address in addresses)
+        for ethertype, length, program in ((_ETH_P_ARP, 4, _arp), (IPV6.ethertype, 16, _nd)):
+            words = {int.from_bytes(p[-4:], "big") for p in watched if len(p) == length}
+            self._follow(ethertype, bpf.resolve(program(self._index, words)), bool(words))
+        self._watched = watched
+
+    def _follow(self, ethertype: int, program: list[bpf.Instruction], wanted: bool) -> None:
+        opened = self._sockets.get(ethertype)
+        if opened is None and not wanted:
+            return
+        if opened is not None:
+            bpf.attach(opened, program)
+            return
+        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         try:
-            self._socket.setblocking(False)
-            self.watch(())
-            self._socket.bind((interface, _ETH_P_ARP))
+            opened.setblocking(False)
+            bpf.attach(opened, program)
+            opened.bind((self._interface, ethertype))
         except OSError:
-            self._socket.close()
+            opened.close()
             raise
+        self._sockets[ethertype] = opened
 
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
-    def watch(self, addresses: Iterable[IPv4Address | IPv6Address]) -> None:
-        """Look for these IPv4 addresses from now on."""
-        watched = {int(address) for address in addresses if isinstance(address, IPv4Address)}
-        bpf.attach(self._socket, _filter(self._index, watched))
-        self._watched = frozenset(number.to_bytes(4, "big") for number in watched)
-
-    def receive(self) -> Iterator[tuple[IPv4Address, bytes]]:
+    def receive(self) -> Iterator[tuple[AnyAddress, bytes]]:
         """Address and MAC (6 bytes) of each packet that waits, a bounded number of them."""
-        for _ in range(_BATCH):
-            try:
-                frame = self._socket.recv(_LENGTH)
-            except OSError:  # nothing more, or the interface went down
-                return
-            if len(frame) == _LENGTH:
-                mac, packed = struct.unpack_from("6s4s", frame, _SENDER_MAC)
+        for ethertype, opened in self._sockets.items():
+            read = _read_arp if ethertype == _ETH_P_ARP else _read_nd
+            for _ in range(_BATCH):
+                try:
+                    frame = opened.recv(_ND_LENGTH)
+                except OSError:  # nothing more, or the interface went down
+                    break
+                packed, mac = read(frame)
                 if packed in self._watched:
-                    yield IPv4Address(packed), mac
+                    yield IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed), mac
 
     def close(self) -> None:
-        self._socket.close()
+        for opened in self._sockets.values():
+            opened.close()
 
 
-def _filter(index: int, watched: Collection[int]) -> list[bpf.Instruction]:
-    """Pass ARP packets of these senders. Where they are too many, the kernel compares the first
-    bits only, as many as make them few enough, and `Neighbours.receive` all of them."""
+def _read_arp(frame: bytes) -> tuple[bytes, bytes]:
+    """The claimed address, b"" if there is none, and the MAC address that claims it."""
+    if len(frame) < _ARP_LENGTH:
+        return b"", b""
+    return frame[_SENDER_IP : _SENDER_IP + 4], frame[_SENDER_MAC : _SENDER_MAC + 6]
+
+
+def _read_nd(frame: bytes) -> tuple[bytes, bytes]:
+    """Likewise. A solicitation from an ordinary address asks for its target, and claims its
+    source."""
+    if len(frame) < _OPTION:
+        return b"", b""
+    mac = frame[6:12]
+    source, target = frame[_IPV6_SOURCE : _IPV6_SOURCE + 16], frame[_TARGET : _TARGET + 16]
+    if frame[_ICMPV6_TYPE] == _SOLICITATION:
+        return (target if source == _NOBODY else source), mac
+    option = frame[_OPTION:_ND_LENGTH]
+    return target, option[2:] if option.startswith(_TARGET_MAC_OPTION) else mac
+
+
+def _arp(index: int, watched: Collection[int]) -> list[bpf.Instruction]:
+    """Pass ARP packets of these senders."""
+    return [
+        *bpf.of_interface(index),
+        (bpf.LD_W_ABS, 0, 0, _KIND),
+        (bpf.JEQ, 0, bpf.REJECT, 0x00010800),
+        (bpf.LD_H_ABS, 0, 0, _LENGTHS),
+        (bpf.JEQ, 0, bpf.REJECT, 0x0604),
+        (bpf.LD_W_ABS, 0, 0, _SENDER_IP),
+        *_one_of(watched),
+    ]
+
+
+def _nd(index: int, watched: Collection[int]) -> list[bpf.Instruction]:
+    """Pass neighbour advertisements of, and solicitations from or (from nobody) for, addresses that
+    end in these 32 bits. Hop limit 255 proves that they come from the segment (RFC 4861)."""
+    return [
+        *bpf.of_interface(index),
+        (bpf.LD_B_ABS, 0, 0, IPV6.protocol_at),
+        (bpf.JEQ, 0, bpf.REJECT, _ICMPV6),
+        (bpf.LD_B_ABS, 0, 0, IPV6.ttl_at),
+        (bpf.JEQ, 0, bpf.REJECT, 255),
+        (bpf.LD_B_ABS, 0, 0, _ICMPV6_TYPE),
+        (bpf.JEQ, 7, 0, _ADVERTISEMENT),
+        (bpf.JEQ, 0, bpf.REJECT, _SOLICITATION),
+        # from nobody? The first and the last 32 bits tell.
+        (bpf.LD_W_ABS, 0, 0, _IPV6_SOURCE),
+        (bpf.JEQ, 0, 2, 0),
+        (bpf.LD_W_ABS, 0, 0, _IPV6_SOURCE + 12),
+        (bpf.JEQ, 2, 0, 0),
+        (bpf.LD_W_ABS, 0, 0, _IPV6_SOURCE + 12),
+        (bpf.JA, 0, 0, 1),
+        (bpf.LD_W_ABS, 0, 0, _TARGET + 12),
+        *_one_of(watched),
+    ]
+
+
+def _one_of(watched: Collection[int]) -> list[bpf.Instruction]:
+    """Pass the packet if the accumulator is one of these. Where they are too many, the kernel
+    compares the first bits only, as many as make them few enough, and `Neighbours.receive` all of
+    them."""
     mask, entries = _covered(watched)
-    return bpf.resolve(
-        [
-            *bpf.of_interface(index),
-            (bpf.LD_W_ABS, 0, 0, _KIND),
-            (bpf.JEQ, 0, bpf.REJECT, 0x00010800),
-            (bpf.LD_H_ABS, 0, 0, _LENGTHS),
-            (bpf.JEQ, 0, bpf.REJECT, 0x0604),
-            (bpf.LD_W_ABS, 0, 0, _SENDER_IP),
-            (bpf.AND_K, 0, 0, mask),
-            # found: on to the last instruction but one
-            *((bpf.JEQ, len(entries) - at, 0, entry) for at, entry in enumerate(entries)),
-            (bpf.JA, 0, 0, 1),
-            (bpf.RET, 0, 0, bpf.WHOLE),
-            (bpf.RET, 0, 0, 0),
-        ]
-    )
+    return [
+        (bpf.AND_K, 0, 0, mask),
+        # found: on to the last instruction but one
+        *((bpf.JEQ, len(entries) - at, 0, entry) for at, entry in enumerate(entries)),
+        (bpf.JA, 0, 0, 1),
+        (bpf.RET, 0, 0, bpf.WHOLE),
+        (bpf.RET, 0, 0, 0),
+    ]
 
 
 def _covered(watched: Collection[int]) -> tuple[int, list[int]]:

@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 _CONF = Path("/proc/sys/net/ipv4/conf")
+_CONF_IPV6 = Path("/proc/sys/net/ipv6/conf")
 _ROUTE = Path("/proc/net/route")
 _TRIE = Path("/proc/net/fib_trie")
 _SYS = Path("/sys/class/net")
@@ -25,6 +26,14 @@ def effective(interface: str, name: str) -> int:
         except (OSError, ValueError):
             continue
     return max(values)
+
+
+def forwards_ipv6(interface: str) -> bool:
+    """Whether this host is an IPv6 router on the interface. False when that cannot be read."""
+    try:
+        return (_CONF_IPV6 / interface / "forwarding").read_text().strip() != "0"
+    except OSError:
+        return False
 
 
 def exists(interface: str) -> bool:

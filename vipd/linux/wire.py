@@ -2,24 +2,29 @@
 
 AF_PACKET stands beside the IP stack, below the host's packet filter: a firewall that drops
 protocol 112 (firewalld's default zone does) must not make two masters. A classic BPF program in
-the kernel passes only incoming, unfragmented IPv4 packets of protocol 112 for our VHIDs, so other
-people's groups cost nothing here.
+the kernel passes only incoming, unfragmented packets of protocol 112 for our VHIDs, so other
+groups cost nothing here.
 """
 
 import errno
 import socket
-import struct
-from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import IPv4Address
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from vipd.linux import bpf
+from vipd.linux.addresses import AnyAddress
 from vipd.linux.buffers import make_room
+from vipd.linux.family import (
+    ETHERNET_HEADER,
+    IPV4,
+    IPV6,
+    Family,
+    family_of,
+    family_of_packet,
+)
 from vipd.linux.ifindex import index_of
 
-ETHERNET_HEADER = 14
 BROADCAST = b"\xff" * 6
-_ETH_P_IP = 0x0800
-_IP_ADD_MEMBERSHIP = 35
 #: An Ethernet header, the longest IP header and CARP; what is longer is not read to its end.
 _MAX_PACKET = ETHERNET_HEADER + 60 + 36
 #: Packets handed out in one go; then timers get their turn, whatever arrives.
@@ -30,48 +35,63 @@ _PRIORITY_CONTROL = 7  # TC_PRIO_CONTROL: ahead of bulk traffic in the interface
 _SO_PRIORITY = 12
 
 
-def multicast_mac(group: IPv4Address) -> bytes:
-    """The Ethernet address of an IPv4 group: 01:00:5e and the low 23 bits (RFC 1112)."""
-    return b"\x01\x00\x5e" + (int(group) & 0x7FFFFF).to_bytes(3, "big")
+class _Listeners(NamedTuple):
+    """The sockets of one family. ``known``: for the hosts that are trusted."""
+
+    known: socket.socket
+    others: socket.socket
+
+    def close(self) -> None:
+        self.known.close()
+        self.others.close()
 
 
 class Wire:
     """The sockets of one interface. Raises OSError when the interface is not there (ENODEV) or we
     may not (EPERM: CAP_NET_RAW).
 
-    There are two to receive with: one for the hosts whose MAC is in `trust`, and one for everybody
-    else. Somebody who sends more than we can take in fills the second one only, so no advertisement
-    of a known host is lost for want of room; unless it is forged with that host's MAC, and then the
-    network's switches do not know where that host is, either.
+    Each family has two to receive with: one for the hosts whose MAC is in `trust`, and one for all
+    others. A flood fills the second one only, so no advertisement of a known host is lost for want
+    of room; unless it is forged with that host's MAC, and then the network's switches do not know
+    where that host is, either. Those of IPv6 are opened when the first VHID needs them.
     """
 
     def __init__(self, interface: str, mac: bytes) -> None:
         self.interface = interface
         self.mac = mac
         self._index = index_of(interface)
-        self._memberships: dict[IPv4Address, socket.socket] = {}
-        self._vhids: frozenset[int] = frozenset()
+        self._memberships: dict[AnyAddress, socket.socket] = {}
+        self._vhids: dict[Family, frozenset[int]] = {IPV4: frozenset()}
         self._one_of = 1
         self._trusted: tuple[bytes, ...] = ()
-        self._open: list[socket.socket] = []
-        try:
-            self._known = self._listener()
-            self._socket = self._listener()
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_PRIORITY, _PRIORITY_CONTROL)
-            self.listen(())
-            for opened in self._open:
-                opened.bind((interface, _ETH_P_IP))
-        except OSError:
-            self.close()
-            raise
+        self._listeners: dict[Family, _Listeners] = {}
+        self._open(IPV4)
 
-    def _listener(self) -> socket.socket:
-        # Protocol 0 receives nothing yet: not before the filter stands.
-        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-        self._open.append(opened)
-        opened.setblocking(False)
-        make_room(opened, _RECEIVE_BUFFER)
-        return opened
+    def _open(self, family: Family) -> None:
+        """Raises OSError, and then has opened nothing."""
+        opened: list[socket.socket] = []
+        try:
+            for _ in range(2):
+                # Protocol 0 receives nothing yet: not before the filter stands.
+                each = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+                opened.append(each)
+                each.setblocking(False)
+                make_room(each, _RECEIVE_BUFFER)
+            listeners = _Listeners(*opened)
+            listeners.others.setsockopt(socket.SOL_SOCKET, _SO_PRIORITY, _PRIORITY_CONTROL)
+            self._filter(family, listeners)
+            for each in opened:
+                each.bind((self.interface, family.ethertype))
+        except OSError:
+            for each in opened:
+                each.close()
+            raise
+        self._listeners[family] = listeners
+
+    @property
+    def _socket(self) -> socket.socket:
+        """What announcements are sent with."""
+        return self._listeners[IPV4].others
 
     @property
     def bound(self) -> bool:
@@ -81,66 +101,80 @@ class Wire:
 
     def filenos(self) -> tuple[int, ...]:
         """What becomes readable."""
-        return self._known.fileno(), self._socket.fileno()
+        return tuple(each.fileno() for pair in self._listeners.values() for each in pair)
 
     def fileno(self) -> int:
-        """What becomes readable when a host sends that is not trusted."""
+        """What becomes readable when a host sends that is not trusted, by IPv4."""
         return self._socket.fileno()
 
-    def listen(self, vhids: Iterable[int], one_of: int = 1) -> None:
+    def listen(self, vhids: Mapping[Family, Iterable[int]], one_of: int = 1) -> None:
         """Receive these VHIDs and no others from now on; replaced atomically by the kernel. Of the
         packets with another TTL, version, type or authentication length than CARP's, receive one of
-        so many (a power of 2), chosen at random. Raises OSError (ENOMEM: net.core.optmem_max) when
-        things stay as they were."""
-        self._vhids, self._one_of = frozenset(vhids), one_of
-        self._filter()
+        so many (a power of 2), chosen at random. Raises OSError (ENOMEM: net.core.optmem_max;
+        EMFILE) when things stay as they were in one family."""
+        self._one_of = one_of
+        self._vhids = {family: frozenset(vhids.get(family, ())) for family in (IPV4, IPV6)}
+        refused: OSError | None = None
+        for family, wanted in self._vhids.items():
+            try:
+                self._follow(family, wanted)
+            except OSError as error:
+                refused = error
+        if refused:
+            raise refused
+
+    def _follow(self, family: Family, wanted: Collection[int]) -> None:
+        listeners = self._listeners.get(family)
+        if listeners:
+            self._filter(family, listeners)
+        elif wanted:
+            self._open(family)
 
     def trust(self, macs: Iterable[bytes]) -> None:
         """What these hosts send waits in a socket of its own from now on. 16 of them at most; all
         virtual MAC addresses of CARP and VRRP (00:00:5e:00:…) are one. Raises OSError likewise."""
         self._trusted = tuple(macs)
-        self._filter()
+        for family, listeners in self._listeners.items():
+            self._filter(family, listeners)
 
-    def _filter(self) -> None:
-        # The first one first: what comes in between is rather heard twice than not at all.
-        for opened, known in (self._known, True), (self._socket, False):
+    def _filter(self, family: Family, listeners: _Listeners) -> None:
+        # `known` first: a packet that comes in between is received twice rather than not at all.
+        vhids = self._vhids[family]
+        for opened, known in ((listeners.known, True), (listeners.others, False)):
             senders = _senders(self._trusted, known)
-            bpf.attach(opened, _filter(self._index, senders, self._vhids, self._one_of))
+            bpf.attach(opened, _filter(family, self._index, senders, vhids, self._one_of))
 
-    def join(self, groups: Iterable[IPv4Address]) -> None:
+    def join(self, groups: Iterable[AnyAddress]) -> None:
         """Be a member of exactly these groups: the network card passes them up, and switches that
-        snoop IGMP send them here. One socket each, because the kernel limits groups per socket.
-        All that can be joined are; raises OSError for one that cannot."""
+        snoop IGMP or MLD send them here. A packet socket's own membership does not do that for
+        IPv6. One socket each, because the kernel limits groups per socket. All that can be joined
+        are; raises OSError for one that cannot."""
         wanted = set(groups)
         for group in self._memberships.keys() - wanted:
             self._memberships.pop(group).close()
         refused: OSError | None = None
         for group in wanted - self._memberships.keys():
             try:
-                self._memberships[group] = self._member(group)
+                self._memberships[group] = family_of(group).join(group, self._index)
             except OSError as error:
                 refused = error
         if refused:
             raise refused
 
-    def _member(self, group: IPv4Address) -> socket.socket:
-        member = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        try:
-            request = struct.pack("@4s4si", group.packed, bytes(4), self._index)
-            member.setsockopt(socket.IPPROTO_IP, _IP_ADD_MEMBERSHIP, request)
-        except OSError:
-            member.close()
-            raise
-        return member
+    def send(self, destination: bytes, packet: bytes) -> None:
+        """Send an IP packet to an Ethernet address. Raises OSError when it did not leave (ENETDOWN,
+        ENOBUFS, EAGAIN: the queue is full)."""
+        family = family_of_packet(packet)
+        frame = self.frame(destination, packet)
+        if listeners := self._listeners.get(family):
+            listeners.others.send(frame)
+        else:
+            self.send_frame(frame)
 
-    def send_ipv4(self, destination: bytes, packet: bytes) -> None:
-        """Send an IPv4 packet to an Ethernet address. Raises OSError when it did not leave
-        (ENETDOWN, ENOBUFS, EAGAIN: the queue is full)."""
-        self._socket.send(self.frame_ipv4(destination, packet))
-
-    def frame_ipv4(self, destination: bytes, packet: bytes) -> bytes:
-        """What `send_ipv4` sends."""
-        return destination + self.mac + b"\x08\x00" + packet
+    def frame(self, destination: bytes, packet: bytes) -> bytes:
+        """What `send` sends."""
+        ethertype = family_of_packet(packet).ethertype
+        return destination + self.mac + ethertype.to_bytes(2, "big") + packet
 
     def send_frame(self, frame: bytes, interface: str | None = None) -> None:
         """Send a whole Ethernet frame of any protocol, on another ``interface`` if it is given.
@@ -149,23 +183,26 @@ class Wire:
         self._socket.sendto(frame, (interface or self.interface, protocol))
 
     def receive(self, *, known: bool = False, most: int = BATCH) -> Iterator[bytes]:
-        """The Ethernet frames that wait, oldest first, and no more than ``most``: those of the
-        hosts that are trusted, or the others. That the interface went down ends them, and is told
-        by `vipd.linux.links`; raises OSError else."""
-        receive = (self._known if known else self._socket).recv
-        for _ in range(most):
-            try:
-                yield receive(_MAX_PACKET)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENETDOWN:
-                    raise
-                return
+        """The Ethernet frames that wait, oldest first in each family, and no more than ``most`` of
+        each: those of the hosts that are trusted, or the others. That the interface went down ends
+        them (`vipd.linux.links` reports it); raises OSError else."""
+        for listeners in tuple(self._listeners.values()):
+            receive = (listeners.known if known else listeners.others).recv
+            for _ in range(most):
+                try:
+                    yield receive(_MAX_PACKET)
+                except BlockingIOError:
+                    break
+                except OSError as error:
+                    if error.errno != errno.ENETDOWN:
+                        raise
+                    break
 
     def close(self) -> None:
-        for opened in (*self._memberships.values(), *self._open):
-            opened.close()
+        for member in self._memberships.values():
+            member.close()
+        for listeners in self._listeners.values():
+            listeners.close()
         self._memberships.clear()
 
 
@@ -177,9 +214,6 @@ def sender_of(frame: bytes) -> bytes:
 
 _VIRTUAL = b"\x00\x00\x5e\x00"
 _SENDER_AT = 6
-_PROTOCOL_AT = ETHERNET_HEADER + 9
-_FRAGMENT_AT = ETHERNET_HEADER + 6
-_TTL_AT = ETHERNET_HEADER + 8
 _TYPE_AT = ETHERNET_HEADER  # plus the length of the IP header, as the next two
 _AUTHLEN_AT = ETHERNET_HEADER + 3
 _VHID_AT = ETHERNET_HEADER + 1
@@ -207,7 +241,11 @@ def _senders(trusted: Sequence[bytes], known: bool) -> list[bpf.Instruction]:
 
 
 def _filter(
-    index: int, senders: Iterable[bpf.Instruction], vhids: Iterable[int], one_of: int
+    family: Family,
+    index: int,
+    senders: Iterable[bpf.Instruction],
+    vhids: Iterable[int],
+    one_of: int,
 ) -> list[bpf.Instruction]:
     """Pass CARP packets of ``vhids`` on this interface and nothing else: the VHID's bit in eight
     32-bit words. Of those that are malformed, one of ``one_of``."""
@@ -217,11 +255,10 @@ def _filter(
     code: list[bpf.Instruction] = [
         *bpf.of_interface(index),
         *senders,
-        (bpf.LD_B_ABS, 0, 0, _PROTOCOL_AT),
+        (bpf.LD_B_ABS, 0, 0, family.protocol_at),
         (bpf.JEQ, 0, bpf.REJECT, 112),
-        (bpf.LD_H_ABS, 0, 0, _FRAGMENT_AT),
-        (bpf.JSET, bpf.REJECT, 0, 0x3FFF),
-        (bpf.LDX_MSH, 0, 0, ETHERNET_HEADER),
+        *family.whole,
+        family.header,
         (bpf.LD_B_IND, 0, 0, _VHID_AT),
         (bpf.TAX, 0, 0, 0),
         (bpf.RSH_K, 0, 0, 5),
@@ -243,8 +280,8 @@ def _filter(
         (bpf.AND_K, 0, 0, 1),
         (bpf.JEQ, bpf.REJECT, 0, 0),
         # well-formed? skip the dice
-        (bpf.LDX_MSH, 0, 0, ETHERNET_HEADER),
-        (bpf.LD_B_ABS, 0, 0, _TTL_AT),
+        family.header,
+        (bpf.LD_B_ABS, 0, 0, family.ttl_at),
         (bpf.JEQ, 0, 4, 255),
         (bpf.LD_B_IND, 0, 0, _TYPE_AT),
         (bpf.JEQ, 0, 2, 0x21),

@@ -22,7 +22,6 @@ from collections.abc import Iterator
 INTERFACE, PREPARE, DELETE, SEND = "interface", "prepare", "delete", "send"
 
 _NETLINK_ROUTE = 0
-_ETH_P_IP = 0x0800
 #: Longest answer to a request of ours: the error code, 0 or -errno, stands behind its header.
 _ANSWER = 4096
 _SEQUENCE_AT, _ERROR_AT = slice(8, 12), slice(16, 20)
@@ -143,7 +142,7 @@ def _carry_out(will: bytes, netlink: _socket.socket, wire: _socket.socket | None
         return "was killed after a silence; its addresses are taken off"
     try:
         for frame in frames:
-            wire.sendto(frame, (interface, _ETH_P_IP))
+            wire.sendto(frame, (interface, int.from_bytes(frame[12:14], "big")))
     except OSError as error:
         return f"was killed; its addresses are taken off, but nobody is told: {error}; {_MEANWHILE}"
     return "was killed; its addresses are taken off, and the next host is told to take over"

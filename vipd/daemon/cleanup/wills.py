@@ -33,15 +33,20 @@ class CrashCleanup:
         self._silent = False
 
     def leave(
-        self, vip: str, interface: str, requests: Iterable[tuple[bytes, bool]], frame: bytes
+        self,
+        vip: str,
+        interface: str,
+        requests: Iterable[tuple[bytes, bool]],
+        frames: Iterable[bytes],
     ) -> None:
         """``requests``: netlink requests, to be acknowledged, that take the addresses off (True),
-        or come before (False); ``frame``: what to send on ``interface`` then. Replaces this VIP's
+        or come before (False); ``frames``: what to send on ``interface`` then. Replaces this VIP's
         earlier will."""
         lines = [
             f"{INTERFACE} {interface}",
             *(f"{DELETE if deletes else PREPARE} {each.hex()}" for each, deletes in requests),
-            f"{SEND} {frame.hex()}\n",
+            *(f"{SEND} {frame.hex()}" for frame in frames),
+            "",
         ]
         try:
             self._write(vip, "\n".join(lines))

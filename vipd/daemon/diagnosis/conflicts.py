@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from ipaddress import IPv4Address
 
 from vipd.carp import timing
 from vipd.carp.effects import Transition
@@ -14,6 +13,7 @@ from vipd.carp.states import State
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.neighbourhood import Neighbourhood
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
+from vipd.linux.addresses import AnyAddress
 from vipd.linux.neighbours import mac_text
 
 #: How long after its announcement a host must not have advertised to be no successor, seconds.
@@ -49,7 +49,7 @@ class ConflictDetector:
         self._others = 0  # advertisements of another, in a row, while we are master
         self._other_at = 0.0  # when the last one of these was heard
         self._claim: asyncio.TimerHandle | None = None
-        self._claimed_address: IPv4Address | None = None  # that is asked for once more,
+        self._claimed_address: AnyAddress | None = None  # that is asked for once more,
         self._claimed_by = b""  # and the MAC that answered
         self._no_claim_before = 0.0
 
@@ -104,7 +104,7 @@ class ConflictDetector:
                 ),
             )
 
-    def claimed(self, address: IPv4Address, mac: bytes) -> None:
+    def claimed(self, address: AnyAddress, mac: bytes) -> None:
         """Another host speaks ARP for an address of ours. A successor announces itself so, just
         before it advertises; and anybody can forge one packet. So we ask for the address when a
         successor would have advertised, and believe what is answered then."""
@@ -116,7 +116,7 @@ class ConflictDetector:
     def _later(self, seconds: float, act: Callable[..., None], *about: object) -> None:
         self._claim = asyncio.get_running_loop().call_later(seconds, act, *about)
 
-    def _ask(self, address: IPv4Address, since: float) -> None:
+    def _ask(self, address: AnyAddress, since: float) -> None:
         self._claim = None
         self._no_claim_before = self._clock() + _CLAIM_EVERY
         if self.owns_alone and self._since == since:
@@ -125,13 +125,13 @@ class ConflictDetector:
             self._neighbourhood.probe(address)
             self._later(self._neighbourhood.SURVEY + _CLAIM, self._answered, address, since)
 
-    def _answered(self, address: IPv4Address, since: float) -> None:
+    def _answered(self, address: AnyAddress, since: float) -> None:
         self._claim = self._claimed_address = None
         mac = self._claimed_by
         if mac and self.owns_alone and self._since == since:
             self._complaints.say("claimed", lambda: self._claim_words(address, mac), forgeable=True)
 
-    def _claim_words(self, address: IPv4Address, mac: bytes) -> str:
+    def _claim_words(self, address: AnyAddress, mac: bytes) -> str:
         config = self._config
         what = f"{mac_text(mac)} on {config.interface} answers for {address}, which is ours"
         host = self._neighbourhood.advertiser(mac)

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from math import ceil
 from typing import Protocol
 
-from vipd.linux.announce import probe
+from vipd.linux.addresses import AnyAddress
+from vipd.linux.announce import probe, solicitation
 from vipd.linux.neighbours import Neighbours
 from vipd.linux.wire import Wire
 
@@ -22,7 +23,7 @@ class Owner(Protocol):
     @property
     def owns_alone(self) -> bool: ...
 
-    def claimed(self, address: IPv4Address, mac: bytes) -> None: ...
+    def claimed(self, address: AnyAddress, mac: bytes) -> None: ...
 
 
 @dataclass(slots=True)
@@ -30,7 +31,7 @@ class Advertiser:
     """A host that advertises groups that are not ours. ``mac`` is what it answers ARP with, empty
     until it has."""
 
-    address: IPv4Address
+    address: AnyAddress
     vhids: set[int] = field(default_factory=set)
     mac: bytes = b""
 
@@ -60,21 +61,24 @@ class Neighbourhood:
         self,
         loop: asyncio.AbstractEventLoop,
         own_macs: Callable[[], Collection[bytes]],
+        sources: Callable[[], Collection[AnyAddress]],
         listen: Callable[[], None],
     ) -> None:
         """``own_macs``: of all interfaces of this host, because one of them may answer for another
-        in the same segment. ``listen``: called when `surveying` changes."""
+        in the same segment. ``sources``: the host's own addresses on this one. ``listen``: called
+        when `surveying` changes."""
         self._loop = loop
         self._own_macs = own_macs
+        self._sources = sources
         self._listen = listen
         self._wire: Wire | None = None
         self._socket: Neighbours | None = None
-        self._owners: Mapping[IPv4Address, Owner] = {}
-        self._probed: dict[IPv4Address, float] = {}
+        self._owners: Mapping[AnyAddress, Owner] = {}
+        self._probed: dict[AnyAddress, float] = {}
         self._ticking: asyncio.TimerHandle | None = None
         self._survey: asyncio.TimerHandle | None = None
         self._surveyed = -self._SURVEY_EVERY
-        self._advertisers: dict[IPv4Address, Advertiser] = {}
+        self._advertisers: dict[AnyAddress, Advertiser] = {}
 
     @property
     def surveying(self) -> bool:
@@ -91,11 +95,11 @@ class Neighbourhood:
                 timer.cancel()
         self._ticking = self._survey = self._wire = None
         if self._socket:
-            self._loop.remove_reader(self._socket.fileno())
+            self._pause_reading(self._socket)
             self._socket.close()
             self._socket = None
 
-    def watch(self, owners: Mapping[IPv4Address, Owner]) -> None:
+    def watch(self, owners: Mapping[AnyAddress, Owner]) -> None:
         """Whose addresses these are. Raises OSError when ARP cannot be heard for all of them; it
         may be tried again."""
         self._owners = owners
@@ -103,16 +107,25 @@ class Neighbourhood:
             return
         if self._socket is None:
             self._socket = Neighbours(self._wire.interface)
-            self._loop.add_reader(self._socket.fileno(), self._readable)
-        self._socket.watch({*owners, *self._advertisers})
+        try:
+            self._socket.watch({*owners, *self._advertisers})
+        finally:
+            self._listen_again(self._socket)
 
     # Asking
 
-    def probe(self, address: IPv4Address) -> None:
+    def probe(self, address: AnyAddress) -> None:
         """Ask who has this address; a host that does answers."""
-        if self._wire:
-            with suppress(OSError):  # advertisements, which matter, tell of it
-                self._wire.send_frame(probe(address, self._wire.mac))
+        if self._wire and (frame := self._question(address, self._wire.mac)):
+            with suppress(OSError):  # advertisements, which matter, report it
+                self._wire.send_frame(frame)
+
+    def _question(self, address: AnyAddress, mac: bytes) -> bytes | None:
+        if isinstance(address, IPv4Address):
+            return probe(address, mac)
+        own = (each for each in self._sources() if isinstance(each, IPv6Address))
+        source = next((each for each in own if each.is_link_local), None)
+        return solicitation(address, mac, source) if source else None
 
     def look_after(self) -> None:
         """A VIP has become an owner: ask about its addresses for as long as there is one."""
@@ -136,7 +149,7 @@ class Neighbourhood:
             self._probed[address] = now
             self.probe(address)
 
-    def _due(self, now: float) -> Iterator[IPv4Address]:
+    def _due(self, now: float) -> Iterator[AnyAddress]:
         """Those for which it is time; spread over the minute from the second round on."""
         oldest = sorted(self._probed, key=self._probed.__getitem__)[: self._PROBES]
         new = sum(at < 0 for at in self._probed.values())
@@ -160,12 +173,17 @@ class Neighbourhood:
             if owner := self._owners.get(address):
                 owner.claimed(address, mac)
         if self._socket is heard:
-            self._loop.remove_reader(heard.fileno())
+            self._pause_reading(heard)
             self._loop.call_later(self._READ_PAUSE, self._listen_again, heard)
 
     def _listen_again(self, heard: Neighbours) -> None:
         if self._socket is heard:
-            self._loop.add_reader(heard.fileno(), self._readable)
+            for file in heard.filenos():
+                self._loop.add_reader(file, self._readable)
+
+    def _pause_reading(self, heard: Neighbours) -> None:
+        for file in heard.filenos():
+            self._loop.remove_reader(file)
 
     # Looking for who it is
 
@@ -184,7 +202,7 @@ class Neighbourhood:
         self._survey = None
         self._listen()
 
-    def heard(self, source: IPv4Address, vhid: int) -> None:
+    def heard(self, source: AnyAddress, vhid: int) -> None:
         """Somebody advertises a group that is not ours."""
         advertiser = self._advertisers.get(source)
         if advertiser is None:

@@ -1,10 +1,10 @@
 """What a VIP says on the network: signed advertisements, and announcements of its addresses."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 from vipd.carp.digest import Digest
 from vipd.carp.host import Address
-from vipd.carp.packet import Advertisement, Drop, encode
+from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, encode
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
 from vipd.config.model import VipConfig
@@ -13,8 +13,10 @@ from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.interface import Interface
 from vipd.linux.addresses import AnyAddress
 from vipd.linux.announce import announcement
+from vipd.linux.family import multicast_mac
 from vipd.linux.links import Link
-from vipd.linux.wire import BROADCAST, multicast_mac
+from vipd.linux.sysctls import forwards_ipv6
+from vipd.linux.wire import BROADCAST
 
 
 class Advertiser:
@@ -49,21 +51,22 @@ class Advertiser:
         if wire is None:
             return False
         self._last = next(self._counter)
-        packet = self._packet(advbase, advskew, ours, self._last)
-        try:
-            wire.send_ipv4(self._destination(), packet)
-        except OSError as error:
-            self._cannot_send(error)
-            return False
-        return True
+        left = False
+        for destination, packet in self._packets(advbase, advskew, ours, self._last):
+            try:
+                wire.send(destination, packet)
+                left = True
+            except OSError as error:
+                self._cannot_send(error)
+        return left
 
-    def final(self, ours: Parameters, counter: int) -> tuple[str, bytes] | None:
-        """Interface and frame of the final advertisement that is sent on our behalf when the daemon
-        is killed; None when the interface is not there."""
+    def final(self, ours: Parameters, counter: int) -> tuple[str, list[bytes]] | None:
+        """Interface and frames of the final advertisement that is sent on our behalf when the
+        daemon is killed; None when the interface is not there."""
         if (wire := self._interface.wire) is None:
             return None
-        packet = self._packet(*BOW_OUT, ours, counter)
-        return wire.interface, wire.frame_ipv4(self._destination(), packet)
+        packets = self._packets(*BOW_OUT, ours, counter)
+        return wire.interface, [wire.frame(*each) for each in packets]
 
     def announce(
         self,
@@ -80,33 +83,27 @@ class Advertiser:
         for address in self._config.addresses:
             if only is not None and address.ip not in only:
                 continue
-            link = place(address.ip)
+            name, mac = wire.interface, wire.mac
+            if (link := place(address.ip)) and link.index != self._interface.index:
+                name, mac = link.name, link.mac
+            router = address.version == 6 and forwards_ipv6(name)
             try:
-                if link is None or link.index == self._interface.index:
-                    wire.send_frame(announcement(address.ip, wire.mac, reply=reply))
-                else:
-                    wire.send_frame(announcement(address.ip, link.mac, reply=reply), link.name)
+                wire.send_frame(announcement(address.ip, mac, reply=reply, router=router), name)
             except OSError as error:
                 self._cannot_send(error)
 
-    def _packet(self, advbase: int, advskew: int, ours: Parameters, counter: int) -> bytes:
+    def _packets(
+        self, advbase: int, advskew: int, ours: Parameters, counter: int
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """One advertisement in each family, and the Ethernet address that it goes to. All have the
+        same counter, as with OpenBSD."""
         config = self._config
         signature = self._digest.sign(counter)
-        return encode(
-            Advertisement(
-                ours.source,
-                config.mcast,
-                config.vhid,
-                advbase,
-                advskew,
-                ours.demotion,
-                counter,
-                signature,
-            )
-        )
-
-    def _destination(self) -> bytes:
-        return BROADCAST if self._config.nomcast else multicast_mac(self._config.mcast)
+        words = config.vhid, advbase, advskew, ours.demotion, counter, signature, ours.host
+        for source in ours.sources:
+            group = config.mcast if source.version == 4 else MULTICAST_IPV6
+            destination = BROADCAST if config.nomcast else multicast_mac(group)
+            yield destination, encode(Advertisement(source, group, *words))
 
     def _cannot_send(self, error: OSError) -> None:
         self._complaints.say("send", lambda: f"cannot send on {self._interface.name}: {error}")

@@ -8,10 +8,11 @@ from vipd.config.model import VipConfig
 
 def moves(old: VipConfig, new: VipConfig) -> bool:
     """Whether a change is too large to be made in place."""
-    return (old.interface, old.vhid, old.source, set(old.addresses)) != (
+    return (old.interface, old.vhid, old.source, old.source_ipv6, set(old.addresses)) != (
         new.interface,
         new.vhid,
         new.source,
+        new.source_ipv6,
         set(new.addresses),
     )
 

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
 from vipd.api.events import Kind
+from vipd.carp.host import Address
+from vipd.carp.packet import MULTICAST_IPV6
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.digest_proof import DigestProof
 from vipd.daemon.diagnosis.dropped import DroppedPackets
@@ -16,6 +17,7 @@ from vipd.daemon.events.hub import Hub, Subject
 from vipd.daemon.log.logger import Log
 from vipd.daemon.vips.receiver import Member, Receiver
 from vipd.linux.addresses import AnyInterface
+from vipd.linux.family import IPV4, IPV6
 from vipd.linux.links import Link, Loss
 from vipd.linux.wire import Wire
 
@@ -49,13 +51,15 @@ class Interface:
         self.link: Link | None = None
         self.wire: Wire | None = None
         self.problem = "is not there"
-        self.present: Mapping[IPv4Address | IPv6Address, AnyInterface] = {}
+        self.present: Mapping[Address, AnyInterface] = {}
         self._loop = loop
         self._members: dict[int, Member] = {}
         self._log = Log(lambda: {"interface": name})
         self._hub = shared.hub
         self.complaints = RateLimitedProblems(self._complain, loop.time, shared.budget)
-        self.neighbourhood = Neighbourhood(loop, shared.own_macs, self._follow_members)
+        self.neighbourhood = Neighbourhood(
+            loop, shared.own_macs, self.sources, self._follow_members
+        )
         self.dropped = DroppedPackets(
             name, self.complaints, shared.proof, self.neighbourhood, self._members
         )
@@ -64,8 +68,8 @@ class Interface:
         )
         self._stale = False
         # For as long as nothing changes
-        self._sources: tuple[IPv4Address, ...] | None = None
-        self._owners: dict[IPv4Address | IPv6Address, Member] | None = None
+        self._sources: tuple[Address, ...] | None = None
+        self._owners: dict[Address, Member] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._pause = _RETRY[0]
 
@@ -92,7 +96,8 @@ class Interface:
     def _follow_members(self) -> None:
         self._stale = False
         configs = self._configs()
-        self._receiver.groups = {config.vhid: config.mcast for config in configs}
+        self._receiver.groups = {c.vhid: c.mcast for c in configs if 4 in c.families}
+        self._receiver.groups_ipv6 = {c.vhid: MULTICAST_IPV6 for c in configs if 6 in c.families}
         self.dropped.follow(configs)
         self._set_up()
 
@@ -104,19 +109,16 @@ class Interface:
         if wire is None:
             return
         configs = self._configs()
-        owners = {
-            a.ip: member
-            for member in self._members.values()
-            for a in member.config.addresses
-            if isinstance(a.ip, IPv4Address)
-        }
         done = [
             self._step(
                 "join a multicast group",
-                lambda: wire.join({config.mcast for config in configs if not config.nomcast}),
+                lambda: wire.join(_groups(configs)),
             ),
             self._listen(wire),
-            self._step("hear ARP", lambda: self.neighbourhood.watch(owners)),
+            self._step(
+                "hear ARP and neighbour discovery",
+                lambda: self.neighbourhood.watch(self._members_by_address()),
+            ),
         ]
         if all(done):
             self._pause = _RETRY[0]
@@ -124,10 +126,13 @@ class Interface:
             self._try_again()
 
     def _listen(self, wire: Wire) -> bool:
-        everything = range(1, 256) if self.neighbourhood.surveying else ()
-        vhids = {*self._receiver.groups, *self.dropped.misread, *everything}
+        more = range(1, 256) if self.neighbourhood.surveying else self.dropped.misread
+        groups = {IPV4: self._receiver.groups, IPV6: self._receiver.groups_ipv6}
+        vhids = {family: {*own, *more} for family, own in groups.items() if own}
         one_of = self.dropped.sampling.weight
-        return self._step("listen for all VHIDs", lambda: wire.listen(vhids, one_of))
+        done = self._step("listen for all VHIDs", lambda: wire.listen(vhids, one_of))
+        self._receiver.look()
+        return done
 
     def _trust(self, macs: tuple[bytes, ...]) -> None:
         if wire := self.wire:
@@ -188,17 +193,15 @@ class Interface:
         for member in list(self._members.values()):
             member.link_changed()
 
-    def addresses(self) -> set[IPv4Address | IPv6Address]:
+    def addresses(self) -> set[Address]:
         """The floating addresses of all VIPs on it."""
         return {a.ip for m in self._members.values() for a in m.config.addresses}
 
-    def sources(self) -> tuple[IPv4Address, ...]:
-        """The host's own IPv4 addresses on it, the primary ones first."""
+    def sources(self) -> tuple[Address, ...]:
+        """The host's own addresses on it, the primary ones first."""
         if self._sources is None:
-            own = self.present.keys() - self.addresses()
-            self._sources = tuple(
-                ip for ip in self.present if ip in own and isinstance(ip, IPv4Address)
-            )
+            floating = self.addresses()
+            self._sources = tuple(ip for ip in self.present if ip not in floating)
         return self._sources
 
     def addresses_gained(self, gained: Iterable[tuple[int, AnyInterface]]) -> None:
@@ -224,10 +227,13 @@ class Interface:
         for member in list(self._members.values()):
             member.look_again()
 
-    def _owner(self, address: IPv4Address | IPv6Address) -> Member | None:
+    def _owner(self, address: Address) -> Member | None:
+        return self._members_by_address().get(address)
+
+    def _members_by_address(self) -> Mapping[Address, Member]:
         if self._owners is None:
             self._owners = {a.ip: m for m in self._members.values() for a in m.config.addresses}
-        return self._owners.get(address)
+        return self._owners
 
     @property
     def index(self) -> int:
@@ -275,3 +281,12 @@ class Interface:
 
     def _configs(self) -> list[VipConfig]:
         return [member.config for member in self._members.values()]
+
+
+def _groups(configs: Iterable[VipConfig]) -> set[Address]:
+    """The multicast groups to be a member of."""
+    groups: set[Address] = set()
+    for config in configs:
+        if not config.nomcast:
+            groups |= {config.mcast if f == 4 else MULTICAST_IPV6 for f in config.families}
+    return groups

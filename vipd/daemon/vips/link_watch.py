@@ -1,14 +1,12 @@
 """Whether a VIP can take part on its interface, and what it sends from."""
 
 import asyncio
-from ipaddress import IPv4Address
 from typing import Protocol
 
 from vipd.api.events import Kind, Level
 from vipd.carp.effects import Effects
 from vipd.carp.host import Address
 from vipd.carp.machine import Machine
-from vipd.carp.parameters import Parameters
 from vipd.carp.states import State
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
@@ -17,11 +15,9 @@ from vipd.daemon.vips.group_lock import GroupLock
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.ownership import Ownership
 from vipd.daemon.vips.services import Services
+from vipd.daemon.vips.sources import NOWHERE, find_sources, no_source, parameters
 from vipd.linux.group_claims import Holder
 from vipd.linux.names import canonical
-
-#: The source address of a VIP that has none yet.
-NOWHERE = IPv4Address(0)
 
 
 class Runner(Protocol):
@@ -116,9 +112,7 @@ class LinkWatch:
         if not link.running and not self._vip.config.ignoreifstate:
             return f"interface {name} is down" if not link.up else f"{name} has no carrier"
         self._owned.find(link)
-        if not self._source():
-            return f"{name} has no IPv4 address to send from; set SOURCE_ADDRESS or give it one"
-        return ""
+        return "" if self._sources() else no_source(self._vip.config, name)
 
     def _follow_name(self) -> None:
         """The kernel has another name for the interface than when we took the group for this
@@ -132,36 +126,28 @@ class LinkWatch:
             self._group_lock, self._group = taken, group
             self._owned.leave_will()
 
-    def _source(self) -> Address | None:
-        """Where our advertisements come from: what is configured, else the primary address, else
-        the last one there was (a network restart takes it away for a moment)."""
-        if self._vip.config.source:
-            return self._vip.config.source
-        for source in self._interface.sources():
-            return source
-        known = self._vip.machine.parameters.source
-        return None if known == NOWHERE else known
+    def _sources(self) -> tuple[Address, ...]:
+        known = self._vip.machine.parameters.sources
+        return find_sources(self._vip.config, self._interface.sources(), known)
 
     def _follow_source(self, now: float) -> None:
-        source = self._source()
-        if source and source != self._vip.machine.parameters.source:
-            if self._vip.machine.parameters.source != NOWHERE:
-                words = "sends from %s now, the interface's primary address"
-                self._vip.log.warning(words, source, extra={"reason": "source"})
-            self._vip.carry_out(self._vip.machine.change(parameters(self._vip.config, source), now))
+        sources, before = self._sources(), self._vip.machine.parameters.sources
+        if sources != before:
+            if NOWHERE not in before:
+                words = "sends from %s now, as the interface's addresses are"
+                text = " and ".join(map(str, sources))
+                self._vip.log.warning(words, text, extra={"reason": "source"})
+            ours = parameters(self._vip.config, sources)
+            self._vip.carry_out(self._vip.machine.change(ours, now))
             self._owned.leave_will()
-        if source and source not in self._interface.present:
+        absent = [source for source in sources if source not in self._interface.present]
+        if absent:
             self._vip.complaints.say(
                 "source",
                 lambda: (
-                    f"SOURCE_ADDRESS {source} is not on {self._vip.config.interface}; vipd goes on "
-                    "sending from it, as ucarp does, but it should be"
+                    f"SOURCE_ADDRESS {absent[0]} is not on {self._vip.config.interface}; vipd "
+                    "sends from it all the same, as ucarp does, but it should be"
                 ),
             )
         else:
             self._vip.complaints.forget("source")
-
-
-def parameters(config: VipConfig, source: Address) -> Parameters:
-    """What the election needs of a configuration."""
-    return Parameters(source, config.advbase, config.advskew, config.deadratio, config.preempt)

@@ -30,7 +30,7 @@ class Ownership:
 
     With MANAGE_ADDRESS=auto and an UPSCRIPT, the script adds the addresses, and they are leased
     where it put them, BIND_INTERFACE or another; with MANAGE_ADDRESS=no they are left alone.
-    ``frame``: the interface and the frame that hand over for us when we are killed, if there are.
+    ``frames``: the interface, and the frames that hand over for us when we are killed.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Ownership:
         counters: Counters,
         log: VipLog,
         complaints: RateLimitedProblems,
-        frame: Callable[[int], tuple[str, bytes] | None],
+        frames: Callable[[int], tuple[str, list[bytes]] | None],
     ) -> None:
         self.config = config
         #: Until when the lease holds (the loop's clock); ``inf``: there is none.
@@ -53,7 +53,7 @@ class Ownership:
         self._counters = counters
         self._log = log
         self._complaints = complaints
-        self._frame = frame
+        self._frames = frames
         self._index = 0  # of the interface that `_addresses` are for
         self._addresses: list[Address] = []
         self._held: list[Address] = []
@@ -268,8 +268,8 @@ class Ownership:
 
     def _write_will(self) -> None:
         wills = self._services.wills
-        if wills and self._held and (frame := self._frame(wills.counter)):
-            wills.leave(self.config.id, frame[0], self._requests(), frame[1])
+        if wills and self._held and (final := self._frames(wills.counter)):
+            wills.leave(self.config.id, final[0], self._requests(), final[1])
 
     def _requests(self) -> Iterator[tuple[bytes, bool]]:
         """What takes the addresses off; True: a deletion."""

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from ipaddress import IPv4Address
 from time import thread_time
 from typing import Protocol
 
+from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement, Drop, decode
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.dropped import DroppedPackets
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
+from vipd.linux.family import ETHERNET_HEADER, IPV6
 from vipd.linux.links import Loss
-from vipd.linux.wire import BATCH, ETHERNET_HEADER, Wire, sender_of
+from vipd.linux.wire import BATCH, Wire, sender_of
 
 #: Seconds for which a socket with more than one packet waiting is left alone after a read.
 _BURST_PAUSE = 0.002
@@ -22,6 +23,7 @@ _CATCH_UP_AT_MOST = 0.1
 _CATCH_UP_PACKETS = 16_384  # more than a socket holds
 #: Packets between two looks at the clock of the processor.
 _STRIDE = 16
+_IPV6 = IPV6.ethertype.to_bytes(2, "big")
 #: Hosts that have a socket of their own, and how often one makes room for another, seconds.
 _TRUSTED = 16
 _TRUST_EVERY = 60.0
@@ -48,7 +50,7 @@ class Member(Protocol):
     @property
     def owns_alone(self) -> bool: ...
 
-    def claimed(self, address: IPv4Address, mac: bytes) -> None: ...
+    def claimed(self, address: Address, mac: bytes) -> None: ...
 
 
 class Receiver:
@@ -69,8 +71,9 @@ class Receiver:
         listen: Callable[[Wire], bool],
         give: Callable[[tuple[bytes, ...]], None],
     ) -> None:
-        #: The multicast group that the advertisements of each VHID are sent to.
-        self.groups: dict[int, IPv4Address] = {}
+        #: The multicast group that the advertisements of each VHID are sent to, in each family.
+        self.groups: dict[int, Address] = {}
+        self.groups_ipv6: dict[int, Address] = {}
         self._name = name
         self._loop = loop
         self._members = members
@@ -86,7 +89,12 @@ class Receiver:
         """Read from these sockets, until `close`."""
         self._wire = wire
         self._trusted = []
-        self._listen_again(wire)
+        self.look()
+
+    def look(self) -> None:
+        """Read from all sockets that there are by now."""
+        if self._wire:
+            self._listen_again(self._wire)
 
     def close(self) -> None:
         """Read no more; the sockets are still open."""
@@ -140,7 +148,7 @@ class Receiver:
 
     def _received(self, frame: bytes, now: float, known: bool) -> None:
         packet = frame[ETHERNET_HEADER:]
-        ad = decode(packet, self.groups)
+        ad = decode(packet, self.groups_ipv6 if frame[12:14] == _IPV6 else self.groups)
         if isinstance(ad, Drop):
             self._dropped.add(ad, packet)
             return

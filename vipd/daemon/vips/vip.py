@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from ipaddress import IPv4Address
 from math import inf
 
 from vipd.api import events
@@ -22,13 +21,15 @@ from vipd.daemon.events.hub import Subject
 from vipd.daemon.log.logger import Fields, VipLog
 from vipd.daemon.vips.address_watch import AddressWatch
 from vipd.daemon.vips.advertiser import Advertiser
+from vipd.daemon.vips.both_families import BothFamilies
 from vipd.daemon.vips.interface import Interface
-from vipd.daemon.vips.link_watch import NOWHERE, LinkWatch, parameters
+from vipd.daemon.vips.link_watch import LinkWatch
 from vipd.daemon.vips.ownership import Ownership
 from vipd.daemon.vips.repeater import Repeater
 from vipd.daemon.vips.script_runs import ScriptRuns, job
 from vipd.daemon.vips.scripts import Outcome, Scripts, Wanted
 from vipd.daemon.vips.services import Services
+from vipd.daemon.vips.sources import find_sources, parameters
 from vipd.daemon.vips.transition_timing import TransitionTiming
 from vipd.linux.addresses import AnyAddress
 from vipd.linux.links import Loss
@@ -47,7 +48,7 @@ class VipRunner:
         """``hold_until``: not master before this, a hold from an earlier life."""
         self.config = config
         self.log = VipLog(config.id, self._about)
-        self.machine = Machine(parameters(config, config.source or NOWHERE))
+        self.machine = Machine(parameters(config, find_sources(config, (), ())))
         self._interface = interface
         self._services = services
         self._alarm = services.timers.alarm(self._tick)
@@ -61,6 +62,7 @@ class VipRunner:
         )
         self._advertiser = Advertiser(config, interface, services.counter, self.complaints)
         self._repeater = Repeater(self._announce_again)
+        self._both_families = BothFamilies(self.complaints)
         self._stopping = False
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._owned = Ownership(
@@ -70,7 +72,7 @@ class VipRunner:
             self.counters,
             self.log,
             self.complaints,
-            self._last_frame,
+            self._last_frames,
         )
         self.link = LinkWatch(self, self._owned, interface, services)
         self.addresses = AddressWatch(self, self._owned, interface, services.clock)
@@ -155,7 +157,7 @@ class VipRunner:
         what = ", ".join(old.differences(config))
         self.log.info("changed in place: %s", what, extra={"reason": "reload"})
         self._advertiser.change(config)
-        ours = parameters(config, self.machine.parameters.source)
+        ours = parameters(config, self.machine.parameters.sources)
         self.carry_out(self.machine.change(ours, self._services.clock()))
         if config.announce_every != old.announce_every and self.machine.state is State.MASTER:
             self._repeater.start(config.announce_every)
@@ -226,6 +228,8 @@ class VipRunner:
         ours = self.machine.parameters
         if drop := self._advertiser.doubts(ad, ours.sources):
             return drop
+        if ours.also:
+            ad = self._both_families.take(ad)
         patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
         self.counters.heard(self.machine.heard, ad, now, patience)
         try:  # as _guard does, without its cost for every packet
@@ -257,8 +261,8 @@ class VipRunner:
         """See `AddressWatch.look_again`."""
         self.addresses.look_again()
 
-    def claimed(self, address: IPv4Address, mac: bytes) -> None:
-        """Another host speaks ARP for an address of ours."""
+    def claimed(self, address: AnyAddress, mac: bytes) -> None:
+        """Another host answers for an address of ours (ARP, ND)."""
         self._conflicts.claimed(address, mac)
 
     @property
@@ -404,7 +408,7 @@ class VipRunner:
         if not leaving_unscripted and not (at_start and self.config.neutral):
             self._run_script(Wanted.DOWN)
 
-    def _last_frame(self, counter: int) -> tuple[str, bytes] | None:
+    def _last_frames(self, counter: int) -> tuple[str, list[bytes]] | None:
         return self._advertiser.final(self.machine.parameters, counter)
 
     def _run_script(self, wanted: Wanted) -> None:

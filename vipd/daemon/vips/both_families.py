@@ -1,0 +1,68 @@
+"""Advertisements of one group in both families: what a host says twice counts once."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from vipd.carp.host import Address, in_both
+from vipd.carp.packet import Advertisement
+
+#: Advertisements of one host that come in a row without one of the other family, before that is
+#: reported: three lost ones are no accident.
+_IN_A_ROW = 4
+#: Hosts remembered at most. Forged sources push each other out.
+_HOSTS = 32
+_WHY = {
+    4: "a switch that snoops IGMP may drop 224.0.0.18, or a packet filter does",
+    6: "a switch that snoops MLD may drop ff02::12 (is there an MLD querier?), or a packet filter "
+    "does",
+}
+
+
+class Complaints(Protocol):
+    def say(self, kind: object, text: Callable[[], str]) -> None: ...
+
+    def forget(self, kind: object) -> None: ...
+
+
+class BothFamilies:
+    """For a group that has both: names the sender of each advertisement, and notices when only one
+    family arrives. Either of them alone keeps the election going, so nobody takes over for that."""
+
+    def __init__(self, complaints: Complaints) -> None:
+        self._complaints = complaints
+        self._ipv4: dict[bytes, Address] = {}
+        self._last = b"", 0  # host and IP version of the last advertisement,
+        self._in_a_row = 0  # and how many like it came in a row
+
+    def take(self, ad: Advertisement) -> Advertisement:
+        """The advertisement with its sender's name in groups of both families (`vipd.carp.host`),
+        and from its IPv4 address if that is known, so that people see one host and not two."""
+        if ad.source.version == 4:
+            ad = ad._replace(host=in_both(ad.source))
+            if ad.host not in self._ipv4 and len(self._ipv4) >= _HOSTS:
+                del self._ipv4[next(iter(self._ipv4))]
+            self._ipv4[ad.host] = ad.source
+            self._count(ad, 4)
+            return ad
+        self._count(ad, 6)
+        return ad._replace(source=self._ipv4.get(ad.host, ad.source))
+
+    def _count(self, ad: Advertisement, version: int) -> None:
+        host, before = self._last
+        if (ad.host, version) == self._last:
+            self._in_a_row += 1
+            if self._in_a_row == _IN_A_ROW:
+                self._complaints.say("family", lambda: self._lost(ad.source, version))
+            return
+        if host == ad.host and before != version:
+            self._complaints.forget("family")
+        self._last, self._in_a_row = (ad.host, version), 1
+
+    @staticmethod
+    def _lost(source: Address, version: int) -> str:
+        missing = 6 if version == 4 else 4
+        return (
+            f"only IPv{version} advertisements of {source} arrive, although this group has IPv4 "
+            f"and IPv6 addresses: {_WHY[missing]}; or that host sends IPv{version} only, as vipd "
+            "before 1.1 did. The election goes on with what arrives"
+        )

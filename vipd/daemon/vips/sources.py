@@ -1,0 +1,55 @@
+"""The addresses that a VIP's advertisements come from: one for each family of its group."""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+
+from vipd.carp.host import Address, in_both
+from vipd.carp.parameters import Parameters
+from vipd.config.model import VipConfig
+
+#: The source address of a VIP that has none yet.
+NOWHERE = IPv4Address(0)
+
+
+def find_sources(
+    config: VipConfig, own: Sequence[Address], known: Sequence[Address]
+) -> tuple[Address, ...]:
+    """The source of each family that has one, IPv4 first. In this order: what is configured; the
+    first of the host's ``own`` addresses on the interface (of the IPv6 ones a link-local one if
+    there is any, as the BSDs mostly do); the ``known`` one of before (a network restart takes it
+    away for a moment)."""
+    found: list[Address] = []
+    for version in config.families:
+        configured = config.source if version == 4 else config.source_ipv6
+        here = [each for each in own if each.version == version]
+        local = [each for each in here if version == 6 and each.is_link_local]
+        before = [each for each in known if each.version == version and each != NOWHERE]
+        if configured:
+            found.append(configured)
+        else:
+            found += [*local, *here, *before][:1]
+    return tuple(found)
+
+
+def no_source(config: VipConfig, interface: str) -> str:
+    """Why a VIP without any source waits."""
+    if 4 in config.families:
+        return f"{interface} has no IPv4 address to send from; set SOURCE_ADDRESS or give it one"
+    return (
+        f"{interface} has no IPv6 address to send from: see whether "
+        f"net.ipv6.conf.{interface}.disable_ipv6 is 1"
+    )
+
+
+def parameters(config: VipConfig, sources: Sequence[Address]) -> Parameters:
+    """What the election needs of a configuration, on a host that sends from these addresses."""
+    first, *also = sources or (NOWHERE,)
+    return Parameters(
+        first,
+        config.advbase,
+        config.advskew,
+        config.deadratio,
+        config.preempt,
+        also=tuple(also),
+        host=in_both(first) if also else b"",
+    )

@@ -186,6 +186,23 @@ def test_another_host_that_has_our_address_is_named_by_its_mac(
     assert "web01" in lab.owners(VIP)
 
 
+def test_another_host_that_has_our_ipv6_address_is_named_by_its_mac(
+    web01: Host, web02: Host, files: Path
+) -> None:
+    """An owner asks a moment after it became master, and the kernel of the other one answers."""
+    address = "2001:db8::154"
+    ip(web02, f"addr add {address}/128 dev eth1 nodad")
+    write_vip(files, VIP_ADDRESS=address, OPTIONS=QUICK)
+    daemon = web01.vipd(files)
+    mac = web02.run(["cat", "/sys/class/net/eth1/address"]).stdout.strip()
+    daemon.wait_for("answers for", timeout=60)
+    line = once(daemon, "answers for")
+    assert line == (
+        f"<4>001: {mac} on eth1 answers for {address}, which is ours: find that host, and take the "
+        "address off it"
+    )
+
+
 def test_an_election_that_does_not_settle_is_told_with_both_sides_numbers(
     web02: Host, web01: Host, files: Path
 ) -> None:

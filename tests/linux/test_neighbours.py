@@ -2,7 +2,7 @@
 
 import select
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
 import pytest
@@ -11,7 +11,7 @@ from helpers.forging import FORGER_MAC, send
 from linux.test_wire import IN_A_VLAN, tagged
 from vipd.lab import Host
 from vipd.linux.addresses import AnyAddress
-from vipd.linux.announce import announcement, probe
+from vipd.linux.announce import announcement, probe, solicitation
 from vipd.linux.neighbours import Neighbours
 
 pytestmark = pytest.mark.lab
@@ -28,23 +28,26 @@ def neighbours(web01: Host) -> Iterator[Neighbours]:
     opened.close()
 
 
-def claim(address: IPv4Address) -> bytes:
+def claim(address: AnyAddress) -> bytes:
     return announcement(address, FORGER_MAC)
 
 
-def heard(neighbours: Neighbours, sender: Host, *frames: bytes) -> list[AnyAddress]:
-    """Whose ARP comes out of the socket when these are sent; END must be watched."""
+def heard(
+    neighbours: Neighbours, sender: Host, *frames: bytes, end: AnyAddress = END
+) -> list[AnyAddress]:
+    """Whose claims come out of the socket when these are sent; ``end`` must be watched, and be of
+    their family, because each has a socket of its own."""
     found: list[AnyAddress] = []
     for begin in range(0, len(frames), 100):  # there is room for a few hundred
-        send(sender, *frames[begin : begin + 100], claim(END))
-        while END not in found:
+        send(sender, *frames[begin : begin + 100], claim(end))
+        while end not in found:
             assert select.select(neighbours.filenos(), [], [], 5)[0], (
                 "the last packet did not arrive"
             )
             for address, mac in neighbours.receive():
                 assert mac == FORGER_MAC
                 found.append(address)
-        found.remove(END)
+        found.remove(end)
     return found
 
 
@@ -103,3 +106,44 @@ def test_a_probe_is_not_answered_by_a_proxy(
     )
     send(web01, probe(FIRST, mac))
     assert heard(neighbours, web02) == []
+
+
+TARGET, OTHERS = IPv6Address("2001:db8::154"), IPv6Address("2001:db8::99")
+NOBODY = IPv6Address("::")
+END_IPV6 = IPv6Address("2001:db8:f::f")
+
+
+def asks(target: IPv6Address, source: IPv6Address) -> bytes:
+    return solicitation(target, FORGER_MAC, source)
+
+
+@pytest.mark.parametrize(
+    ("packet", "claims"),
+    [
+        pytest.param(announcement(TARGET, FORGER_MAC), True, id="it has it"),
+        pytest.param(asks(TARGET, NOBODY), True, id="it is about to use it"),
+        pytest.param(asks(OTHERS, TARGET), True, id="it asks from it"),
+        pytest.param(asks(TARGET, OTHERS), False, id="it asks for it"),
+        pytest.param(asks(OTHERS, NOBODY), False, id="it is about to use another"),
+        pytest.param(announcement(OTHERS, FORGER_MAC), False, id="it has another"),
+        pytest.param(announcement(TARGET, FORGER_MAC)[:60], False, id="cut"),
+        pytest.param(
+            announcement(TARGET, FORGER_MAC).replace(b"\x3a\xff", b"\x3a\xfe", 1),
+            False,
+            id="it crossed a router",
+        ),
+    ],
+)
+def test_who_claims_an_ipv6_address(
+    web02: Host, neighbours: Neighbours, packet: bytes, claims: bool
+) -> None:
+    neighbours.watch([TARGET, END_IPV6])
+    assert heard(neighbours, web02, packet, end=END_IPV6) == ([TARGET] if claims else [])
+
+
+def test_any_number_of_ipv6_addresses_can_be_watched(web02: Host, neighbours: Neighbours) -> None:
+    watched = [TARGET + 7 * number for number in range(4000)]
+    neighbours.watch([*watched, END_IPV6])
+    some = watched[::97]
+    frames = [announcement(a, FORGER_MAC) for each in some for a in (each, each + 1)]
+    assert heard(neighbours, web02, *frames, end=END_IPV6) == some

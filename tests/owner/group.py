@@ -1,6 +1,6 @@
 """Hosts that share an address, a client that pings it, and what was seen of both."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +12,15 @@ from vipd.lab import Host, Lab, Ownership, Process, Watch
 from vipd.lab.observer import INTERVAL, NOTICEABLE
 from vipd.lab.waiting import wait_until
 
-ADDRESSES = {"web01": "198.51.100.179", "web02": "198.51.100.180", "web03": "198.51.100.181"}
-#: Pinged beside the shared one.
-UNMOVED = ADDRESSES["web02"]
-CLIENT = "198.51.100.10/24"
+ADDRESSES = {
+    "web01": "198.51.100.179/24",
+    "web02": "198.51.100.180/24",
+    "web03": "198.51.100.181/24",
+    "client": "198.51.100.10/24",
+}
+#: The same by IPv6. Its shared address is VIP_IPV6.
+IPV6 = {name: f"2001:db8::{number}/64" for number, name in enumerate(ADDRESSES, 1)}
+VIP_IPV6 = "2001:db8::154"
 #: Nothing here is late that comes within this time, seconds.
 PATIENCE = 60.0
 #: Options of the second and third host: behind the first, by less than the kernel is late with the
@@ -40,10 +45,12 @@ class Sight:
     lab: Lab
     watch: Watch
     start: float
+    vip: str
+    unmoved: str
 
     @property
     def ownership(self) -> Ownership:
-        return self.lab.ownership(VIP).since(self.start)
+        return self.lab.ownership(self.vip).since(self.start)
 
     @property
     def overlap(self) -> float:
@@ -58,23 +65,23 @@ class Sight:
     @property
     def gap(self) -> float:
         """Seconds of the longest time without an answer, the usual 5 ms included."""
-        return self.watch.longest(VIP, since=self.start)
+        return self.watch.longest(self.vip, since=self.start)
 
     @property
     def noise(self) -> float:
         """The same for an address that never moves: what the machine, and not a hand-over, has to
         answer for."""
-        return self.watch.longest(UNMOVED, since=self.start)
+        return self.watch.longest(self.unmoved, since=self.start)
 
     @property
     def total_gap(self) -> float:
         """Seconds of all the times together that a client could notice, around hand-overs."""
-        return self._total(VIP)
+        return self._total(self.vip)
 
     @property
     def total_noise(self) -> float:
         """The same for an address that never moves."""
-        return self._total(UNMOVED)
+        return self._total(self.unmoved)
 
     def _total(self, address: str) -> float:
         moments = [change.time for change in self.ownership.changes[1:]]
@@ -94,20 +101,29 @@ class Sight:
 
 @dataclass(slots=True)
 class Group:
-    """web01, web02 and web03, each made when it is first named."""
+    """web01, web02 and web03, each made when it is first named. ``addresses``: what each host and
+    the client have of their own, for each family that is used; ``vip``: what is looked at."""
 
     lab: Lab
     directory: Path
     arguments: tuple[str, ...] = ()  # of every vipd
+    addresses: tuple[Mapping[str, str], ...] = (ADDRESSES,)
+    vip: str = VIP
+    shared: str = ""  # VIP_ADDRESS, if it is more than `vip`
     processes: list[Process] = field(default_factory=list)
 
     def host(self, name: str) -> Host:
-        return self.lab.hosts.get(name) or self.lab.host(name, f"{ADDRESSES[name]}/24")
+        return self.lab.hosts.get(name) or self.lab.host(name, *self._own(name))
+
+    def _own(self, name: str) -> list[str]:
+        return [family[name] for family in self.addresses]
 
     def vipd(self, name: str, *options: str, **keys: str) -> Process:
         """Start vipd on a host with these OPTIONS and other keys; it listens then."""
         files = self.directory / name
-        write_vip(files, OPTIONS=" ".join(options), **keys)
+        write_vip(
+            files, **{"VIP_ADDRESS": self.shared or self.vip, "OPTIONS": " ".join(options), **keys}
+        )
         return self._listening(self.host(name).vipd(files, *self.arguments))
 
     def ucarp(self, name: str, *options: str) -> Process:
@@ -123,13 +139,13 @@ class Group:
 
     def belongs_to(self, name: str, *, lasting: float = 0.0) -> None:
         """Exactly this host owns the address, for this many seconds at least."""
-        self.lab.wait_owner(VIP, name, timeout=PATIENCE + lasting, stable=lasting)
+        self.lab.wait_owner(self.vip, name, timeout=PATIENCE + lasting, stable=lasting)
 
     def owner(self) -> str:
         """Wait until just one host owns the address: that one."""
 
         def look() -> str | None:
-            owners = self.lab.owners(VIP)
+            owners = self.lab.owners(self.vip)
             return owners[0] if len(owners) == 1 else None
 
         return wait_until(
@@ -139,10 +155,14 @@ class Group:
     @contextmanager
     def seen(self) -> Iterator[Sight]:
         """A client pings the address, if anybody has it, until the end of the block."""
-        observer = self.lab.observer(CLIENT)
-        owned = bool(self.lab.owners(VIP))
-        with observer.watch(VIP, UNMOVED, answer_within=5 if owned else None) as watch:
-            yield Sight(self.lab, watch, time())
+        observer = self.lab.observer(*self._own("client"))
+        owned = bool(self.lab.owners(self.vip))
+        (of_its_family,) = (
+            each for each in self._own("web02") if (":" in each) == (":" in self.vip)
+        )
+        unmoved = of_its_family.partition("/")[0]
+        with observer.watch(self.vip, unmoved, answer_within=5 if owned else None) as watch:
+            yield Sight(self.lab, watch, time(), self.vip, unmoved)
 
     def _listening(self, process: Process) -> Process:
         self.processes.append(process)

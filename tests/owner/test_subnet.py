@@ -10,7 +10,7 @@ from helpers.configured import QUICK, VIP, WEB01, write_vip
 from helpers.faults import NO_PROMOTION, faulty
 from helpers.hosts import address_of, ip, until
 
-from owner.group import CLIENT, GAP
+from owner.group import ADDRESSES, GAP
 from vipd.daemon.cleanup import farewell
 from vipd.lab import Host, Lab, Process
 from vipd.lab.host import RUNTIME_DIR
@@ -91,7 +91,7 @@ def leave(neighbours: Neighbours, how: str) -> None:
 def test_a_vip_that_leaves_takes_no_other_along(lab: Lab, tmp_path: Path, how: str) -> None:
     neighbours = Neighbours(lab, tmp_path / "files", "auto", {})
     neighbours.start(apart=how not in ("demoted", "removed"))
-    with lab.observer(CLIENT).watch(OTHER) as watch:
+    with lab.observer(ADDRESSES["client"]).watch(OTHER) as watch:
         began = time()
         leave(neighbours, how)
         lab.wait_owner(OTHER, "web01", timeout=PATIENCE, stable=0.5)
@@ -114,7 +114,7 @@ def test_what_the_kernel_deleted_with_another_vips_address_is_back_at_once(
     apart = how == "stopped"
     neighbours.start(apart=apart)
     daemon = neighbours.daemons[-1]
-    with lab.observer(CLIENT).watch(OTHER) as watch:
+    with lab.observer(ADDRESSES["client"]).watch(OTHER) as watch:
         began = time()
         leave(neighbours, how)
         lab.wait_owner(OTHER, "web01", timeout=PATIENCE, stable=1.5)  # longer than its lease

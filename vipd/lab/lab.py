@@ -111,6 +111,10 @@ class Lab:
             self._world.must(["ip", "-batch", "-"], text="\n".join(commands))
             self._bridges.update(new)
 
+    def bridge(self, name: str, value: str, bridge: str = BRIDGE) -> None:
+        """Set an option of a bridge, by its name in ip-link(8): `mcast_snooping`, `1`."""
+        self._world.must(["ip", "link", "set", bridge, "type", "bridge", name, value])
+
     def observer(
         self,
         *addresses: str,

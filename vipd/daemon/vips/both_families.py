@@ -44,8 +44,9 @@ class BothFamilies:
             self._ipv4[ad.host] = ad.source
             self._count(ad, 4)
             return ad
+        ad = ad._replace(source=self._ipv4.get(ad.host, ad.source))
         self._count(ad, 6)
-        return ad._replace(source=self._ipv4.get(ad.host, ad.source))
+        return ad
 
     def _count(self, ad: Advertisement, version: int) -> None:
         host, before = self._last
@@ -63,6 +64,6 @@ class BothFamilies:
         missing = 6 if version == 4 else 4
         return (
             f"only IPv{version} advertisements of {source} arrive, although this group has IPv4 "
-            f"and IPv6 addresses: {_WHY[missing]}; or that host sends IPv{version} only, as vipd "
-            "before 1.1 did. The election goes on with what arrives"
+            f"and IPv6 addresses: {_WHY[missing]}; or that host sends IPv{version} only, as an "
+            "older vipd does. The election needs one family only"
         )

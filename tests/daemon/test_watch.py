@@ -642,11 +642,13 @@ class Sampler:
 
     def _look(self) -> None:
         while not self._end.wait(0.001):
-            frame = sys._current_frames().get(self._whom)
+            frame, names = sys._current_frames().get(self._whom), set()
             while frame:
                 code = frame.f_code
-                self.seen.add(f"{Path(code.co_filename).name} {code.co_name}")
+                names.add(f"{Path(code.co_filename).name} {code.co_name}")
                 frame = frame.f_back
+            if not self._end.is_set():  # else it waits for this thread
+                self.seen |= names
 
 
 def test_the_loop_neither_looks_at_the_disk_nor_joins_a_thread(etc: Path) -> None:

@@ -9,7 +9,7 @@ from vipd.carp.digest import Digest
 from vipd.carp.packet import Advertisement, Drop, decode, encode
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.digest_proof import Kept
-from vipd.daemon.diagnosis.drops import explain, search, vhid_of
+from vipd.daemon.diagnosis.explanation import explain, search, vhid_of
 
 GROUP, OTHER_GROUP = IPv4Address("224.0.0.18"), IPv4Address("239.192.0.5")
 AT_HOME = {1: GROUP, 8: OTHER_GROUP}

@@ -51,7 +51,9 @@ def _outcome(run: Run, before: State, at: float) -> Handover:
         return Handover(run.config.id, before, after, None, 0.0)
     took_over = heard and heard.at >= at and not bows_out(heard.ad)
     successor = str(heard.ad.source) if heard and took_over else None
-    return Handover(run.config.id, before, after, successor, max(0.0, run.vip.decided - at))
+    return Handover(
+        run.config.id, before, after, successor, max(0.0, run.vip.transitions.decided - at)
+    )
 
 
 def state_of(run: Run) -> State:

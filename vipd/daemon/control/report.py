@@ -41,9 +41,9 @@ def of_vip(
         **_settings(config),
         state=machine.state,
         mode=outlook.mode,
-        reason=vip.last.reason,
-        since=vip.since,
-        event=vip.last_event,
+        reason=vip.transitions.last.reason,
+        since=vip.transitions.since,
+        event=vip.transitions.event,
         source=str(ours.source) if int(ours.source) else None,
         effective_advskew=BOW_OUT[1] if machine.leaving else ours.advskew,
         interval=ours.interval,
@@ -57,14 +57,14 @@ def of_vip(
         hold_left=_left(outlook.hold_until, now),
         modest_left=_left(outlook.no_preempt_until, now),
         mute=machine.last_send_failed,
-        lease_left=_left(vip.lease_until, now),
+        lease_left=_left(vip.owned.lease_until, now),
         sent=vip.counters.sent,
         received=vip.counters.received,
         missed=vip.counters.missed,
         script_running=running[0].value if running else None,
         script_seconds=now - running[1] if running else None,
-        script_last=vip.script_runs.last,
-        script_failed=vip.script_runs.failed,
+        script_last=vip.scripts.last,
+        script_failed=vip.scripts.failed,
     )
 
 
@@ -110,15 +110,17 @@ def problems_of(vip: VipRunner, interface: Interface, now: float) -> Iterator[Pr
     """Everything that is wrong with a VIP now, or was a short while ago."""
     config = vip.config
     if why := nobody_owns(vip, now):
-        yield _standing("nobody", config, why, vip.since)
+        yield _standing("nobody", config, why, vip.transitions.since)
     if missing := vip.addresses.missing_text():
-        yield _standing("no_address", config, missing, vip.since)
+        yield _standing("no_address", config, missing, vip.transitions.since)
     if vip.link.waiting_for:
-        yield _standing("waiting", config, vip.link.waiting_for, vip.since)
-    if vip.script_runs.failed:
-        run = vip.script_runs.failed
+        yield _standing("waiting", config, vip.link.waiting_for, vip.transitions.since)
+    if vip.scripts.failed:
+        run = vip.scripts.failed
         how = "could not be run" if run.status is None else f"failed with status {run.status}"
-        yield _standing("script_failed", config, f"{run.which} {how}; see the log", vip.since)
+        yield _standing(
+            "script_failed", config, f"{run.which} {how}; see the log", vip.transitions.since
+        )
     yield from of_complaints(vip.complaints, config.id, config.interface)
     yield from of_complaints(interface.complaints, config.id, config.interface, config.vhid)
 

@@ -146,6 +146,11 @@ class ConflictDetector:
         )
 
     @property
+    def owns(self) -> bool:
+        """Whether we are master."""
+        return self._machine.state is State.MASTER
+
+    @property
     def owns_alone(self) -> bool:
         """Whether nobody else has any business with our addresses: we are master, not about to
         leave, and have been for as long as the last owner may take to let go."""

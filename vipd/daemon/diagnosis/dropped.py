@@ -6,7 +6,7 @@ from typing import Protocol
 
 from vipd.carp.packet import Drop
 from vipd.config.model import VipConfig
-from vipd.daemon.diagnosis import drops
+from vipd.daemon.diagnosis import explanation
 from vipd.daemon.diagnosis.digest_proof import DigestProof
 from vipd.daemon.diagnosis.neighbourhood import Neighbourhood
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
@@ -52,12 +52,12 @@ class DroppedPackets:
 
     def add(self, drop: Drop, packet: bytes) -> None:
         """One that was dropped for this reason."""
-        vhid = drops.vhid_of(packet)
+        vhid = explanation.vhid_of(packet)
         times = self.sampling.count() if drop in MALFORMED else 1
         self.counts[vhid if vhid in self._members else 0, drop] += times
         if drop is Drop.VHID or drop is Drop.DIGEST:
             if self._neighbourhood.surveying:
-                self._neighbourhood.heard(drops.sender(packet), vhid)
+                self._neighbourhood.heard(explanation.sender(packet), vhid)
             if drop is Drop.VHID and vhid not in self.misread:
                 return
         kind = drop, vhid
@@ -69,7 +69,7 @@ class DroppedPackets:
                 if kind not in self._complaints:
                     self._note(drop, packet, vhid)
                 return
-            if search := drops.search(
+            if search := explanation.search(
                 packet, vhid, [member.config for member in self._members.values()]
             ):
                 self._note(drop, packet, vhid)
@@ -93,7 +93,7 @@ class DroppedPackets:
             )
 
     def _words(self, drop: Drop, packet: bytes, vhid: int, found: str = "") -> Callable[[], str]:
-        return lambda: f"{self._interface}: {drops.explain(drop, packet, vhid, found)}"
+        return lambda: f"{self._interface}: {explanation.explain(drop, packet, vhid, found)}"
 
     def _id_of(self, vhid: int) -> str:
         member = self._members.get(self.misread.get(vhid, vhid))

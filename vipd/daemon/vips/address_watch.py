@@ -7,7 +7,7 @@ from functools import partial
 from math import inf
 from typing import Protocol
 
-from vipd.api.events import Kind, Level
+from vipd.api.events import Kind
 from vipd.carp.machine import Machine
 from vipd.carp.states import State
 from vipd.config.model import VipConfig
@@ -15,7 +15,8 @@ from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.log.logger import VipLog
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.ownership import Ownership
-from vipd.daemon.vips.scripts import Scripts
+from vipd.daemon.vips.publisher import Publisher
+from vipd.daemon.vips.script_runs import ScriptRuns
 from vipd.linux.addresses import AnyAddress
 from vipd.linux.links import Cause, Loss
 
@@ -33,9 +34,10 @@ class Runner(Protocol):
 
     config: VipConfig
     machine: Machine
-    scripts: Scripts
+    scripts: ScriptRuns
     complaints: RateLimitedProblems
     log: VipLog
+    publisher: Publisher
 
     def guard(self, act: Callable[[], None]) -> None:
         """Carry out a callback of the loop; its errors end this VIP alone."""
@@ -48,9 +50,6 @@ class Runner(Protocol):
 
     def announce(self, only: Collection[AnyAddress] | None = None) -> None:
         """Announce the addresses, or ``only`` these of them."""
-
-    def publish(self, kind: Kind, text: str, *, code: str, level: Level = "warning") -> int:
-        """Publish an event."""
 
 
 class AddressWatch:
@@ -159,7 +158,7 @@ class AddressWatch:
         lost, self._regaining = self._regaining, set()
         if not self._master:
             return
-        if self._vip.config.manages_address or not all(map(self._owned.is_somewhere, lost)):
+        if self._vip.config.manages_address or not all(map(self._owned.places.knows, lost)):
             self._vip.acquire()
         self._vip.announce()
 
@@ -181,7 +180,7 @@ class AddressWatch:
         else is to add them, has had the time to."""
         if not self._master or self._look_for or self._vip.scripts.running:
             return []
-        return self._owned.missing()
+        return self._owned.places.missing()
 
     def missing_text(self) -> str:
         """The same in words, with the cure; or ""."""
@@ -216,13 +215,13 @@ class AddressWatch:
         self._look_for = None
         text = self.missing_text()
         if text and not self._missing_told:
-            self._vip.publish(Kind.PROBLEM, text, code="no_address", level="error")
+            self._vip.publisher.publish(Kind.PROBLEM, text, code="no_address", level="error")
         self._missing_told = bool(text)
 
     def _tell_places(self) -> None:
         """Say on which other interface our addresses are, if that is new."""
         config = self._vip.config
-        places = {} if config.manages_address else self._owned.places()
+        places = {} if config.manages_address else self._owned.places.elsewhere()
         for address, name in places.items():
             if self._elsewhere.get(address) != name:
                 self._vip.log.info(

@@ -117,7 +117,9 @@ class Interface:
             self._listen(wire),
             self._step(
                 "hear ARP and neighbour discovery",
-                lambda: self.neighbourhood.watch(self._members_by_address()),
+                lambda: self.neighbourhood.watch(
+                    {ip: member.conflicts for ip, member in self._members_by_address().items()}
+                ),
             ),
         ]
         if all(done):
@@ -211,7 +213,7 @@ class Interface:
             if member := self._owner(address.ip):
                 indexes.setdefault(member, set()).add(index)
         for member, where in indexes.items():
-            member.addresses_gained(where)
+            member.addresses.gained(where)
 
     def addresses_lost(self, lost: Iterable[Loss]) -> None:
         """These are not on an interface any more."""
@@ -220,12 +222,12 @@ class Interface:
             if member := self._owner(loss.address.ip):
                 losses.setdefault(member, []).append(loss)
         for member, its in losses.items():
-            member.addresses_lost(its)
+            member.addresses.lost(its)
 
     def look_again(self) -> None:
         """What happened to addresses lately is not known."""
         for member in list(self._members.values()):
-            member.look_again()
+            member.addresses.look_again()
 
     def _owner(self, address: Address) -> Member | None:
         return self._members_by_address().get(address)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Protocol
 
-from vipd.api.events import Kind, Level
+from vipd.api.events import Kind
 from vipd.carp.effects import Effects
 from vipd.carp.host import Address
 from vipd.carp.machine import Machine
@@ -14,6 +14,7 @@ from vipd.daemon.log.logger import VipLog
 from vipd.daemon.vips.group_lock import GroupLock
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.ownership import Ownership
+from vipd.daemon.vips.publisher import Publisher
 from vipd.daemon.vips.services import Services
 from vipd.daemon.vips.sources import NOWHERE, find_sources, no_source, parameters
 from vipd.linux.group_claims import Holder
@@ -23,23 +24,18 @@ from vipd.linux.names import canonical
 class Runner(Protocol):
     """What the watch needs of the VIP that it is for."""
 
+    stopping: bool
     config: VipConfig
     machine: Machine
     complaints: RateLimitedProblems
     log: VipLog
-
-    @property
-    def stopping(self) -> bool:
-        """Whether it is to end."""
+    publisher: Publisher
 
     def carry_out(self, effects: Effects) -> None:
         """Do what the machine decided."""
 
     def announce(self) -> None:
         """Announce the addresses."""
-
-    def publish(self, kind: Kind, text: str, *, code: str, level: Level = "warning") -> int:
-        """Publish an event."""
 
 
 class LinkWatch:
@@ -87,7 +83,7 @@ class LinkWatch:
         if reason != self.waiting_for:
             self.waiting_for = reason
             if reason:
-                self._vip.publish(Kind.WAITING, f"waiting: {reason}", code="waiting")
+                self._vip.publisher.publish(Kind.WAITING, f"waiting: {reason}", code="waiting")
         if reason:
             self._vip.carry_out(self._vip.machine.link_down(now))
             return
@@ -133,10 +129,10 @@ class LinkWatch:
     def _follow_source(self, now: float) -> None:
         sources, before = self._sources(), self._vip.machine.parameters.sources
         if sources != before:
-            if NOWHERE not in before:
-                words = "sends from %s now, as the interface's addresses are"
-                text = " and ".join(map(str, sources))
-                self._vip.log.warning(words, text, extra={"reason": "source"})
+            for source in sources if NOWHERE not in before else ():
+                if source not in before:
+                    words = "sends from %s now, the interface's primary address"
+                    self._vip.log.warning(words, source, extra={"reason": "source"})
             ours = parameters(self._vip.config, sources)
             self._vip.carry_out(self._vip.machine.change(ours, now))
             self._owned.leave_will()

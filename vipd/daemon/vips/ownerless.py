@@ -39,10 +39,12 @@ class OwnerlessWatch:
             identifier, why = vip.config.id, nobody_owns(vip, now)
             if why and identifier not in self._told:
                 self._told.add(identifier)
-                vip.publish(Kind.PROBLEM, why, code="nobody", level="error")
+                vip.publisher.publish(Kind.PROBLEM, why, code="nobody", level="error")
             elif not why and identifier in self._told:
                 self._told.discard(identifier)
-                vip.publish(Kind.PROBLEM, "somebody may own it again", code="nobody", level="info")
+                vip.publisher.publish(
+                    Kind.PROBLEM, "somebody may own it again", code="nobody", level="info"
+                )
 
 
 def nobody_owns(vip: VipRunner, now: float) -> str:
@@ -51,7 +53,7 @@ def nobody_owns(vip: VipRunner, now: float) -> str:
     if not machine.holding:
         return ""
     heard, patience = machine.heard, machine.parameters.master_down
-    silent_since = vip.decided
+    silent_since = vip.transitions.decided
     if heard and not bows_out(heard.ad):
         silent_since = max(silent_since, heard.at)
         patience = max(patience, interval(heard.ad.advbase, heard.ad.advskew))

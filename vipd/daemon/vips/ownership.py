@@ -12,10 +12,10 @@ from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.events.counters import Counters
 from vipd.daemon.log.logger import VipLog
 from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.places import Places
 from vipd.daemon.vips.services import Services
 from vipd.linux.addresses import Address, AnyAddress, AnyInterface
 from vipd.linux.links import Link
-from vipd.linux.local import is_local
 from vipd.linux.secondaries import has_others, promotion
 
 #: Seconds before a deletion that the kernel refused is tried again: doubled each time, up to the
@@ -54,6 +54,7 @@ class Ownership:
         self._log = log
         self._complaints = complaints
         self._frames = frames
+        self.places = Places(config, interface, services)
         self._index = 0  # of the interface that `_addresses` are for
         self._addresses: list[Address] = []
         self._held: list[Address] = []
@@ -69,46 +70,20 @@ class Ownership:
             lease = self.config.lease_seconds
             self._addresses = [Address(link.index, a, lease) for a in self.config.addresses]
 
+    def go_on(self, config: VipConfig) -> None:
+        """The configuration has changed, but for leases and who manages the addresses."""
+        self.config = self.places.config = config
+        self.leave_will()  # there is another password in it, perhaps
+
     def change(self, config: VipConfig, link: Link | None) -> None:
-        """The configuration has changed in place, and with it, perhaps, the lease."""
-        self.config = config
+        """The configuration has changed in place, and with it the lease."""
+        self.config = self.places.config = config
         self._index = 0
         self.find(link)
 
     def held(self) -> set[tuple[int, AnyAddress]]:
         """The addresses that we hold, each with the number of its interface."""
         return {(each.index, each.interface.ip) for each in self._held}
-
-    def is_somewhere(self, address: AnyAddress) -> bool:
-        """Whether others have put this address on any interface."""
-        return self._spot(address) is not None
-
-    def place(self, address: AnyAddress) -> Link | None:
-        """The interface that has the address, as far as it is known; BIND_INTERFACE if none has.
-        On one without ARP (a loopback interface) nobody would hear an announcement, and the kernel
-        answers for the address on BIND_INTERFACE, too."""
-        link = self._interface.link
-        spot = None if self.config.manages_address else self._spot(address)
-        return spot[0] if spot and not spot[0].unsuitable else link
-
-    def places(self) -> dict[AnyAddress, str]:
-        """The names of the interfaces on which our addresses are, other than BIND_INTERFACE."""
-        spots = {a.ip: self._spot(a.ip) for a in self.config.addresses}
-        own = self._interface.index
-        return {ip: spot[0].name for ip, spot in spots.items() if spot and spot[0].index != own}
-
-    def missing(self) -> list[AnyAddress]:
-        """Those of our addresses that this host has nowhere, and that it is not for vipd to add."""
-        if self.config.manages_address:
-            return []
-        nowhere = [a.ip for a in self.config.addresses if self._spot(a.ip) is None]
-        return [ip for ip in nowhere if not is_local(self._services.netlink, ip)]
-
-    def _spot(self, address: AnyAddress) -> tuple[Link, AnyInterface] | None:
-        """Where others have put an address; on our own interface, if it is on several."""
-        spots = self._services.links.places(address)
-        own = (spot for spot in spots if spot[0].index == self._interface.index)
-        return next(own, spots[0] if spots else None)
 
     # Having them
 
@@ -136,7 +111,7 @@ class Ownership:
         """Those that an UPSCRIPT has added, wherever."""
         if self.config.manage_address == "no":
             return []
-        spots = filter(None, (self._spot(a.ip) for a in self.config.addresses))
+        spots = filter(None, (self.places.spot(a.ip) for a in self.config.addresses))
         lease = self.config.lease_seconds
         known = {(each.index, each.interface, each.lease): each for each in self._held}
         return [

@@ -9,6 +9,7 @@ from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement, Drop, decode
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.dropped import DroppedPackets
+from vipd.daemon.diagnosis.neighbourhood import Owner
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.linux.family import ETHERNET_HEADER, IPV6
 from vipd.linux.links import Loss
@@ -29,28 +30,30 @@ _TRUSTED = 16
 _TRUST_EVERY = 60.0
 
 
+class AddressMember(Protocol):
+    """See `vipd.daemon.vips.address_watch.AddressWatch`."""
+
+    def gained(self, indexes: Collection[int]) -> None: ...
+
+    def lost(self, losses: Sequence[Loss]) -> None: ...
+
+    def look_again(self) -> None: ...
+
+
 class Member(Protocol):
     """What an interface needs to know of a VIP."""
 
     config: VipConfig
 
+    @property
+    def addresses(self) -> AddressMember: ...
+
+    @property
+    def conflicts(self) -> Owner: ...
+
     def received(self, ad: Advertisement, now: float) -> Drop | None: ...
 
     def link_changed(self) -> None: ...
-
-    def addresses_gained(self, indexes: Collection[int]) -> None: ...
-
-    def addresses_lost(self, losses: Sequence[Loss]) -> None: ...
-
-    def look_again(self) -> None: ...
-
-    @property
-    def owns(self) -> bool: ...
-
-    @property
-    def owns_alone(self) -> bool: ...
-
-    def claimed(self, address: Address, mac: bytes) -> None: ...
 
 
 class Receiver:

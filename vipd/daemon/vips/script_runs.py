@@ -1,9 +1,113 @@
-"""What UPSCRIPT and DOWNSCRIPT are run with, and how their runs ended."""
+"""UPSCRIPT and DOWNSCRIPT of one VIP: what they are run with, and what follows from their end."""
 
-from vipd.api.events import ScriptRun
+from collections.abc import Callable
+from math import inf
+from typing import Protocol
+
+from vipd.api.events import Kind, ScriptRun
+from vipd.carp.machine import Machine
 from vipd.carp.states import Reason, State
 from vipd.config.model import VipConfig
-from vipd.daemon.vips.scripts import Job, Outcome, Wanted
+from vipd.daemon.base.children import Children
+from vipd.daemon.vips.publisher import Publisher
+from vipd.daemon.vips.scripts import Job, Outcome, Scripts, Wanted
+from vipd.daemon.vips.transitions import Transitions
+
+#: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
+_FAILED_HOLD = 60.0
+
+
+class Appeared(Protocol):
+    """See `vipd.daemon.vips.address_watch.AddressWatch`."""
+
+    appeared: float
+
+    def look_later(self) -> None: ...
+
+
+class Runner(Protocol):
+    """The VIP whose scripts these are."""
+
+    config: VipConfig
+    machine: Machine
+    publisher: Publisher
+    transitions: Transitions
+    addresses: Appeared
+
+    def guard(self, act: Callable[[], None]) -> None:
+        """Carry out a callback of the loop; its errors end this VIP alone."""
+
+    def step_down(self, hold: float, reason: Reason) -> None:
+        """Hand over, and do not be master for ``hold`` seconds."""
+
+    def announce(self) -> None:
+        """Announce the addresses."""
+
+
+class ScriptRuns:
+    """``last``: the last run; ``failed``: the last that failed, if none has succeeded since."""
+
+    def __init__(self, vip: Runner, children: Children) -> None:
+        self.last: ScriptRun | None = None
+        self.failed: ScriptRun | None = None
+        self._vip = vip
+        self._scripts = Scripts(self._ended, vip.publisher.log, children)
+
+    @property
+    def running(self) -> tuple[Wanted, float] | None:
+        """The script that runs now, and since when (the loop\'s clock)."""
+        return self._scripts.running
+
+    async def idle(self) -> None:
+        """Wait until none runs."""
+        await self._scripts.idle()
+
+    def want(self, wanted: Wanted) -> None:
+        """Run this one, when the one that runs has ended."""
+        vip = self._vip
+        heard = vip.machine.heard
+        previous = str(heard.ad.source) if heard else ""
+        reason = vip.transitions.last.reason
+        self._scripts.want(wanted, job(vip.config, wanted, vip.machine.state, reason, previous))
+
+    def _ended(self, outcome: Outcome) -> None:
+        self._vip.guard(lambda: self._after(outcome))
+
+    def _after(self, outcome: Outcome) -> None:
+        vip, up = self._vip, outcome.wanted is Wanted.UP
+        went_up = up and vip.machine.state is State.MASTER
+        appeared = vip.addresses.appeared
+        gained = appeared - vip.transitions.decided if went_up and appeared < inf else None
+        cause = vip.transitions.event if up == (vip.machine.state is State.MASTER) else 0
+        run = self._remember(outcome, cause, gained)
+        failed = self.failed is run
+        vip.publisher.publish(
+            Kind.SCRIPT,
+            outcome.trouble or f"{outcome.wanted.value} ended after {outcome.seconds:.3f} s",
+            code="script_failed" if failed else "script",
+            level="info" if not failed else "warning" if outcome.status else "error",
+            script=run,
+        )
+        if not went_up:
+            return
+        if outcome.status != 0 and vip.config.upscript_failure == "demote":
+            vip.step_down(_FAILED_HOLD, Reason.SCRIPT_FAILED)
+            return
+        # The address may be there only now: who asked for it before got no answer.
+        vip.announce()
+        vip.addresses.look_later()
+
+    def _remember(self, outcome: Outcome, cause: int, gained: float | None) -> ScriptRun:
+        """``cause``: the number of the transition's event; ``gained``: seconds from the transition
+        to the address that the script added."""
+        run = ScriptRun(outcome.wanted.value, outcome.status, outcome.seconds, cause, gained)
+        # As ucarp, we begin with DOWNSCRIPT. There is nothing to take down then, and EPEL's script
+        # says so by its status: that is how every healthy backup starts.
+        up = outcome.wanted is Wanted.UP
+        nothing_there = self.last is None and not up and outcome.status is not None
+        self.last = run
+        self.failed = run if outcome.trouble and not nothing_there else None
+        return run
 
 
 def job(
@@ -28,23 +132,3 @@ def job(
         },
         config.script_timeout,
     )
-
-
-class ScriptRuns:
-    """The last run, and the last that failed if none has succeeded since."""
-
-    def __init__(self) -> None:
-        self.last: ScriptRun | None = None
-        self.failed: ScriptRun | None = None
-
-    def ended(self, outcome: Outcome, cause: int, gained: float | None) -> ScriptRun:
-        """``cause``: the number of the transition's event; ``gained``: seconds from the transition
-        to the address that the script added."""
-        run = ScriptRun(outcome.wanted.value, outcome.status, outcome.seconds, cause, gained)
-        # As ucarp, we begin with DOWNSCRIPT. There is nothing to take down then, and EPEL's script
-        # says so by its status: that is how every healthy backup starts.
-        up = outcome.wanted is Wanted.UP
-        nothing_there = self.last is None and not up and outcome.status is not None
-        self.last = run
-        self.failed = run if outcome.trouble and not nothing_there else None
-        return run

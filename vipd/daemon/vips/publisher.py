@@ -1,0 +1,61 @@
+"""What one VIP reports: events for the log, the history and every client, and its own log lines."""
+
+from typing import Protocol
+
+from vipd.api import events
+from vipd.api.events import Kind, Level, ScriptRun
+from vipd.carp.machine import Machine
+from vipd.config.model import VipConfig
+from vipd.daemon.diagnosis.problems import RateLimitedProblem
+from vipd.daemon.events.hub import Hub, Subject
+from vipd.daemon.log.logger import Fields, VipLog
+
+
+class Subjected(Protocol):
+    """The VIP that is reported about."""
+
+    config: VipConfig
+    machine: Machine
+
+
+class Publisher:
+    """``log``: for lines that are no events."""
+
+    def __init__(self, vip: Subjected, hub: Hub) -> None:
+        self._vip = vip
+        self._hub = hub
+        self.log = VipLog(vip.config.id, self._about)
+
+    def publish(
+        self,
+        kind: Kind,
+        text: str,
+        *,
+        code: str,
+        level: Level = "warning",
+        transition: events.Transition | None = None,
+        script: ScriptRun | None = None,
+    ) -> int:
+        """Publish an event; returns its number."""
+        config = self._vip.config
+        state = transition.new if transition else self._vip.machine.state
+        event = self._hub.publish(
+            Subject(config.id, config.vhid, config.interface, state),
+            kind,
+            text,
+            code=code,
+            level=level,
+            transition=transition,
+            script=script,
+        )
+        return event.number
+
+    def complain(self, complaint: RateLimitedProblem) -> None:
+        """Publish a problem."""
+        self.publish(Kind.PROBLEM, complaint.text, code=complaint.code, level=complaint.level)
+
+    def _about(self) -> Fields:
+        """What every line of the log says about the VIP."""
+        config = self._vip.config
+        state = self._vip.machine.state.value
+        return {"vhid": config.vhid, "interface": config.interface, "state": state}

@@ -11,23 +11,23 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: How often to look whether a thread has ended, seconds: when that is wanted, and when it is not.
+#: Seconds between two checks whether a thread has ended: while it should end, and otherwise.
 _LOOK, _LOOK_SELDOM = 0.001, 1.0
 
 
 class NoThreadError(OSError):
-    """There can be no thread: too many run, or memory is short. It may be tried again."""
+    """No thread can be started: too many run, or memory is short. The caller may try again."""
 
 
 class Background:
-    """One thread, for one piece of work at a time: what hangs holds one thread, however often it is
-    asked for, and the calls that follow wait for it.
+    """One thread, for one piece of work at a time. Work that hangs holds one thread, however often
+    it is requested; later calls wait for it.
 
-    Not asyncio.to_thread: the interpreter joins its threads when it ends, so that one that hangs in
-    read(2) keeps the process from ending. Not threading.Thread: its start() waits until the thread
-    runs, in the loop, and for ever if there is no memory for the thread's first step. And the
-    thread stays, because with --realtime it is an ordinary one on a machine that may be busy: a new
-    one would have to wait for a processor.
+    Not asyncio.to_thread: the interpreter joins its threads when it ends, so a thread that hangs in
+    read(2) would keep the process from ending. Not threading.Thread: its start() blocks the loop
+    until the thread runs, and for ever if there is no memory for the thread's first step. The
+    thread is kept, because with --realtime it has ordinary priority: on a busy machine a new thread
+    would have to wait for a processor.
     """
 
     def __init__(self) -> None:
@@ -35,19 +35,19 @@ class Background:
         self._life: weakref.ref[_Life] | None = None
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What ``work()`` returns or raises; NoThreadError when there can be no thread. Who is
-        cancelled waits no longer; the work goes on, and nobody learns its outcome."""
+        """Return or raise what ``work()`` does; NoThreadError when no thread can be started. If the
+        caller is cancelled, the work continues and its outcome is dropped."""
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
         outcome: _Outcome[T] = _Outcome(work)
 
         def call() -> None:
             outcome.find()
-            with suppress(RuntimeError):  # the loop has ended: nobody wants to know
+            with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(done.set)
 
         if not _runs(self._life):
-            # What a thread that ended too early has left undone is not done later.
+            # Work that a thread left undone when it ended too early is dropped.
             self._calls = SimpleQueue()
             self._life = _start(self._calls)
         self._calls.put(call)
@@ -62,8 +62,8 @@ class Background:
         return outcome.get()
 
     async def close(self) -> None:
-        """End the thread; another call of `run` starts a new one. Returns when it has ended, so
-        never while it hangs."""
+        """End the thread; another call of `run` starts a new one. Returns when the thread has
+        ended, thus never while it hangs."""
         if life := self._life:
             self._calls.put(None)
             self._calls, self._life = SimpleQueue(), None
@@ -72,7 +72,7 @@ class Background:
 
 
 class _Life:
-    """Only its thread holds it: it is gone when the thread is, however that ended."""
+    """Only its thread refers to it, so it is freed when the thread ends, however that happens."""
 
 
 def _runs(life: "weakref.ref[_Life] | None") -> bool:
@@ -97,7 +97,7 @@ def _serve(calls: "SimpleQueue[Callable[[], None] | None]", life: _Life) -> None
 
 
 class _Outcome(Generic[T]):
-    """What a function returned or raised in a thread, for another one."""
+    """Passes what a function returned or raised in one thread to another."""
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._work = work
@@ -107,7 +107,7 @@ class _Outcome(Generic[T]):
     def find(self) -> None:
         try:
             self._results.append(self._work())
-        except BaseException as error:  # whatever it is, it belongs to who asked
+        except BaseException as error:  # whatever it is, the caller gets it
             self._error = error
 
     def get(self) -> T:

@@ -1,5 +1,5 @@
-"""Programs that run beside the daemon: started without waiting, ended with all that they started,
-reaped; and what they leave behind."""
+"""Programs that the daemon runs: it starts them without blocking, ends them with everything that
+they started, reaps them, and reads the output of processes that they leave behind."""
 
 import asyncio
 import os
@@ -15,12 +15,12 @@ from vipd.linux.spawn import spawn
 
 #: How much of a program's last output is kept, bytes.
 _TAIL = 2048
-#: What is read at a time, bytes, and how long its writer waits for the next time, seconds: output
-#: without end costs us a hundredth of a processor.
+#: Bytes that are read at a time, and seconds until the next read: endless output then costs us a
+#: hundredth of a processor.
 _PORTION, _PAUSE = 65536, 0.05
-#: Becomes the program itself. What hangs while a program is loaded (its disk does not answer) hangs
-#: in this shell, which can be killed, not in us. And the program is an ordinary one when memory is
-#: short, whatever our unit's OOMScoreAdjust.
+#: Execs the program. If loading it hangs (its disk does not answer), this shell hangs, which can be
+#: killed, and not the daemon. The shell also resets a negative OOM score, which the program would
+#: inherit from our unit's OOMScoreAdjust.
 _SHELL = "/bin/sh"
 _BECOME = """\
 {{
@@ -31,23 +31,23 @@ _BECOME = """\
 trap "echo {}" EXIT
 exec "$0" "$@"
 """
-#: The last line of output of a program that could not be loaded: only then does the shell live on
-#: to say it (bash with execfail, others in their trap).
+#: The last line of output of a program that could not be loaded: only then is the shell still there
+#: to print it (bash with execfail, others in their trap).
 _NEVER_RAN = "vipd-could-not-run-it"
-#: Reads what is written to 3, for as long as somebody may write there. An orphan, as those are.
+#: Reads descriptor 3 until its last writer closes it. An orphan, like those writers.
 _DRAIN = "cat <&3 >/dev/null 2>&1 3<&- &"
-#: What systemd's settings for us say about us, not about programs that we start.
+#: Variables from systemd that concern the daemon only, not the programs that it starts.
 _OURS_ALONE = (
     *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"),
     *("RUNTIME_DIRECTORY", "STATE_DIRECTORY"),
 )
-#: Programs that are loaded at a time: on a busy machine each may have to wait for a processor.
+#: Programs that are loaded at the same time: on a busy machine each may wait for a processor.
 _AT_A_TIME = 4
 
 
 class Children:
     """The programs of a daemon. ``adopts``: whether other processes' orphans become our children,
-    which is so for the first process of a container: they are reaped, too."""
+    as they do for the first process of a container. They are reaped, too."""
 
     def __init__(self, adopts: bool) -> None:
         self._adopts = adopts
@@ -57,7 +57,7 @@ class Children:
         self._loaders = cycle([Background() for _ in range(_AT_A_TIME)])
         if adopts:
             asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_orphans)
-        else:  # who started us may have ignored it: then the kernel reaps, and keeps no status
+        else:  # if it was ignored when we started, the kernel would reap, and keep no status
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     async def start(
@@ -66,8 +66,8 @@ class Children:
         environment: Mapping[str, str],
         timeout: float,
     ) -> "Child":
-        """Start a program with ``environment`` added to ours, nothing to read, and its output kept.
-        Raises OSError; TimeoutError when the shell itself could not be loaded for ``timeout``
+        """Start a program with ``environment`` added to ours and empty input; its output is kept.
+        Raises OSError; TimeoutError when the shell itself could not be loaded within ``timeout``
         seconds."""
         start = _Start(command, {**self._environment, **environment})
         self._starting += 1
@@ -97,12 +97,12 @@ class Children:
             self._reap_orphans()
 
     async def drain(self, reader: int) -> None:
-        """Have somebody read what processes in the background write, for as long as they live."""
+        """Start a process that reads the output of background processes until they end."""
 
         def leave() -> None:
             shell = spawn((_SHELL, "-c", _DRAIN), self._environment, {3: reader})
             status = os.waitstatus_to_exitcode(os.waitpid(shell, 0)[1])
-            if status:  # it could not fork, so nobody reads
+            if status:  # it could not fork, so nothing reads
                 raise OSError(f"{_SHELL} ended with status {status}")
 
         os.set_blocking(reader, True)
@@ -122,15 +122,15 @@ class Children:
             self._reap_orphans()
 
     def reap(self, process: int) -> int:
-        """The status of one of ours that has ended; negative: the signal that killed it."""
+        """The status of one of our programs that has ended; negative: the signal that killed it."""
         _, status = os.waitpid(process, 0)
         self._ours.discard(process)
         self._reap_orphans()
         return os.waitstatus_to_exitcode(status)
 
     def _reap_orphans(self) -> None:
-        # Not while one of ours is being started, because we cannot tell it from an orphan; and one
-        # of ours that has ended hides those after it until it is reaped. Either calls this again.
+        # Not while a program is being started, because we cannot tell it from an orphan. A program
+        # of ours that has ended hides those after it until it is reaped. Both call this again.
         while self._adopts and not self._starting:
             try:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -152,7 +152,7 @@ class _Start:
         self.process = self.pidfd = -1
         self.child: Child | None = None
         self.error: OSError | None = None
-        #: Nobody waits for it any more.
+        #: The caller does not wait for it any more.
         self.unwanted = False
 
     def carry_out(self) -> None:
@@ -174,16 +174,16 @@ class Child:
     """A program that was started, in a session of its own, and the end of its output.
 
     asyncio's own subprocesses are not used: they load programs in the loop, and their wait() may
-    wait for whoever still holds the pipe."""
+    block until every process that holds the pipe has closed it."""
 
     def __init__(self, process: int, pidfd: int, reader: int, children: Children) -> None:
-        """``pidfd`` and ``reader``, the end of the pipe that it writes to, belong to it now."""
+        """Takes ownership of ``pidfd`` and of ``reader``, our end of the pipe that it writes to."""
         self.process = process
         self.output = bytearray()  # the end of it
         self.ended = asyncio.Event()
-        #: Exit status; negative: the signal that killed it. Known when it has ended.
+        #: Exit status; negative: the signal that killed it. Valid once it has ended.
         self.status = 0
-        #: Whether it could not be loaded; then its output is what the shell says about that.
+        #: Whether it could not be loaded; then its output is the shell's error message.
         self.never_ran = False
         self._children = children
         self._loop = asyncio.get_running_loop()
@@ -221,7 +221,7 @@ class Child:
             self._loop.call_later(_PAUSE, self._listen)
 
     def _read(self) -> bool:
-        """Take in what is there; whether something may still come."""
+        """Read what is there; return whether more may come."""
         assert self._reader is not None
         try:
             data = os.read(self._reader, _PORTION)
@@ -235,8 +235,8 @@ class Child:
         return bool(data)
 
     def _leave(self) -> None:
-        """The program has ended. If it left something in the background, which may write for years,
-        somebody has to read: else that one is killed by SIGPIPE, or waits for ever."""
+        """The program has ended. If it left a process in the background, which may write for years,
+        the pipe still needs a reader: else SIGPIPE kills that process, or it blocks for ever."""
         if self._read() and self._read():  # all that the pipe holds, then whether it is at its end
             assert self._reader is not None
             tasks.start(self._children.drain(self._reader), "reading what a script left behind")

@@ -1,8 +1,7 @@
-"""Files that vipd keeps for its next life, in directories that others may write to: after a service
+"""Files that vipd keeps for its next run, in directories that others may write to: after a service
 that ran as the user vipd, root may start in that user's directory.
 
-No link is followed, nothing but a regular file is read or written, and nobody waits for the other
-end of a FIFO.
+No link is followed, only regular files are read or written, and opening a FIFO never blocks.
 """
 
 import errno
@@ -15,7 +14,7 @@ _SAFELY = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def read(file: Path, longest: int) -> bytes:
-    """The first ``longest`` bytes. Raises OSError."""
+    """Return the first ``longest`` bytes. Raises OSError."""
     descriptor = os.open(file, os.O_RDONLY | _SAFELY)
     with os.fdopen(descriptor, "rb") as opened:
         _regular(descriptor, file)
@@ -23,8 +22,8 @@ def read(file: Path, longest: int) -> bytes:
 
 
 def replace(file: Path, content: bytes, *, durable: bool = False) -> None:
-    """Put a new file in its place, all of it or none; ``durable``: on the disk when it returns,
-    except for its name. Raises OSError."""
+    """Replace the file atomically. ``durable``: the content is on the disk when this returns; the
+    name need not be. Raises OSError."""
     new = file.with_suffix(".new")
     new.unlink(missing_ok=True)
     with os.fdopen(
@@ -38,9 +37,9 @@ def replace(file: Path, content: bytes, *, durable: bool = False) -> None:
 
 
 def open_to_lock(file: Path) -> TextIO:
-    """For reading and writing, made if it is not there, with its content as it is; only for us,
-    because whoever may read a file can lock it (flock(2)). Raises OSError, also if the file has
-    another name somewhere, where it may be anybody's."""
+    """Open for reading and writing; create the file if it is missing, keep its content otherwise.
+    Only we may read it, because any process that can read a file can lock it (flock(2)). Raises
+    OSError, also if the file has another hard link: the file may then be another user's."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | _SAFELY, 0o600)
     opened = os.fdopen(descriptor, "r+")
     try:

@@ -1,8 +1,8 @@
 """A unix socket at a path, in a directory that others may write to.
 
-bind(2) follows no link in the last part of a path, and makes nothing where something is. So what is
-there is removed only if it is a socket of ours that nobody listens on any more, and what we change
-is reached without following a link.
+bind(2) follows no link in the last part of a path, and fails where something exists. So an existing
+entry is removed only if it is a socket of ours that no process listens on, and mode and group are
+changed without following a link.
 """
 
 import errno
@@ -19,8 +19,9 @@ Identity = tuple[int, int]
 def listen(
     path: Path, mode: int, backlog: int, group: int | None = None
 ) -> tuple[socket.socket, Identity]:
-    """Listen there, for whom ``mode`` and ``group`` (None: ours) permit, and nobody before that is
-    so. Raises OSError: EEXIST if something else is there, EADDRINUSE if somebody listens."""
+    """Listen there. Only those whom ``mode`` and ``group`` (None: ours) permit can connect, from
+    the beginning. Raises OSError: EEXIST if something else is there, EADDRINUSE if a process
+    listens."""
     _make_way(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
@@ -36,7 +37,7 @@ def listen(
 
 
 def remove(path: Path, identity: Identity) -> None:
-    """Remove it, if it is still the one that was made."""
+    """Remove the socket, if it is still the one that `listen` made."""
     with suppress(OSError):
         about = path.lstat()
         if (about.st_dev, about.st_ino) == identity:
@@ -55,12 +56,12 @@ def _make_way(path: Path) -> None:
         other.setblocking(False)
         try:
             other.connect(str(path))
-        except ConnectionRefusedError:  # of an earlier life
+        except ConnectionRefusedError:  # of an earlier run
             path.unlink(missing_ok=True)
             return
         except FileNotFoundError:
             return
-        except OSError:  # for instance EAGAIN: it has more connections than it takes
+        except OSError:  # for instance EAGAIN: its queue of connections is full
             pass
     raise OSError(errno.EADDRINUSE, "another program listens there")
 
@@ -69,13 +70,13 @@ def _open_up(path: Path, mode: int, group: int | None) -> Identity:
     file = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         about = os.fstat(file)
-        # A second name: somebody has put another socket of ours in its place.
+        # A second hard link: another socket of ours was put in its place.
         if not stat.S_ISSOCK(about.st_mode) or about.st_uid != os.geteuid() or about.st_nlink != 1:
             raise OSError(
                 errno.EEXIST, "somebody else replaces our socket there: take another path"
             )
         ours = f"/proc/self/fd/{file}"
-        if group not in (None, about.st_gid):  # as user vipd we may not change it, and need not
+        if group not in (None, about.st_gid):  # the user vipd may not change it, and need not
             os.chown(ours, -1, group)
         os.chmod(ours, mode)  # noqa: PTH101 (a descriptor, not a path)
         return about.st_dev, about.st_ino

@@ -1,4 +1,4 @@
-"""Calls that come close together are one: signals, which may come by the thousand."""
+"""Merges calls that come close together: signals may come by the thousand."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,8 +8,8 @@ _APART = 0.25
 
 
 class Merged:
-    """Calls ``act`` at once, and while more calls come, again every `_APART` seconds: the last of
-    them is never lost."""
+    """Calls ``act`` at once, and while more calls come, again every `_APART` seconds. The last call
+    is never lost."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, act: Callable[[], None]) -> None:
         self._loop = loop

@@ -1,5 +1,5 @@
-"""The one way to start a task, and what becomes of exceptions that nobody catches: they are logged,
-through our outlet, with what was going on."""
+"""The one way to start a task. Exceptions that nothing catches are logged through our outlet, with
+what failed."""
 
 import asyncio
 import threading
@@ -15,16 +15,16 @@ T = TypeVar("T")
 
 
 def start(work: Coroutine[Any, Any, T], what: str) -> asyncio.Task[T]:
-    """Run ``work`` in the loop that runs now. When an exception ends it, the log says so with
-    ``what``, a noun for what it does. Keep the result: asyncio forgets tasks that nobody keeps."""
+    """Run ``work`` in the running loop. If an exception ends it, it is logged with ``what``, a noun
+    for what the task does. Keep the result: asyncio holds only weak references to tasks."""
     task = asyncio.get_running_loop().create_task(work, name=what)
     task.add_done_callback(_ended)
     return task
 
 
 def catch(loop: asyncio.AbstractEventLoop) -> None:
-    """Log what a callback of ``loop`` or a thread raises: the same once a minute at most, because
-    a callback that raises may be called a thousand times a second."""
+    """Log what a callback of ``loop`` or a thread raises. The same exception is logged once a
+    minute at most, because a callback that raises may be called a thousand times a second."""
     complaints = RateLimitedProblems(_tell, loop.time)
 
     def complain(what: str, error: BaseException | None) -> None:
@@ -36,7 +36,7 @@ def catch(loop: asyncio.AbstractEventLoop) -> None:
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
         name = args.thread.name if args.thread else "that is gone"
-        with suppress(RuntimeError):  # the loop has ended, and the program with it
+        with suppress(RuntimeError):  # the loop has ended, and so does the program
             loop.call_soon_threadsafe(complain, f"thread {name}", args.exc_value)
 
     loop.set_exception_handler(in_loop)
@@ -53,7 +53,7 @@ def _tell(complaint: RateLimitedProblem) -> None:
 
 
 def _place(error: BaseException) -> str:
-    """Where it was raised, so that the same from two places is not taken for one."""
+    """Where it was raised, so that the same error from two places counts as two."""
     last: TracebackType | None = error.__traceback__
     while last and last.tb_next:
         last = last.tb_next

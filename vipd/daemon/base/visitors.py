@@ -1,9 +1,9 @@
-"""Connections of whoever wants one: few at a time, and still everybody gets a turn.
+"""Connections from any client: few at a time, and still every client gets a turn.
 
-Somebody who connects and says nothing, or does so again and again, must not keep others out. So
-when all places are taken, one is made free: of the host that holds most of them, and there the one
-that has said nothing for longest. Each may stay for a moment in any case; until then the others
-wait in the kernel's queue, in the order in which they came.
+A client that connects and sends nothing, even repeatedly, must not keep others out. So when all
+places are taken, one connection is closed: of the host that holds most places, the one that has
+been silent for longest. Each connection may stay for a minimum time; until then the others wait in
+the kernel's queue, in the order in which they came.
 """
 
 import asyncio
@@ -17,24 +17,24 @@ from vipd.daemon.base import tasks
 
 #: Connections at a time.
 PLACES = 16
-#: Seconds that each may stay in any case: one that has said nothing, and one that has.
+#: Seconds that each may stay at least: one that has sent nothing, and one that has sent a request.
 STAY_SILENT, STAY = 0.1, 0.5
-#: Seconds between two that are taken in, so that none of this takes much of a processor.
+#: Seconds between two accepted connections, so that a flood takes little of a processor.
 PAUSE = 0.005
-#: The same when there are no descriptors or memory for one.
+#: The same when descriptors or memory are short.
 _NO_ROOM = 1.0
 #: Connections that wait in the kernel's queue.
 BACKLOG = 128
 
 
 class Visitor:
-    """One connection; ``host`` is where it comes from, or its user."""
+    """One connection; ``host`` is the host it comes from, or its user."""
 
     def __init__(self, connection: socket.socket, host: object, since: float) -> None:
         self.socket = connection
         self.host = host
         self.since = since
-        self.spoke = False  # it has said what it wants
+        self.spoke = False  # it has sent its request
         self.task: asyncio.Task[None] | None = None
 
 
@@ -42,7 +42,7 @@ Serve = Callable[[Visitor], Awaitable[None]]
 
 
 class Visitors:
-    """Takes them in on a listening socket, which it owns; ``serve`` closes the visitor's."""
+    """Accepts connections on a listening socket, which it owns; ``serve`` closes each of them."""
 
     def __init__(self, listening: socket.socket, serve: Serve) -> None:
         self._listening = listening
@@ -54,7 +54,7 @@ class Visitors:
         self._listen()
 
     async def close(self) -> None:
-        """Listen no more, and end all connections."""
+        """Stop listening, and end all connections."""
         self._loop.remove_reader(self._listening)
         if self._later:
             self._later.cancel()
@@ -97,7 +97,7 @@ class Visitors:
             visitor.socket.close()
 
     def _make_room(self) -> bool:
-        """Whether somebody had to go."""
+        """Whether a connection had to be closed."""
         places = Counter(visitor.host for visitor in self._visitors)
         most, now = max(places.values()), self._loop.time()
         those = [
@@ -120,7 +120,7 @@ class Visitors:
 
 
 def _host(connection: socket.socket, address: object) -> object:
-    """Whose places are counted together: an IPv4 address, an IPv6 network of 64 bits, a user."""
+    """The key for counting places: an IPv4 address, an IPv6 /64 network, or a user."""
     if connection.family == socket.AF_UNIX:
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         return struct.unpack("3i", credentials)[1]

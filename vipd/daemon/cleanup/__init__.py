@@ -1,1 +1,2 @@
-"""What is done for a daemon that was killed: written down while it lives, carried out after."""
+"""Clean-up after a daemon that was killed: it is written down while the daemon runs, and carried
+out when it has ended."""

@@ -1,15 +1,15 @@
 """Carries out the last wills of a daemon that was killed (`vipd.daemon.cleanup.wills`).
 
-``vipd-farewell`` is what systemd starts when the service has ended, in whatever way (ExecStopPost);
-the next vipd does the same when it starts. Each will: take the addresses off, and if they were
-still there, bow out (an advertisement with advbase and advskew 255, which makes the next host take
-over at once; OpenBSD does it, and ucarp obeys it). If they were not there, their lease had ended,
-and somebody else has taken over: then nobody must be told to. The same goes for a daemon that the
-watchdog killed (SERVICE_RESULT), even if it held its addresses without a lease: it had not spoken
-for so long that others have.
+systemd starts ``vipd-farewell`` when the service has ended, in whatever way (ExecStopPost); the
+next vipd does the same when it starts. For each will, it deletes the addresses. If they were still
+there, it sends a final advertisement (advbase and advskew 255), which makes a backup take over at
+once (OpenBSD sends it, and ucarp obeys it). If they were not there, their lease had expired and
+another host has taken over: then no final advertisement is sent. None is sent either for a daemon
+that the watchdog killed (SERVICE_RESULT), even if its addresses had no lease: it had not advertised
+for so long that a backup has taken over.
 
-Clients are waiting while this runs, so it imports next to nothing: the module `socket` alone would
-double the 11 ms that Python takes to start.
+Clients have no service while this runs, so it imports next to nothing: the module `socket` alone
+would double the 11 ms that Python takes to start.
 """
 
 import _socket
@@ -18,21 +18,21 @@ import stat
 import sys
 from collections.abc import Iterator
 
-#: How the lines of a will begin. PREPARE: a request that comes before those to delete.
+#: First words of the lines of a will. PREPARE: a request that is sent before the deletions.
 INTERFACE, PREPARE, DELETE, SEND = "interface", "prepare", "delete", "send"
 
 _NETLINK_ROUTE = 0
-#: Longest answer to a request of ours: the error code, 0 or -errno, stands behind its header.
+#: Longest answer to a request of ours: the error code, 0 or -errno, follows the header.
 _ANSWER = 4096
 _SEQUENCE_AT, _ERROR_AT = slice(8, 12), slice(16, 20)
 _HEADER = 16  # bytes, of a request
 _REQUEST_AND_ACK = 0x5
-#: What a will may ask the kernel for: RTM_SETLINK to prepare, RTM_DELADDR to delete.
+#: Netlink requests that a will may have: RTM_SETLINK to prepare, RTM_DELADDR to delete.
 _KINDS = {PREPARE: 19, DELETE: 21}
 _LONGEST_WILL = 1 << 20
 _LONGEST_INTERFACE = 15
 _FRAMES = range(14, 1515)  # lengths in bytes
-#: Seconds for an answer of the kernel, which gives it at once, and for room to send a frame.
+#: Seconds to wait for the kernel's answer, which comes at once, and for room to send a frame.
 _PATIENCE = 1.0
 _MEANWHILE = "the other hosts take over when their time is up"
 _USAGE = "usage: vipd-farewell [--runtime-dir DIR]\n"
@@ -49,10 +49,11 @@ def trusted(directory: os.stat_result) -> bool:
 
 
 def carry_out(runtime_dir: str, bow_out: bool = True) -> Iterator[str]:
-    """Carry out every will there is, and destroy it; a line for people about each. Never raises.
+    """Carry out every will, and delete it; yield a line about each. Never raises.
 
-    Not while the daemon lives. What others may have written is not believed, and what cannot be
-    read is no reason to leave the rest: it is destroyed, or set aside as NAME.refused.
+    Must not be called while the daemon runs. A will that other users may have written is not
+    carried out. A will that cannot be read does not stop the others: it is deleted, or set aside as
+    NAME.refused.
     """
     directory = wills_in(runtime_dir)
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -79,7 +80,7 @@ def _carry_out_all(runtime_dir: str, wills: int, bow_out: bool) -> Iterator[str]
     names = sorted(os.listdir(wills))
     if not names:
         return
-    # One socket of each kind for all: to close a packet socket takes the kernel 10 ms.
+    # One socket of each kind for all wills: closing a packet socket takes the kernel 10 ms.
     netlink = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_ROUTE)
     netlink.bind((0, 0))
     netlink.settimeout(_PATIENCE)
@@ -105,7 +106,7 @@ def _carry_out_all(runtime_dir: str, wills: int, bow_out: bool) -> Iterator[str]
 
 
 def _set_aside(runtime_dir: str, path: str, directory: int | None = None) -> str:
-    """What became of it."""
+    """Rename it to NAME.refused; return what came of that, for people."""
     aside = f"{runtime_dir}/{os.path.basename(path)}.refused"  # noqa: PTH119
     try:
         os.rename(path, aside, src_dir_fd=directory)
@@ -115,8 +116,8 @@ def _set_aside(runtime_dir: str, path: str, directory: int | None = None) -> str
 
 
 def _read(name: str, wills: int) -> bytes:
-    """Raises OSError, or ValueError if that is no file of ours."""
-    # Neither a link is followed, nor a writer of a FIFO waited for.
+    """Raises OSError, or ValueError if it is not a file of ours."""
+    # Do not follow a link, and do not wait for the writer of a FIFO.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     file = os.open(name, flags, dir_fd=wills)
     try:
@@ -163,7 +164,7 @@ def understood(will: bytes) -> tuple[str, list[tuple[str, bytes]], list[bytes]]:
             int.from_bytes(request[begin:end], sys.byteorder)
             for begin, end in ((0, 4), (4, 6), (6, 8))
         )
-        # The kernel answers each request that is whole and asks for an answer.
+        # The kernel answers each complete request that has NLM_F_ACK.
         whole = length == len(request) >= _HEADER
         if not whole or kind != _KINDS[key] or flags != _REQUEST_AND_ACK:
             raise ValueError(f"a request to {key} is none")
@@ -174,7 +175,7 @@ def understood(will: bytes) -> tuple[str, list[tuple[str, bytes]], list[bytes]]:
 
 
 def _ask(netlink: _socket.socket, number: int, request: bytes) -> bool:
-    """Whether the kernel did it. Raises OSError, TimeoutError too."""
+    """Whether the kernel carried it out. Raises OSError, and TimeoutError."""
     sequence = number.to_bytes(4, sys.byteorder)
     netlink.send(request[:8] + sequence + request[12:])
     while True:
@@ -184,10 +185,10 @@ def _ask(netlink: _socket.socket, number: int, request: bytes) -> bool:
 
 
 def _hurry() -> None:
-    """The machine may be starved: perhaps that is why the daemon was killed."""
+    """Use real-time priority: CPU starvation may be why the daemon was killed."""
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except OSError:  # not permitted: then as fast as it goes
+    except OSError:  # not permitted: go on with ordinary priority
         return
 
 
@@ -205,7 +206,7 @@ def main() -> None:
     for line in carry_out(runtime_dir, os.environ.get("SERVICE_RESULT") != "watchdog"):
         try:
             os.write(2, f"<4>{line}\n".encode(errors="backslashreplace"))
-        except OSError:  # nobody reads that, and the other wills are to be carried out
+        except OSError:  # nothing reads the output: still carry out the other wills
             continue
 
 

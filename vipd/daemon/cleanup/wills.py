@@ -1,9 +1,9 @@
-"""What is to be done for a master that dies without warning: written down while it lives.
+"""Wills: what to do for a master that was killed. They are written while it runs.
 
-As long as a VIP is master, RUNTIME_DIR/farewell/vip-ID says how to take its addresses off, and
-holds the frame that bows out for it. `vipd.daemon.cleanup.farewell` reads it when the daemon is
-gone. The frame is a signed packet like those on the wire: no password is in there. Only root may
-look all the same, because who sends that frame deposes us.
+As long as a VIP is master, RUNTIME_DIR/farewell/vip-ID has the netlink requests that delete its
+addresses, and the frame with its final advertisement. `vipd.daemon.cleanup.farewell` reads it when
+the daemon has ended. The frame is a signed packet like those on the wire: it has no password in it.
+Still only root may read it, because sending that frame makes us lose MASTER.
 """
 
 import os
@@ -21,10 +21,10 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 class CrashCleanup:
     """The wills of one daemon's VIPs. ``counter`` is for the advertisements in them: it must be
-    larger than that of all others in this life, and smaller than those of the next.
+    larger than all others of this run, and smaller than those of the next.
 
-    A directory that cannot be written to is told once, until it can be: the next host then takes
-    over when the lease ends, as without a will.
+    A directory that cannot be written to is logged once, until it can be: a backup then takes over
+    when the lease expires, as without a will.
     """
 
     def __init__(self, runtime_dir: Path, counter: int) -> None:
@@ -39,9 +39,9 @@ class CrashCleanup:
         requests: Iterable[tuple[bytes, bool]],
         frames: Iterable[bytes],
     ) -> None:
-        """``requests``: netlink requests, to be acknowledged, that take the addresses off (True),
-        or come before (False); ``frames``: what to send on ``interface`` then. Replaces this VIP's
-        earlier will."""
+        """Write a VIP's will; it replaces the earlier one. ``requests``: netlink requests with
+        NLM_F_ACK, which delete the addresses (True) or are sent before that (False). ``frames``:
+        what to send on ``interface`` after that."""
         lines = [
             f"{INTERFACE} {interface}",
             *(f"{DELETE if deletes else PREPARE} {each.hex()}" for each, deletes in requests),
@@ -59,10 +59,10 @@ class CrashCleanup:
                 )
             self._silent = True
         else:
-            self._silent = False  # the next time that it fails is news again
+            self._silent = False  # the next failure is logged again
 
     def _write(self, vip: str, text: str) -> None:
-        """Raises OSError. No link is followed, and no file kept that others may have made."""
+        """Raises OSError. Follows no link, and keeps no file that others may have made."""
         self._directory.mkdir(mode=0o700, exist_ok=True)
         directory = os.open(self._directory, _DIRECTORY)
         try:
@@ -74,7 +74,7 @@ class CrashCleanup:
             file = os.open(name, _NEW, 0o600, dir_fd=directory)
             try:
                 _write_all(file, text.encode())
-            except OSError:  # a full disk: half a will is none
+            except OSError:  # a full disk: half a will must not stay
                 os.unlink(name, dir_fd=directory)
                 raise
             finally:
@@ -83,19 +83,19 @@ class CrashCleanup:
             os.close(directory)
 
     def revoke(self, vip: str) -> None:
-        """This VIP is not master any more. A will that stays does no harm: it bows out only if it
-        finds an address to take off."""
+        """Delete the will: this VIP is not master any more. A will that stays does no harm: its
+        final advertisement is sent only if there is an address to delete."""
         try:
             self._file(vip).unlink(missing_ok=True)
         except OSError as error:
             log.warning("cannot remove %s: %s; remove it", self._file(vip), error)
 
     def _file(self, vip: str) -> Path:
-        # An ID is part of a file's name, so it has no slash; and with this it is not "..".
+        # An ID is part of a file's name, so it has no slash; the prefix rules out "..".
         return self._directory / f"vip-{vip}"
 
 
 def _write_all(file: int, data: bytes) -> None:
-    """A disk that becomes full takes the part that it has room for, and says why only then."""
+    """Write all of it. A disk that becomes full takes what fits; only the next write(2) fails."""
     while data:
         data = data[os.write(file, data) :]

@@ -1,10 +1,10 @@
-"""Connections to the control socket: varlink over a unix socket, for clients that nobody trusts.
+"""Connections to the control socket: varlink over a unix socket, for clients that are not trusted.
 
 asyncvarlink's own server reads for as long as a client writes, and keeps messages and unfetched
 answers of any length: a client could stop the daemon. So only its interfaces, types and errors are
-used here. Bounds: connections in number, messages in length, answers in what
-waits to be fetched, and all of it in time; and whatever all clients together ask for, one piece of
-work is done in each turn of the event loop, so that an advertisement waits for one at most.
+used here. The number of connections, the length of messages, the size of unfetched answers and the
+time for each are limited. Each turn of the event loop does one piece of work for all clients
+together, so that an advertisement waits for one piece at most.
 """
 
 import asyncio
@@ -34,24 +34,24 @@ from asyncvarlink.serviceerrors import InvalidParameter
 from vipd.api.io_vipd import Busy, plain
 from vipd.daemon.base import local_socket, tasks
 
-#: Connections at the same time: of root, and of all others together. So nobody locks root out.
+#: Connections at the same time, of root and of all others together: others cannot lock root out.
 CONNECTIONS = 32
 #: Longest message from a client, bytes; 255 IDs are 2 kB.
 LONGEST = 65536
 #: Seconds for a client to complete a message, and to fetch an answer.
 PATIENCE = 30.0
-#: How often to look whether the client that a stream of answers goes to is still there, seconds.
+#: Seconds between two checks whether the client of a stream of answers is still connected.
 _LOOK = 5.0
 _BACKLOG = 64
-#: Seconds until connections are accepted again, when there were no descriptors for one.
+#: Seconds until connections are accepted again when descriptors ran out.
 _NO_ROOM = 1.0
 _SO_PEERGROUPS = 59
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end, as the kernel says: when it connected, it was this process, this
-    user, and in these groups."""
+    """The process at the other end, with its user and groups at the time when it connected, as the
+    kernel reports them."""
 
     pid: int
     uid: int
@@ -63,7 +63,7 @@ class Peer:
         size = struct.calcsize("3i")
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
         pid, uid, gid = struct.unpack("3i", credentials)
-        # Python asks for 1024 bytes at most: OSError for somebody in more than 256 groups.
+        # Python asks for 1024 bytes at most: OSError for a user in more than 256 groups.
         others = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 1024)
         groups = struct.unpack(f"{len(others) // 4}i", others)
         return cls(pid, uid, frozenset((gid, *groups)))
@@ -73,7 +73,7 @@ class Peer:
 
 
 class Turns:
-    """One piece of work in each turn of the event loop, however many clients ask for one."""
+    """Allows one piece of work in each turn of the event loop, however many clients wait."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -92,8 +92,8 @@ Admit = Callable[[Peer], TypedVarlinkErrorReply | None]
 
 
 class Connections:
-    """Listens on a unix socket. ``interfaces`` makes what a client may call, and ``admit`` says why
-    somebody may not call anything."""
+    """Listens on a unix socket. ``interfaces`` makes the interfaces that a client may call;
+    ``admit`` returns the error for a client that may call nothing."""
 
     def __init__(self, interfaces: Interfaces, admit: Admit, turns: Turns) -> None:
         self._interfaces = interfaces
@@ -118,7 +118,7 @@ class Connections:
         self._accept_again()
 
     async def close(self) -> None:
-        """Listen no more, and end every connection."""
+        """Stop listening, and end every connection."""
         if self._socket:
             self._loop.remove_reader(self._socket)
             if self._later:
@@ -135,12 +135,12 @@ class Connections:
             self._loop.add_reader(self._socket, self._accept, self._socket)
 
     def _accept(self, listening: socket.socket) -> None:
-        """One in each turn of the loop."""
+        """Accept one connection in each turn of the loop."""
         try:
             connection, _ = listening.accept()
-        except (BlockingIOError, InterruptedError, ConnectionError):  # it is gone already
+        except (BlockingIOError, InterruptedError, ConnectionError):  # it has disconnected
             return
-        except OSError:  # there are no descriptors left, and it would be there in the next turn
+        except OSError:  # no descriptors left: the socket would stay readable, so pause
             self._loop.remove_reader(listening)
             self._later = self._loop.call_later(_NO_ROOM, self._accept_again)
             return
@@ -173,14 +173,14 @@ class Connections:
 
 
 class _Connection:
-    """One client: its calls are carried out one after the other, in their order."""
+    """One client: its calls are carried out one after the other, in order."""
 
     def __init__(self, connection: socket.socket, turns: Turns) -> None:
         self._socket = connection
         self._turns = turns
 
     async def serve(self, interfaces: Sequence[VarlinkInterface]) -> None:
-        """Until the client has no more to say, or has gone too far."""
+        """Serve calls until the client closes its end or exceeds a limit."""
         registry = VarlinkInterfaceRegistry()
         for interface in interfaces:
             registry.register_interface(interface)
@@ -198,7 +198,7 @@ class _Connection:
             self._writer.close()
 
     async def _call(self, registry: VarlinkInterfaceRegistry) -> bool:
-        """Carry out the next call; False: there is to be no other."""
+        """Carry out the next call; return whether to read another."""
         try:
             async with asyncio.timeout(PATIENCE):
                 message = await self._reader.readuntil(b"\0")
@@ -209,7 +209,7 @@ class _Connection:
         async with self._turns.turn():
             call = _decoded(message)
         if call is None:
-            return False  # nobody can tell where its next message would begin
+            return False  # where the next message begins is unknown
         try:
             method, signature = registry.lookup_method(call)
             answers = method(**_parameters(signature, call))
@@ -221,7 +221,7 @@ class _Connection:
             return call.oneway or await self._write(_encoded(error.toreply()))
 
     async def _stream(self, answers: AsyncGenerator[AnnotatedResult]) -> bool:
-        """Many answers, for as long as the client is there."""
+        """Send many answers, for as long as the client is connected."""
         async with aclosing(answers):
             while True:
                 following = asyncio.ensure_future(anext(answers, None))
@@ -250,14 +250,14 @@ class _Connection:
         return True
 
     def _hung_up(self) -> bool:
-        """Whether the client has closed its end; not: it only has nothing more to say."""
+        """Whether the client has closed its socket; shutting down only its sending side is no."""
         poll = select.poll()
         poll.register(self._socket.fileno(), 0)
         return bool(poll.poll(0))
 
 
 def _decoded(message: bytes) -> VarlinkMethodCall | None:
-    """A call, if that is one."""
+    """The call, or None if the message is not one."""
     try:
         return VarlinkMethodCall.fromjson(json.loads(message[:-1]))
     except (ValueError, TypeError, RecursionError):

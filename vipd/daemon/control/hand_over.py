@@ -1,4 +1,4 @@
-"""Hand-overs that somebody asks for: begun, waited for, and what came of them."""
+"""Hand-overs on request: begin them, wait for them, and report their outcome."""
 
 import asyncio
 from collections.abc import Container, Sequence
@@ -11,7 +11,7 @@ from vipd.carp.states import Reason, State
 from vipd.daemon.control.connections import Turns
 from vipd.daemon.vips.supervisor import Run, Supervisor
 
-#: Seconds between two looks whether a VIP has left.
+#: Seconds between two checks whether a VIP has handed over.
 _LOOK = 0.02
 
 
@@ -23,14 +23,14 @@ async def hand_over(
     hold: float,
     reason: Reason,
 ) -> list[Handover]:
-    """Have these VIPs hand over, and not be master for ``hold`` seconds (``inf``: as long as they
-    are in ``maintenance``). Returns when they have, or could not."""
+    """Make these VIPs hand over, and hold them as backup for ``hold`` seconds (``inf``: as long as
+    they are in ``maintenance``). Returns when each has handed over, or could not."""
     loop = asyncio.get_running_loop()
     begun: list[tuple[Run, State, float]] = []
     for run in runs:
         async with turns.turn():
             begun.append((run, state_of(run), loop.time()))
-            if hold < inf or run.config.id in maintenance:  # it may be over
+            if hold < inf or run.config.id in maintenance:  # maintenance may have ended
                 supervisor.step_down(run.config.id, hold, reason)
     handovers = []
     for run, before, at in begun:
@@ -57,5 +57,5 @@ def _outcome(run: Run, before: State, at: float) -> Handover:
 
 
 def state_of(run: Run) -> State:
-    """INIT for one that broke."""
+    """The state; INIT for a VIP that failed."""
     return run.vip.machine.state if run.vip else State.INIT

@@ -1,4 +1,4 @@
-"""Which VIPs are in maintenance: never master on this host, across restarts and reboots."""
+"""VIPs in maintenance: they are never master on this host, across restarts and reboots."""
 
 import asyncio
 import errno
@@ -14,22 +14,23 @@ from vipd.daemon.log.logger import log
 
 #: Longest file that is read, bytes.
 _LONGEST = 1 << 20
-#: How many IDs are kept, so that the file stays below that, and how long each may be, bytes.
+#: Number of IDs that are kept, so that the file stays below that, and bytes of the longest one.
 _MOST, _LONGEST_ID = 1000, 255
 
 
 def is_name(identifier: str) -> bool:
-    """Whether a VIP may have this ID, which is part of the name of its file."""
+    """Whether this is a possible ID: it is part of the name of the VIP's file."""
     try:
         length = len(os.fsencode(identifier))
-    except ValueError:  # no name of a file at all
+    except ValueError:  # not a possible file name
         return False
     return 0 < length <= _LONGEST_ID and not {"/", "\0"} & set(identifier)
 
 
 class Maintenance:
-    """Kept in ``directory``/maintenance.json, which is there only while something is. A file that
-    cannot be read puts the whole host into maintenance: somebody wanted something to be."""
+    """Kept in ``directory``/maintenance.json, which exists only while something is in maintenance.
+    A file that cannot be read puts the whole host into maintenance: its existence says that
+    something was in maintenance."""
 
     def __init__(self, directory: Path) -> None:
         self._file = directory / "maintenance.json"
@@ -44,8 +45,8 @@ class Maintenance:
 
     async def switch(self, on: bool, ids: Iterable[str] | None) -> None:
         """Put these VIPs (None: the whole host) into maintenance, or take them out of it. If the
-        whole host is, all others stay in it, those too that do not run now. When it returns it is
-        on the disk; raises OSError, and then nothing is changed."""
+        whole host is in maintenance, all others stay in it, also those that do not run now. The
+        change is on the disk when this returns. Raises OSError; then nothing has changed."""
         async with self._lock:
             old = self.kept
             if ids is None:
@@ -67,7 +68,7 @@ class Maintenance:
     def _read(self) -> Maintained:
         try:
             kept = json.loads(kept_files.read(self._file, _LONGEST))
-            # A version that knew no exceptions wrote none.
+            # An older version, without exceptions, wrote none.
             host, ids, excepted = kept["host"], kept["ids"], kept.get("except", [])
             if type(host) is not bool or not all(isinstance(i, str) for i in (*ids, *excepted)):
                 raise ValueError("it holds something else")
@@ -90,12 +91,12 @@ class Maintenance:
             self._file.unlink(missing_ok=True)
         else:
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-            # A version that knows no exceptions reads: the whole host.
+            # An older version, without exceptions, reads: the whole host.
             content = {"host": kept.host, "ids": kept.ids, "except": kept.excepted}
             kept_files.replace(self._file, json.dumps(content).encode(), durable=True)
         if directory.exists():
             handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                os.fsync(handle)  # the name as well must survive a power cut
+                os.fsync(handle)  # the name, too, must survive a power cut
             finally:
                 os.close(handle)

@@ -1,4 +1,4 @@
-"""What stands behind the control socket: the methods of ``io.vipd``, for one client each."""
+"""The methods of ``io.vipd`` behind the control socket; each client has a session of its own."""
 
 import asyncio
 import grp
@@ -48,16 +48,16 @@ from vipd.daemon.log.logger import log, printable
 from vipd.daemon.vips.supervisor import Run, Supervisor
 from vipd.linux import capabilities
 
-#: How many VIPs or events make an answer: a millisecond of work.
+#: VIPs or events in one answer: a millisecond of work.
 _SOME = 12
-#: Events that are looked for in a turn of the loop.
+#: Events that are searched in one turn of the loop.
 _MANY = 200
-#: Events that may happen while a client of Monitor does not take an answer; and that may wait for
-#: one that takes them, first those that were known before.
+#: Events that may happen while a client of Monitor takes no answer, and events that may wait for a
+#: client that does take answers (at first the ones from before its call).
 _UNREAD, _WAITING = 1000, 20000
 #: Longest hold that may be asked for, seconds.
 LONGEST_HOLD = 86400.0
-#: Seconds until the group is looked up again, when there was no thread for that.
+#: Seconds until the group is looked up again, when no thread could be started for that.
 _AGAIN = 10.0
 
 
@@ -95,8 +95,8 @@ class Control:
         self.connections = Connections(self._interfaces, self._admit, self.turns)
 
     async def open(self) -> None:
-        """Listen, as soon as there is something to say about the VIPs. Without a socket the
-        addresses are looked after all the same."""
+        """Start to listen as soon as the VIPs are known. If that fails, the VIPs run without the
+        socket."""
         await self.reload.loaded.wait()
         path = self.place.runtime_dir / SOCKET
         try:
@@ -118,7 +118,7 @@ class Control:
         background = Background()
         told = False
         while True:
-            try:  # not in the loop: it may be a directory service that knows the group
+            try:  # not in the loop: the group may come from a directory service
                 group = await background.run(lambda: grp.getgrnam(self.place.group))
             except NoThreadError as error:
                 if not told:
@@ -159,18 +159,18 @@ class Control:
             return True
         try:
             mode = (self.place.runtime_dir / SOCKET).lstat().st_mode
-        except OSError:  # somebody has removed it
+        except OSError:  # the socket was removed
             return False
         return bool(mode & stat.S_IWGRP)
 
 
 class _News:
-    """Listens for the events of some VIPs (None: all) and keeps them for one client."""
+    """Collects the events of some VIPs (None: all) for one client."""
 
     def __init__(self, ids: set[str] | None) -> None:
-        #: How many came since this was set to 0.
+        #: How many came since the caller set this to 0.
         self.unread = 0
-        #: The client was too slow: not all were kept.
+        #: The client was too slow: events were dropped.
         self.too_many = False
         self._ids = ids
         self._events: deque[Event] = deque()
@@ -186,7 +186,7 @@ class _News:
         self._came.set()
 
     async def some(self) -> list[Event]:
-        """Wait for the next ones."""
+        """Wait for the next events."""
         while not self._events:
             self._came.clear()
             await self._came.wait()
@@ -209,7 +209,7 @@ class Session:
             async with self._control.turns.turn():
                 while wanted and len(some) < _SOME:
                     run = self._control.supervisor.runs.get(wanted.popleft())
-                    if run:  # else it has ended meanwhile
+                    if run:  # else it has ended in the meantime
                         some.append(self._vip(run))
             yield some
             if not wanted:
@@ -227,7 +227,7 @@ class Session:
         leave = self._control.hub.subscribe(news)
         try:
             last = self._control.hub.last if after is None else after
-            old = self._control.history.events(wanted, last)  # as they are before anything is new
+            old = self._control.history.events(wanted, last)  # a snapshot, before new ones come
             yield []
             while True:
                 async with self._control.turns.turn():
@@ -337,17 +337,17 @@ class Session:
         self._begin(f"maintenance {'on' if on else 'off'}", Kind.MAINTENANCE, ids)
         if on:
             return await self._hand_over(wanted, inf, Reason.MAINTENANCE)
-        # Those that came while it was written down began to live in maintenance, too.
+        # VIPs that were added while the file was written started in maintenance, too.
         for identifier in list(supervisor.runs) if ids is None else wanted:
             async with control.turns.turn():
-                if identifier not in control.maintenance:  # it may be on again
+                if identifier not in control.maintenance:  # it may have been switched on again
                     supervisor.resume(identifier)
         return [unchanged(run) for run in self._runs(wanted)]
 
     def _maintained(self, ids: Sequence[str], on: bool) -> Iterator[str]:
-        """IDs that may be put into maintenance: of VIPs that run, that broke, whose files have
-        errors, or that something is remembered of. Out of it: whatever is in it, too, because a
-        file that is away may come back. Raises UnknownVip."""
+        """IDs that may be put into maintenance: of VIPs that run, that failed, whose files have
+        errors, or that have events in the history. Any ID that is in maintenance may be taken out
+        of it, too, because a file that is gone may come back. Raises UnknownVip."""
         supervisor = self._control.supervisor
         known = {*supervisor.runs, *self._control.reload.failed}
         for identifier in dict.fromkeys(ids):
@@ -375,7 +375,7 @@ class Session:
             raise NotPermitted(text=f"be root, or let the group {group} write to the socket")
 
     def _begin(self, what: str, kind: Kind | None = None, ids: Sequence[str] | None = None) -> None:
-        """Who changes what goes to the log. Raises NotPermitted."""
+        """Check the client's rights, and log who changes what. Raises NotPermitted."""
         self._may_change()
         run = self._control.supervisor.runs.get(ids[0]) if ids and len(ids) == 1 else None
         whom = f" {printable(' '.join(ids))}" if ids and not run else ""
@@ -400,7 +400,7 @@ class Session:
         return list(dict.fromkeys(ids))
 
     def _known(self, ids: Sequence[str]) -> Iterator[str]:
-        """IDs of VIPs that run, or that something is remembered of. Raises UnknownVip."""
+        """IDs of VIPs that run, or that have events in the history. Raises UnknownVip."""
         for identifier in ids:
             if identifier not in self._control.history:
                 self._ids([identifier])

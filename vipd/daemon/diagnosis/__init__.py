@@ -1,1 +1,1 @@
-"""What is wrong on the network or on this host, found out and reported in words that help."""
+"""Diagnosis of problems on the network or on this host, with their causes and remedies."""

@@ -1,4 +1,4 @@
-"""Finds out which of our own settings makes a wrong digest after all, beside the loop's work."""
+"""Finds out which of our own settings produces a digest that is wrong for its group."""
 
 import asyncio
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
@@ -14,8 +14,8 @@ from vipd.daemon.log.logger import explained, log
 
 
 class Kept:
-    """What trying settings on digests needs again and again, in bounded memory: the HMAC states of
-    passwords, and address sets in the form in which they are hashed."""
+    """A cache of bounded size for trying settings on digests: the HMAC states of passwords, and
+    address sets in the form in which they are hashed."""
 
     LIMIT = 1024  # of each
 
@@ -28,12 +28,12 @@ class Kept:
         password = config.password.get_secret_value()
         if (key := self._keys.get(password)) is None:
             if len(self._keys) >= self.LIMIT:
-                self._keys.clear()  # of our own files: nobody else can fill it
+                self._keys.clear()  # from our own files: no other host can fill it
             key = self._keys[password] = Keyed(password)
         return password, key
 
     def forms(self, config: VipConfig) -> tuple[bytes, ...]:
-        """The addresses of a VIP, as `vipd.carp.digest.hash_forms` has them."""
+        """The addresses of a VIP, as `vipd.carp.digest.hash_forms` returns them."""
         addresses = config.addresses
         if (forms := self._forms.get(addresses)) is None:
             if len(self._forms) >= self.LIMIT:
@@ -42,14 +42,14 @@ class Kept:
         return forms
 
 
-#: Looks for the settings that made a digest. It stops (yields) after each small step, and returns
-#: what it found out, "" for nothing.
+#: Searches the settings that produced a digest. It yields after each small step, and returns its
+#: finding, "" for none.
 Search = Generator[None, None, str]
 
 
 def same_settings(ad: Advertisement, ours: Iterable[VipConfig], found: str, kept: Kept) -> Search:
-    """Which of ``ours`` makes the digest of ``ad``, but for the VHID; ``found`` is a format that
-    gets ``ad`` and that ``config``."""
+    """Find the one of ``ours`` that produces the digest of ``ad``, apart from the VHID; ``found``
+    is a format that gets ``ad`` and that ``config``."""
     for config in ours:
         _, key = kept.key(config)
         if _made(ad, ad.vhid, key, kept.forms(config)):
@@ -61,8 +61,8 @@ def same_settings(ad: Advertisement, ours: Iterable[VipConfig], found: str, kept
 def other_settings(
     ad: Advertisement, config: VipConfig, ours: Iterable[VipConfig], kept: Kept
 ) -> Search:
-    """Which of ``ours`` lent its password or its addresses to the host that sent ``ad`` to the
-    group of ``config``. Passwords and address sets that are equal are tried once."""
+    """Find the one of ``ours`` whose password or addresses are in ``ad``, which another host sent
+    to the group of ``config``. Equal passwords and equal address sets are tried once."""
     password, key = kept.key(config)
     forms = kept.forms(config)
     tried: set[object] = {password, forms}
@@ -103,28 +103,27 @@ class _Job:
 
 
 class DigestProof:
-    """One for the whole daemon. Somebody who forges digests can make us search as often as he
-    likes, so it costs the same however often that is: searches wait in a short queue, are carried
-    out one at a time, and compute for `SLICE` seconds in every `PAUSE`, so that nothing that is due
-    is held up. Each kind is searched for once a minute at most; what finds the queue full is not
-    searched for now, but when it comes again."""
+    """One for the whole daemon. An attacker who forges digests can request searches without limit,
+    so their cost is bounded: searches wait in a short queue, run one at a time, and compute for
+    `SLICE` seconds in every `PAUSE`, so that no timer is late. Each kind is searched once a minute
+    at most. A request that finds the queue full is dropped, and accepted when it comes again."""
 
     QUEUE = 32
-    SLICE = 0.0003  # seconds, and what one step takes
+    SLICE = 0.0003  # seconds, plus the time of one step
     PAUSE = 0.01
     EVERY = 60.0  # seconds
-    KINDS = 2048  # remembered to have been searched for
+    KINDS = 2048  # that were searched, and are remembered
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.kept = Kept()
         self._loop = loop
         self._waiting: dict[Hashable, _Job] = {}  # in the order in which they came
-        self._searched: dict[Hashable, float] = {}  # when; the oldest one first
+        self._searched: dict[Hashable, float] = {}  # the time of it; the oldest first
         self._timer: asyncio.TimerHandle | None = None
 
     def wants(self, kind: Hashable) -> bool:
-        """Whether `ask` would search: there is room, and nothing of this kind waits or was searched
-        for in the last minute. It is quick."""
+        """Whether `ask` would search: the queue has room, and no search of this kind waits or was
+        done in the last minute. It is quick."""
         if kind in self._waiting or len(self._waiting) >= self.QUEUE:
             return False
         before = self._searched.get(kind)
@@ -133,7 +132,7 @@ class DigestProof:
     def ask(
         self, kind: Hashable, search: Callable[[Kept], Search], done: Callable[[str], None]
     ) -> None:
-        """Search, if `wants` says so, and tell ``done`` what was found."""
+        """Search, if `wants` is true, and call ``done`` with the finding."""
         if not self.wants(kind):
             return
         self._waiting[kind] = _Job(kind, search(self.kept), done)
@@ -147,14 +146,14 @@ class DigestProof:
             if found is not None:
                 self._remember(job)
                 job.done(found)
-        except Exception as error:  # nothing depends on a proof, and the next one goes on
+        except Exception as error:  # nothing depends on a search: drop it
             what = "looking for the settings that made a digest"
             log.error("%s", explained(what, error), extra={"reason": type(error).__name__})
             self._remember(job)
         self._timer = self._loop.call_later(self.PAUSE, self._slice) if self._waiting else None
 
     def _go_on(self, search: Search) -> str | None:
-        """What was found; None: nothing yet."""
+        """The finding; None: not finished yet."""
         end = perf_counter() + self.SLICE
         try:
             while perf_counter() < end:
@@ -165,7 +164,7 @@ class DigestProof:
         return None
 
     def _remember(self, job: _Job) -> None:
-        """It was searched for, now."""
+        """Remember that this was searched now."""
         self._waiting.pop(job.kind, None)
         self._searched.pop(job.kind, None)
         self._searched[job.kind] = self._loop.time()

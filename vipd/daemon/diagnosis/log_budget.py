@@ -1,4 +1,4 @@
-"""How many problems the log takes: one budget for the whole host."""
+"""A limit on the problems that are logged: one budget for the whole host."""
 
 import asyncio
 
@@ -8,16 +8,16 @@ from vipd.daemon.events.hub import DAEMON, Hub
 
 class LogBudget:
     """A token bucket for all VIPs and interfaces together: under 100 lines in any minute, however
-    many frames are forged. What is not logged stays visible in `vipctl doctor`, and one line a
-    minute says how many problems that were. Only for the loop's thread."""
+    many frames are forged. `vipctl doctor` still shows the problems that are not logged, and one
+    line a minute gives their number. Only for the loop's thread."""
 
     BURST = 40.0  # lines
     PER_SECOND = 0.5
-    #: Lines that are kept for what nobody can forge: a problem that anybody in the network segment
-    #: can make us see is logged only while more than these are left.
+    #: Lines that are reserved for problems that cannot be forged: a problem that any host in the
+    #: network segment can cause is logged only while more than these are left.
     RESERVE = 15.0
-    #: Seconds from the first problem that was not logged to the line about it, and the least time
-    #: between two of these lines.
+    #: Seconds from the first problem that was not logged to the line with their number, and the
+    #: least time between two of these lines.
     SUMMARY_AFTER = 5.0
     SUMMARY_EVERY = 60.0
 

@@ -1,4 +1,4 @@
-"""What keeps being wrong: told once a minute at most, and remembered while it goes on."""
+"""Lasting problems: each is logged once a minute at most, and remembered while it lasts."""
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ class Budget(Protocol):
 
 @dataclass(slots=True)
 class RateLimitedProblem:
-    """One kind of thing that is wrong. ``since``, ``last`` (seen) and ``told`` (or held back by the
-    budget): times of the clock. ``id`` and ``vhid``: the VIP, if it is one's. ``over``: it is not
-    wrong any more."""
+    """One kind of problem. ``since``, ``last`` (seen) and ``told`` (reported, or held back by the
+    budget): times of the clock. ``id`` and ``vhid``: the VIP, if it concerns one. ``over``: it is
+    solved."""
 
     code: str
     level: Level
@@ -34,27 +34,27 @@ class RateLimitedProblem:
 
     @property
     def text(self) -> str:
-        """What is wrong, for people. It is put into words when somebody wants to read it."""
+        """The problem, for people. The text is made only when it is read."""
         if not isinstance(self.words, str):
             self.words = self.words()
         return self.words
 
     def again(self, words: Callable[[], str], level: Level, now: float) -> None:
-        """Worth telling once more, in these words."""
+        """Report it again, with this text."""
         self.words, self.level, self.told = words, level, now
 
 
 class RateLimitedProblems:
-    """The same complaint once a minute at most, whatever happens in between, and only while
-    ``budget`` allows it (None: always)."""
+    """Reports each kind of problem once a minute at most, and only while ``budget`` allows it
+    (None: always)."""
 
     EVERY = 60.0  # seconds
-    #: How long after it was seen last something counts as wrong, seconds: a host with advbase 255
-    #: shows what is wrong with it every 255 s.
+    #: Seconds for which a problem counts as current after it was seen last: a host with advbase 255
+    #: shows its problem only every 255 s.
     KEPT = 300.0
     LIMIT = 1000  # kinds that are remembered,
-    RESERVE = 100  # and places among them that are kept for what nobody can forge
-    _LOOK_EVERY = 10.0  # seconds between two looks for kinds to forget, when there are so many
+    RESERVE = 100  # and places among them that are reserved for kinds that cannot be forged
+    _LOOK_EVERY = 10.0  # seconds between two searches for kinds to forget, when all are taken
 
     def __init__(
         self,
@@ -67,16 +67,16 @@ class RateLimitedProblems:
         self._budget = budget
         self._known: dict[Hashable, RateLimitedProblem] = {}
         self._looked = clock() - self._LOOK_EVERY
-        #: Complaints of new kinds for which there was no room.
+        #: Problems of new kinds for which there was no room.
         self.unkept = 0
 
     def __contains__(self, kind: Hashable) -> bool:
-        """Whether something of this kind was told or noted, and is still remembered."""
+        """Whether a problem of this kind was reported or noted, and is still remembered."""
         return kind in self._known
 
     def repeated(self, kind: Hashable) -> bool:
-        """Whether ``kind`` is known and was told in the last minute; then this counts it, and there
-        is nothing else to do. It is quick, because packets come by the thousand."""
+        """Whether ``kind`` is known and was reported in the last minute. If so, it is counted, and
+        the caller need do nothing else. It is quick, because packets come by the thousand."""
         known = self._known.get(kind)
         if known is None:
             return False
@@ -97,9 +97,9 @@ class RateLimitedProblems:
         vhid: int = 0,
         forgeable: bool = False,
     ) -> None:
-        """Tell ``words()``, unless something of this ``kind`` was told in the last minute. The
-        kind, or the first part of it, is the complaint's code. ``forgeable``: anybody in the
-        network segment can cause it."""
+        """Report ``words()``, unless this ``kind`` was reported in the last minute. The kind, or
+        its first part, is the problem's code. ``forgeable``: any host in the network segment can
+        cause it."""
         if not self.repeated(kind):
             self.tell(kind, words, level, id=id, vhid=vhid, forgeable=forgeable)
 
@@ -113,7 +113,7 @@ class RateLimitedProblems:
         vhid: int = 0,
         forgeable: bool = False,
     ) -> None:
-        """As `say`, after `repeated` has been asked."""
+        """As `say`, for callers that have called `repeated`."""
         now = self.clock()
         known = self._known.get(kind)
         if known:
@@ -134,7 +134,7 @@ class RateLimitedProblems:
         id: str = "",  # noqa: A002
         vhid: int = 0,
     ) -> None:
-        """Remember something of a new, forgeable ``kind`` without telling it: more may be known
+        """Remember a problem of a new, forgeable ``kind`` without reporting it: more may be known
         soon."""
         now = self.clock()
         if kind not in self._known:
@@ -157,19 +157,19 @@ class RateLimitedProblems:
         return RateLimitedProblem(code, level, identifier, vhid, now, now, told, words)
 
     def forget(self, kind: Hashable) -> None:
-        """It is not wrong any more. (That it was told is remembered: once a minute is enough.)"""
+        """The problem is solved. (The time of its report is kept: once a minute is enough.)"""
         if known := self._known.get(kind):
             known.over = True
 
     def current(self) -> Iterator[RateLimitedProblem]:
-        """What is wrong now, or was a short while ago; whether it was logged or not."""
+        """The problems of now or a short while ago, whether they were logged or not."""
         now = self.clock()
         for complaint in self._known.values():
             if not complaint.over and now - complaint.last < self.KEPT:
                 yield complaint
 
     def _room(self, now: float, forgeable: bool) -> bool:
-        """Whether one more kind can be remembered, once those that are over are forgotten."""
+        """Forget kinds that are over, if need be; return whether one more can be remembered."""
         limit = self.LIMIT - (self.RESERVE if forgeable else 0)
         if len(self._known) < limit:
             return True

@@ -1,15 +1,15 @@
-"""How many of the malformed packets are read: all of them, unless there are thousands."""
+"""Sampling of malformed packets: all of them are read, unless there are thousands."""
 
 from vipd.carp.packet import Drop
 
-#: What the kernel's filter recognises, see `vipd.linux.wire`.
+#: Drops that the kernel's filter recognises, see `vipd.linux.wire`.
 MALFORMED = frozenset({Drop.TTL, Drop.VERSION, Drop.TYPE})
 
 
 class Sampling:
-    """A malformed packet costs the kernel next to nothing, and us some µs; and each that waits in
-    the socket takes the room of a genuine one. So when there are more than `MANY` a second, the
-    kernel passes one of `RATIO` at random, which then counts for as many."""
+    """A malformed packet costs the kernel next to nothing, and us some µs. Each one that waits in
+    the socket also takes the room of a valid one. So when more than `MANY` a second come, the
+    kernel passes one of `RATIO` at random, which then counts as `RATIO` packets."""
 
     RATIO = 64
     MANY = 500  # a second
@@ -21,18 +21,18 @@ class Sampling:
         self._since = 0.0
 
     def count(self) -> int:
-        """One more came in; how many it stands for."""
+        """Count a packet; return how many it stands for."""
         self._seen += 1
         return self.weight
 
     def changed(self, now: float) -> bool:
-        """Whether ``weight`` is another from now on. To be asked after packets were read."""
+        """Set ``weight``; return whether it has changed. Call this after packets were read."""
         elapsed = now - self._since
         if elapsed < self.WINDOW and self._seen < self.MANY:
             return False
         before = self.weight
         many = self._seen * self.weight > self.MANY * max(elapsed, self.WINDOW)
-        # While they are sampled, a few that come by chance say little: one is 64.
+        # While they are sampled, a few that come by chance prove little: one counts as 64.
         self.weight = self.RATIO if many else 1
         self._seen, self._since = 0, now
         return self.weight != before

@@ -1,1 +1,1 @@
-"""What happened: published once, kept, and counted."""
+"""Events: they are published once, kept in the history, and counted."""

@@ -1,4 +1,4 @@
-"""What is counted where it happens: plain numbers, read by whoever wants to know."""
+"""Counters: plain numbers that are counted where something happens, and read by the metrics."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -11,9 +11,10 @@ from vipd.carp.situation import Heard
 
 @dataclass(slots=True)
 class Counters:
-    """One VIP's, since it was started. ``sent`` and ``unsent``: advertisements that left, and that
-    could not. ``received``: valid ones of other hosts; of the master's, ``late`` ones came later
-    than announced, and ``missed`` ones not at all. ``renewals`` and ``lapses`` are a lease's."""
+    """The counters of one VIP, since it was started. ``sent`` and ``unsent``: advertisements that
+    were sent, and that could not be. ``received``: valid ones from other hosts; of the master's,
+    ``late`` ones came later than announced, and ``missed`` ones not at all. ``renewals`` and
+    ``lapses``: of the lease."""
 
     sent: int = 0
     unsent: int = 0
@@ -24,14 +25,15 @@ class Counters:
     lapses: int = 0
 
     def heard(self, before: Heard | None, ad: Advertisement, now: float, patience: float) -> None:
-        """Count an advertisement; ``before`` is the one before it. A backup waits ``patience``
-        seconds for the next: whoever speaks after more than that was away, not late."""
+        """Count an advertisement; ``before`` is the one before it. ``patience``: our master-down
+        time in seconds, 0 unless we are backup. A host that sends later than that was away, not
+        late."""
         self.received += 1
         if before is None:
             return
         last, gap = before.ad, now - before.at
         if last.advbase and gap <= last.advbase + last.advskew * timing.TICK + timing.GRID:
-            return  # as it should be: said quickly, because it is said so often
+            return  # the usual case, so it returns early
         every = timing.interval(last.advbase, last.advskew)
         if every + timing.grace(every) < gap <= patience and last.source == ad.source:
             self.late += 1
@@ -40,8 +42,8 @@ class Counters:
 
 @dataclass(slots=True)
 class Histogram:
-    """How often a value was at most each of ``bounds`` (ascending); the last of ``counts`` is for
-    those above all of them."""
+    """Counts values by ``bounds`` (ascending): each counter is for values up to its bound. The last
+    of ``counts`` is for values above all bounds."""
 
     bounds: Sequence[float]
     counts: list[int] = field(default_factory=list)

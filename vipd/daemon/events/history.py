@@ -9,32 +9,32 @@ from vipd.api.events import Event
 
 
 class History:
-    """A listener that remembers. Each VIP has its own, so that one that flaps does not push out
-    what happened to the others; so has the daemon as a whole (ID "")."""
+    """A listener that keeps events. Each VIP has its own list, so that a flapping VIP does not push
+    out the events of others; so has the daemon as a whole (ID "")."""
 
     EACH = 64  # events of one VIP
-    VIPS = 512  # whose events are kept; those of VIPs that are gone go first
+    VIPS = 512  # with events; those without a new event for longest are dropped first
 
     def __init__(self) -> None:
         self._of: dict[str, deque[Event]] = {}
 
     def __call__(self, event: Event) -> None:
-        """Remember ``event``."""
+        """Keep ``event``."""
         events = self._of.pop(event.id, None)
         if events is None:
             events = deque(maxlen=self.EACH)
             if len(self._of) >= self.VIPS:
                 del self._of[next(iter(self._of))]
         events.append(event)
-        self._of[event.id] = events  # the last one to be forgotten now
+        self._of[event.id] = events  # now the last one to be dropped
 
     def __contains__(self, identifier: object) -> bool:
-        """Whether something is known of this VIP."""
+        """Whether there are events of this VIP."""
         return identifier in self._of
 
     def events(self, ids: Iterable[str] | None = None, after: int = 0) -> Iterator[Event]:
-        """The events of these VIPs (None: everything) that are known now, with numbers above
-        ``after``, oldest first. There may be 30,000: each is looked for when it is fetched."""
+        """The events of these VIPs (None: of all) that are known now, with numbers above ``after``,
+        oldest first. There may be 30,000: the iterator finds each one only when it is fetched."""
         tails = []
         for events in self._of_these(ids):
             if events[-1].number > after:

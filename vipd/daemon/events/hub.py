@@ -12,7 +12,7 @@ LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.IN
 
 
 class Subject(NamedTuple):
-    """Whom an event is about, and its state after it."""
+    """The VIP that an event is about, and its state after the event."""
 
     id: str = ""
     vhid: int = 0
@@ -26,8 +26,8 @@ Listener = Callable[[Event], None]
 
 
 class Hub:
-    """Where events are published: each gets a number, a line in the log (the event is the record's
-    attribute ``event``), and goes to every listener, in this order. Only for the loop's thread."""
+    """Publishes events: numbers each one, logs it (the event is the record's attribute ``event``),
+    and passes it to every listener, in this order. Only for the loop's thread."""
 
     def __init__(self, log: logging.Logger, wall_clock: Callable[[], float] = time.time) -> None:
         self._log = log
@@ -36,7 +36,8 @@ class Hub:
         self.last = 0  # number of the last event
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call ``listener`` with each event from now on; it must be quick. The result ends that."""
+        """Call ``listener`` with each event from now on; it must be quick. Returns a function that
+        ends the subscription."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
@@ -52,7 +53,7 @@ class Hub:
         script: ScriptRun | None = None,
         reload: dict[str, int] | None = None,
     ) -> Event:
-        """Tell everybody."""
+        """Log the event, and pass it to every listener."""
         self.last += 1
         event = Event(
             self.last,
@@ -71,6 +72,6 @@ class Hub:
         for listener in tuple(self._listeners):
             try:
                 listener(event)
-            except Exception:  # one listener's trouble is not the VIP's, nor the other listeners'
+            except Exception:  # must not affect the VIP or other listeners
                 self._log.exception("a listener failed at event %d", event.number)
         return event

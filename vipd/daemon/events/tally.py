@@ -1,4 +1,4 @@
-"""What events add up to, for each VIP and for the daemon."""
+"""Counts of events, for each VIP and for the daemon."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -7,15 +7,15 @@ from vipd.api.events import Event, Kind
 from vipd.carp.states import State
 from vipd.daemon.events.counters import Histogram
 
-#: Seconds; from an address that netlink sets in no time to a script that hangs.
+#: Seconds: from an address that netlink adds at once to a script that hangs.
 _BOUNDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 3.0, 10.0)
 
 
 @dataclass(slots=True)
 class VipTally:
-    """``transitions`` by new state and reason, ``scripts`` and ``failed_scripts`` by name, with the
-    seconds they took; ``takeover``: the phases of becoming master, in seconds; ``problems`` by
-    code. ``failures``: how often the VIP broke and had to be started again."""
+    """``transitions`` by new state and reason; ``scripts`` and ``failed_scripts`` by name, with
+    their durations in seconds; ``takeover``: the phases of a take-over, in seconds; ``problems`` by
+    code. ``failures``: how often the VIP failed and had to be restarted."""
 
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
     takeover: dict[str, Histogram] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class VipTally:
 
 
 class Tally:
-    """Counts events, from the daemon's start on: `count` is to hear all of them."""
+    """Counts events from the daemon's start on: `count` has to be called with all of them."""
 
     def __init__(self) -> None:
         self.vips: defaultdict[str, VipTally] = defaultdict(VipTally)

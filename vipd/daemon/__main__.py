@@ -1,10 +1,10 @@
-"""The vipd program. Importing all of it takes a while; a signal in that time is not to end it."""
+"""The vipd program. Importing it takes a while; a signal during that time must not end it."""
 
 import signal
 
 
 def main() -> None:
-    """Keep the signals that stand for a request until somebody listens (`vipd.daemon.main`)."""
+    """Block the signals that are requests until their handlers are set (`vipd.daemon.main`)."""
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2))
     from vipd.daemon.main import main as run
 

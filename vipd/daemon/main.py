@@ -48,14 +48,14 @@ if TYPE_CHECKING:
 
 class UnusableError(Exception):
     """vipd cannot run at all; the text says why and what to do. ``status`` is the exit status: 2
-    for what was asked for, which another try would not correct."""
+    for a wrong command line, which another try would not correct."""
 
     def __init__(self, text: str, status: int = 1) -> None:
         super().__init__(text)
         self.status = status
 
 
-#: What the signals do, for --help and the manual page.
+#: The signals' meanings, for --help and the manual page.
 SIGNALS = {
     "HUP": "read the files again; a file that is gone counts at once",
     "USR1": "log every VIP's state, as ucarp does",
@@ -155,13 +155,13 @@ def main() -> None:
 
 
 def _identifier(config_dir: Path, name: str | None) -> str | None:
-    """The ID that ``--only`` means: EPEL's ucarp@001 and ucarp@vip-001 are the same file."""
+    """The ID that ``--only`` names: EPEL's ucarp@001 and ucarp@vip-001 are the same file."""
     if name is None:
         return None
     identifiers = (name, name.removeprefix("vip-"))
     try:
         present = {file.name for file in config_dir.iterdir()}
-    except OSError:  # the supervisor says so, and waits for it
+    except OSError:  # the supervisor reports it, and waits for it
         return identifiers[-1]
     for identifier in identifiers:
         if f"vip-{identifier}.conf" in present:
@@ -187,7 +187,7 @@ def _realtime() -> None:
 
 
 def _only_one(runtime_dir: Path) -> TextIO:
-    """A lock on the runtime directory, held while the file is open."""
+    """Lock the runtime directory; the lock is held while the returned file is open."""
     absent = capabilities.missing()
     if absent:
         raise UnusableError(
@@ -213,8 +213,8 @@ def _only_one(runtime_dir: Path) -> TextIO:
 
 
 def _name_us(lock: TextIO, file: Path) -> None:
-    """Write our process id there, for whoever finds the lock taken. A full disk has no room for it,
-    and the lock counts all the same."""
+    """Write our process ID there, for a process that finds the lock taken. If the disk is full, the
+    lock is valid without it."""
     try:
         os.ftruncate(lock.fileno(), 0)
         os.write(lock.fileno(), f"{os.getpid()}\n".encode())
@@ -244,8 +244,8 @@ def _counter(file: Path) -> Counter:
 async def _run(place: Directories, only: str | None, outlet: Outlet) -> None:
     loop = asyncio.get_running_loop()
     tasks.catch(loop)
-    # The collector need not walk over modules and classes again and again. It does over VIPs: those
-    # that end while the daemon lives are garbage then.
+    # The collector need not walk over modules and classes again and again. VIPs are created later:
+    # it does collect those that end while the daemon runs.
     gc.freeze()
     runtime_dir = place.runtime_dir
     for line in carry_out(str(runtime_dir)):
@@ -279,14 +279,14 @@ async def _run(place: Directories, only: str | None, outlet: Outlet) -> None:
     hub.subscribe(tally.count)
 
     def view() -> "DaemonView":
-        from vipd.daemon.metrics.families import look  # only when somebody asks
+        from vipd.daemon.metrics.families import look  # only when it is needed
 
         return look(
             supervisor, reload, maintenance, tally, services.timers, outlet, services.shared.budget
         )
 
     exporter = Exporter(view)
-    if only is None:  # else each vipd of this host would want the same port
+    if only is None:  # else each vipd of this host would need the same port
         reload.configured = exporter.configure
     end = asyncio.Event()
     for number, act in (

@@ -1,1 +1,1 @@
-"""The configuration files: seen to change, and read again beside the loop."""
+"""The configuration files: vipd watches them, and reads them in a thread when they change."""

@@ -1,4 +1,4 @@
-"""Reads the configuration directory beside the loop, and again when that is of use."""
+"""Reads the configuration directory in a thread, and again if something could not be read."""
 
 import asyncio
 import time
@@ -10,21 +10,22 @@ from vipd.config.load import Snapshot, loading
 from vipd.config.memory import Memory
 from vipd.daemon.base.background import Background
 
-#: For how long files are read in a thread at a stretch, seconds: Python lets a thread compute for
-#: half of it anyway (sys.setswitchinterval), and an advertisement may be five times as late.
+#: Seconds for which the thread reads files without a break. Python lets a thread compute for half
+#: of that in any case (sys.setswitchinterval), and an advertisement may be five times as late.
 _STRETCH = 0.01
-#: Seconds until what could not be read is tried again: doubled each time, up to the second value.
+#: Seconds until a file that could not be read is read again: doubled each time, up to the second
+#: value.
 _BACKOFF = (1.0, 60.0)
 
 
 class Reader:
-    """``again`` is called when the files should be read again although nobody saw them change:
-    because something could not be read, or is gone for so long that it counts."""
+    """``again`` is called when the files have to be read again without a notice of a change:
+    because a file could not be read, or has been gone for so long that it counts as removed."""
 
     def __init__(
         self, directory: Path, only: str | None, placed: asyncio.Event, again: Callable[[], None]
     ) -> None:
-        """``placed``: set when changes of the files are noticed; they are not read before."""
+        """``placed``: set once changes of the files are noticed; the files are not read earlier."""
         self._directory = directory
         self._only = only
         self._placed = placed
@@ -37,13 +38,13 @@ class Reader:
 
     @property
     def current(self) -> str:
-        """The path that is being read."""
+        """The path that is being read now."""
         return self._memory.current or str(self._directory)
 
     async def read(self, asked: bool) -> Snapshot:
-        """``asked``: what is gone counts at once. Some files at a time, because a thread that
-        computes keeps the loop from sending: hundreds of files take longer than an advertisement
-        may be late."""
+        """Read all files, some at a time: a thread that computes keeps the loop from sending, and
+        hundreds of files take longer than an advertisement may be late. ``asked``: a file that is
+        gone counts as removed at once."""
         self.close()
         await self._placed.wait()
         self._memory.begin(self._loop.time(), asked=asked)
@@ -55,16 +56,16 @@ class Reader:
                 return snapshot
 
     def failed(self) -> None:
-        """Something else went wrong with what was read: try again later."""
+        """The files were read, but could not be applied: try again later."""
         self._in(self._pause)
 
     def close(self) -> None:
-        """Call nobody any more, until the next reading has ended."""
+        """Do not call ``again`` any more, until the files have been read once more."""
         if self._timer:
             self._timer.cancel()
 
     def _plan(self, snapshot: Snapshot) -> None:
-        """When to read again."""
+        """Decide when to read again."""
         pause = min(snapshot.gone.values(), default=inf) - self._loop.time()
         if snapshot.listed and not snapshot.faults:
             self._pause, _ = _BACKOFF
@@ -83,7 +84,7 @@ class Reader:
 
 
 def _some(files: Iterator[Snapshot | None]) -> Snapshot | None:
-    """Read files for `_STRETCH`; the snapshot, when that was all."""
+    """Read files for `_STRETCH`; return the snapshot if all have been read."""
     until = time.monotonic() + _STRETCH
     for snapshot in files:
         if snapshot is not None or time.monotonic() >= until:

@@ -1,4 +1,4 @@
-"""Reads the files, has what they say applied, and says what came of it: one reading at a time."""
+"""Reads the files, applies them, and reports the outcome: one reload at a time."""
 
 import asyncio
 import time
@@ -24,8 +24,9 @@ HANGS = 10.0
 
 
 class Why(IntEnum):
-    """Why the files are read. AGAIN: of ourselves, so that nothing is said unless something is
-    new; CHANGED: they did; ASKED: SIGHUP, vipctl reload, the start: what is gone counts at once."""
+    """Why the files are read. AGAIN: vipd tries again, and logs only what is new. CHANGED: the
+    files changed. ASKED: SIGHUP, vipctl reload, or the start: a file that is gone counts as removed
+    at once."""
 
     AGAIN = 0
     CHANGED = 1
@@ -37,10 +38,10 @@ class ReloadError(Exception):
 
 
 class Reload:
-    """The files of one directory: read at the start, when they change, and when somebody asks.
+    """The files of one directory: read at the start, when they change, and on request.
 
-    ``apply`` makes what runs what a snapshot says and returns what became of each VIP;
-    ``running()``: whether any VIP runs.
+    ``apply`` applies a snapshot and returns the outcome for each VIP; ``running()``: whether any
+    VIP runs.
     """
 
     def __init__(
@@ -51,8 +52,8 @@ class Reload:
         apply: Callable[[Snapshot], Awaitable[list[Outcome]]],
         running: Callable[[], bool],
     ) -> None:
-        """``only``: the ID of the only VIP to run, whatever else is configured."""
-        #: What was wrong in the files when they were read last (Unix time), and their paths.
+        """``only``: the ID of the only VIP to run, if others are configured, too."""
+        #: Problems in the files when they were read last (`read_at`, Unix time), and their paths.
         self.problems: frozenset[Problem] = frozenset()
         self.files: frozenset[str] = frozenset()
         #: The IDs whose own files have errors.
@@ -62,7 +63,7 @@ class Reload:
         self.loaded = asyncio.Event()
         #: Called with True when a reload begins, and with False when it has ended.
         self.reloading: Callable[[bool], None] = lambda _begins: None
-        #: Called with what the files say about the daemon as a whole.
+        #: Called with the settings of the daemon as a whole.
         self.configured: Callable[[Settings], Awaitable[None]] = _nobody_asks
         self._directory = directory
         self._only = only
@@ -74,14 +75,14 @@ class Reload:
         self._loading: asyncio.Task[None] | None = None
         self._pending: Why | None = None
         self._configured = False
-        self._failed = False  # the last reload broke
-        self._hanging = ""  # why a reload takes so long that nobody should wait for it
-        #: What is wrong in the files, what keeps them from being read, and which ones are gone.
+        self._failed = False  # the last reload failed
+        self._hanging = ""  # why a reload hangs: callers do not wait for it then
+        #: Problems in the files, the reason why they cannot be read, and files that are gone.
         self._in_files: frozenset[Problem] = frozenset()
         self._trouble: Problem | None = None
         self._gone: frozenset[str] = frozenset()
         self._some_vip = False  # the files have, as far as we know
-        #: Who wants to know the outcome of the next reload, and of this one.
+        #: Futures for the outcome of the next reload, and of this one.
         self._waiting: list[asyncio.Future[list[Outcome]]] = []
         self._asked: list[asyncio.Future[list[Outcome]]] = []
         self._watch = Watch(self._loop, directory, lambda: self._begin(Why.CHANGED))
@@ -89,8 +90,7 @@ class Reload:
         self._reader = Reader(directory, only, placed, lambda: self._begin(Why.AGAIN))
 
     def start(self) -> None:
-        """Read the files and make what runs what they say. A second call while one is carried out
-        is carried out after it."""
+        """Read the files and apply them. A call during a reload causes another reload after it."""
         self._begin(Why.ASKED)
 
     def _begin(self, why: Why) -> None:
@@ -101,7 +101,7 @@ class Reload:
             self._loading = tasks.start(self._reload(), "reading the files")
 
     async def reloaded(self) -> list[Outcome]:
-        """Reload, and tell what that was for each VIP, by ID. Raises ReloadError."""
+        """Reload; return the outcome for each VIP, by ID. Raises ReloadError."""
         self.start()
         if self._hanging:
             raise ReloadError(self._hanging)
@@ -110,13 +110,13 @@ class Reload:
         return await done
 
     async def stop(self) -> None:
-        """Read no more; what a reading would change is not applied."""
+        """Stop reading; the outcome of a reload that runs is not applied."""
         self._stopping = True
         if self._loading:
             self._loading.cancel()
             await asyncio.wait([self._loading])
         self._reader.close()
-        # Not waited for: a disk may hang.
+        # Do not wait for it: a disk may hang.
         self._leaving = tasks.start(self._watch.close(), "leaving the files alone")
 
     @property
@@ -135,7 +135,7 @@ class Reload:
                     self.reloading(True)
                 try:
                     outcomes = await self._read_and_apply(why)
-                except Exception as failure:  # what was asked for is not done, and that is said
+                except Exception as failure:  # the reload is not done: report it
                     self._broke(failure)
                 else:
                     for done in self._asked:
@@ -171,7 +171,7 @@ class Reload:
             self._hanging = ""
 
     def _hangs(self, since: float) -> None:
-        """Reading takes too long: say so, and go on with everything else."""
+        """Reading takes too long: log it, and do not let anything wait for it."""
         seconds = self._loop.time() - since
         trouble = error(
             FileLocation(shown(self._reader.current, 4096)),
@@ -184,11 +184,11 @@ class Reload:
         self._asked += self._waiting
         self._waiting = []
         self._refuse(self._hanging)
-        self.loaded.set()  # there is nothing to run yet, and that can be asked for
+        self.loaded.set()  # no VIP is known yet, and clients may see that
         self.reloading(False)
 
     def _broke(self, failure: Exception) -> None:
-        """A reload raised: say so, and try again later."""
+        """A reload raised: log it, and try again later."""
         log.error("%s", explained("reading the files", failure))
         why = shown(f"{type(failure).__name__}: {failure}", 200)
         what = f"what the files say could not be applied: {why}"
@@ -199,13 +199,13 @@ class Reload:
         self._refuse(why)
 
     def _refuse(self, why: str) -> None:
-        """Those who wait for the outcome of this reload get none."""
+        """Raise ReloadError in all calls that wait for the outcome of this reload."""
         for done in self._asked:
             if not done.done():
                 done.set_exception(ReloadError(why))
 
     def _say_standing(self, trouble: Problem | None) -> None:
-        """Tell what keeps the files from being read, or that nothing does, when that is new."""
+        """Log why the files cannot be read, or that they can be again, if that is new."""
         before, self._trouble = self._trouble, trouble
         self.problems = self._in_files | ({trouble} if trouble else set())
         if trouble and trouble != before:
@@ -216,7 +216,7 @@ class Reload:
             self._hub.publish(DAEMON, Kind.PROBLEM, text, level="info", code="directory")
 
     def _report(self, snapshot: Snapshot, why: Why) -> None:
-        """Log the problems that are new, and say so when there is nothing to do."""
+        """Log new problems, and log it if no VIP is configured."""
         self.read_at = time.time()
         if snapshot.listed:
             self._report_files(snapshot)

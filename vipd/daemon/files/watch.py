@@ -1,14 +1,13 @@
-"""Tells when the configuration files change: whichever way, wherever their links lead.
+"""Notices changes of the configuration files: of any kind, and through symbolic links.
 
-inotify watches directories, not names. So every directory is watched that has a say in where a
-file is: its own, those above it, and the same for each symbolic link on the way. Editors that write
-a new file and rename it, links that are swapped, a directory that is removed and comes back: all
-of it is an event for a name in one of these directories. (What inotify cannot see: something
-mounted on top of one of them, and what other machines do to a network file system. For these there
-is SIGHUP.)
+inotify watches directories, not names. So every directory that a file's path depends on is watched:
+its own, those above it, and the same for each symbolic link on the way. An editor that writes a new
+file and renames it, a link that is swapped, a directory that is removed and created again: each is
+an event for a name in one of these directories. (inotify cannot see a mount on top of one of them,
+nor changes of a network file system by other machines. Send SIGHUP for these.)
 
-Watches are placed and taken away in a thread: to look where a path leads takes as long as the disk
-likes, and watchdog's threads take up to 0.3 s to end.
+A thread adds and removes the watches: resolving a path may take long on a slow disk, and watchdog's
+threads take up to 0.3 s to end.
 """
 
 import asyncio
@@ -32,22 +31,22 @@ SETTLED = 0.2
 """Seconds without an event after which a change counts as complete."""
 
 LONGEST = 2.0
-"""Seconds after the first event when a change is told although it still goes on."""
+"""Seconds after the first event when a change is reported although events still come."""
 
 POLLING = 1.0
-"""Seconds between two looks at the files where inotify is exhausted."""
+"""Seconds between two polls of the files when inotify is exhausted."""
 
 HANGS = 10.0
-"""Seconds after which a change is told although its watches are not placed yet: the disk hangs."""
+"""Seconds after which a change is reported without waiting for its watches: the disk hangs."""
 
 _AGAIN = 10.0
-"""Seconds until the watches are placed again when that failed for want of a thread or memory."""
+"""Seconds until the watches are placed again when a thread or memory was lacking."""
 
 _ATTEMPTS = 5
-"""How often the watches are placed at once while the directories change under our hands."""
+"""How often the watches are placed without a pause while the directories keep changing."""
 
-# Never among them: opened, read, closed without a write. We read these files ourselves.
-# Changes of mode and owner are modifications for watchdog 4 to 6, and events of their own for 7.
+# Not opened, read, or closed without a write: vipd itself reads these files.
+# Changes of mode and owner are modifications in watchdog 4 to 6, and events of their own in 7.
 _EVENTS: list[type[events.FileSystemEvent]] = [
     events.FileCreatedEvent,
     events.FileDeletedEvent,
@@ -65,8 +64,8 @@ _REPLACING = (events.EVENT_TYPE_CREATED, events.EVENT_TYPE_DELETED, events.EVENT
 class Watch:
     """Calls `changed` in the loop, once for every change of the files that has settled.
 
-    Watches `directory` from the beginning; a change after `placed` is set is never missed. The
-    directory may be missing. Use it in the loop's thread only.
+    Watches `directory` from the beginning; no change is missed once `placed` is set. The directory
+    may be missing. Use it in the loop's thread only.
     """
 
     def __init__(
@@ -82,40 +81,40 @@ class Watch:
         self.placed = asyncio.Event()
         self._background = Background()
         self._placing: asyncio.Task[None] | None = None
-        # What is to be done by `_placing`: follow other files, and tell that something changed.
+        # Work for `_placing`: follow other files, and report a change.
         self._follow = self._change = False
-        # The background's, while it is busy.
+        # Used by the background thread while it is busy.
         self._observer: BaseObserver | None = None
         self._watched: frozenset[str] = frozenset()
         self._warned = False
         self._partly = False  # some directories could not be watched
-        # These watchdog's thread uses, too; each is replaced as a whole.
+        # watchdog's thread uses these, too; each is replaced as a whole.
         self._watched_paths = WatchedPaths()
         self._stale = False
         self._last = 0.0
         self._told = False
-        # A watch that ends while it is read is an error for watchdog, and its log goes to stderr.
+        # watchdog logs an error to stderr when a watch ends while it is read.
         logging.getLogger("watchdog").setLevel(logging.CRITICAL)
         self._work()
 
     def follow(self, files: Iterable[str], *, again: bool = False) -> None:
-        """Watch these files, too, and no longer those of the last call; they may be missing.
+        """Watch these files, too, instead of those of the last call; they may be missing.
         ``again``: try directories again that could not be watched.
 
-        To be called after they were read: when one of them was not watched while it was, `changed`
-        is called once more, because nobody can tell what happened in between.
+        Call this after the files were read: if one of them was not watched at that time, `changed`
+        is called once more, because a change may have been missed.
         """
         before, self._files = self._files, frozenset(files)
         again = again and self._partly
         self._stale |= again
         if self._files == before and not again:
-            return  # all of them were watched: what happens to their paths is an event
+            return  # all of them were watched: no change was missed
         self._follow = True
         self._work()
 
     async def close(self) -> None:
-        """Watch nothing any more; `changed` is not called again. Returns when no thread is left,
-        so never while a disk hangs."""
+        """Remove all watches; `changed` is not called again. Returns when no thread is left, thus
+        never while a disk hangs."""
         self._closed = True
         if self._timer:
             self._timer.cancel()
@@ -123,11 +122,11 @@ class Watch:
         await self._background.close()
 
     def _tell(self) -> None:
-        """Something changed, now. From any thread; wakes the loop once for a whole burst."""
+        """Report a change. May be called in any thread; wakes the loop once for a whole burst."""
         self._last = self._loop.time()
         if not self._told:
             self._told = True
-            with suppress(RuntimeError):  # the loop has ended: nobody wants to know
+            with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._begin)
 
     def _begin(self) -> None:
@@ -150,7 +149,7 @@ class Watch:
             self._placing = tasks.start(self._place_all(), "watching the files")
 
     async def _place_all(self) -> None:
-        """Place the watches until there is nothing to do any more."""
+        """Place the watches until no work is left."""
         try:
             if not self.placed.is_set():
                 await self._placed(frozenset())
@@ -158,8 +157,8 @@ class Watch:
             while (self._follow or self._change) and not self._closed:
                 changed = self._change
                 self._follow = self._change = False
-                # First the watches: what happens from here on is an event, what happened before is
-                # read. Unless that hangs: reading will hang as well, and there it is noticed.
+                # Place the watches before the files are read: later changes are events, earlier
+                # ones are read. If that hangs, do not wait: reading hangs as well, and reports it.
                 hangs = self._loop.call_later(HANGS, self._changed) if changed else None
                 missed = await self._placed(self._files)
                 if hangs:
@@ -170,7 +169,7 @@ class Watch:
                     self._tell()
         except Exception:
             self.placed.set()
-            self._change = True  # nobody knows what was missed
+            self._change = True  # a change may have been missed
             self._loop.call_later(_AGAIN, self._work)
             raise
 
@@ -185,7 +184,7 @@ class Watch:
             self._observer = None
 
     def _place(self, files: frozenset[str]) -> bool:
-        """Let the watches be where the paths lead now. True: something may have been missed."""
+        """Place the watches where the paths lead now; return whether a change may be missed."""
         missed = False
         for _ in range(_ATTEMPTS):
             before = self._watched_paths
@@ -197,20 +196,20 @@ class Watch:
             try:
                 self._watch_directories()
             except BaseException:
-                self._stale = True  # those that there are may be dead
+                self._stale = True  # the existing watches may be dead
                 raise
             missed = True
-        self._tell()  # they go on changing: again when it is quieter
+        self._tell()  # the directories keep changing: try again when they are quiet
         return missed
 
     def _watch_directories(self) -> None:
-        """Place all watches again. A removed directory's watch is dead, and that it is cannot be
-        told by its name or its inode's number, which the next one may have again."""
+        """Place all watches again. The watch of a removed directory is dead, and neither name nor
+        inode number shows that: the next directory may have both."""
         before = self._observer
         try:
             self._observer = self._observe(InotifyObserver(), patient=False)
         except OSError as why:
-            # Only now: nobody else needs the module.
+            # Imported only when it is needed.
             from watchdog.observers.polling import PollingObserver
 
             self._observer = self._observe(PollingObserver(timeout=POLLING), patient=True)
@@ -219,9 +218,9 @@ class Watch:
             _stop(before)
 
     def _observe(self, observer: BaseObserver, *, patient: bool) -> BaseObserver:
-        """Start it on the directories. Raises OSError when inotify is exhausted, unless patient."""
+        """Start it on the directories. Raises OSError if inotify is exhausted, unless patient."""
         handler = _Handler(self._seen)
-        self._partly = patient  # polling is for want of something better
+        self._partly = patient  # polling is only a fallback
         watched: set[str] = set()
         observer.start()
         try:
@@ -236,16 +235,16 @@ class Watch:
         self, observer: BaseObserver, handler: "_Handler", watched: set[str], *, patient: bool
     ) -> None:
         for directory in sorted(self._watched_paths.directories):
-            # inotify takes only what may be read, and watchdog says nothing when it is refused.
+            # inotify needs read permission, and watchdog does not report a refusal.
             self._partly |= not os.access(directory, os.R_OK)
             try:
                 observer.schedule(handler, directory, event_filter=_EVENTS)
             except (FileNotFoundError, NotADirectoryError):
-                continue  # gone since we looked; the next look will tell
+                continue  # removed since the last look: the next one notices it
             except OSError as why:
                 if not patient and why.errno in (errno.ENOSPC, errno.EMFILE, errno.ENFILE):
                     raise
-                # Not to be read now; `follow` tries again.
+                # It cannot be read now; `follow` tries again.
                 self._partly = True
             watched.add(directory)
 
@@ -265,7 +264,7 @@ class Watch:
         )
 
     def _seen(self, event: events.FileSystemEvent) -> None:
-        """In watchdog's thread: an event in one of the directories."""
+        """Handle an event in one of the directories; called in watchdog's thread."""
         watched_paths = self._watched_paths
         paths = {os.fsdecode(path) for path in (event.src_path, event.dest_path) if path}
         if not any(map(watched_paths.counts, paths)):

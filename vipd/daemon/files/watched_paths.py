@@ -1,4 +1,4 @@
-"""Which directories have to be watched for a path to be followed, whatever becomes of it."""
+"""The directories that have to be watched so that no change of a path is missed."""
 
 import os
 import stat
@@ -10,16 +10,16 @@ _MAX_LINKS = 40
 """Symbolic links that are followed in one path, as in the kernel (path_resolution(7))."""
 
 _PREFIX = "vip-"
-"""What names of configuration files begin with. Editors' own files do not: .vip-001.conf.swp."""
+"""Prefix of configuration files. Editors' own files do not have it: .vip-001.conf.swp."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedPaths:
-    """What decides where some paths lead: every directory on the way, symbolic links followed.
+    """The directories that some paths depend on: each one on the way, symbolic links followed.
 
     `directories` are real paths (no link in them), parents before children when sorted.
-    `entries` are the names in them that count, as whole paths. `root` is the real path of the
-    directory in which new configuration files count too, None while it is missing.
+    `entries` are the names in them that matter, as whole paths. `root` is the real path of the
+    directory in which new configuration files matter, too; None while it is missing.
     """
 
     directories: frozenset[str] = frozenset()
@@ -28,9 +28,9 @@ class WatchedPaths:
 
     @classmethod
     def of(cls, directory: str, files: Iterable[str]) -> "WatchedPaths":
-        """The trail of `directory`, with its contents, and of `files`; all of them may be missing.
+        """The paths of `directory`, with its contents, and of `files`; all of them may be missing.
 
-        Reads the file system. A few thousandths of a second for hundreds of files: those of one
+        Reads the file system. It takes a few milliseconds for hundreds of files: those of one
         directory share its resolution.
         """
         walk = _Walk()
@@ -47,7 +47,7 @@ class WatchedPaths:
         return cls(frozenset(walk.directories), frozenset(walk.entries), root)
 
     def counts(self, path: str) -> bool:
-        """Whether it may matter what happens to this path."""
+        """Whether a change of this path may matter."""
         if path in self.entries:
             return True
         parent, name = os.path.split(path)
@@ -55,14 +55,14 @@ class WatchedPaths:
 
 
 class _Walk:
-    """Resolves paths as the kernel does, and notes what it looked up on the way."""
+    """Resolves paths as the kernel does, and notes each name that it looks up."""
 
     def __init__(self) -> None:
         self.directories: set[str] = set()
         self.entries: set[str] = set()
 
     def resolve(self, here: str, path: str) -> str | None:
-        """The real path of `path` seen from the directory `here`; None when there is no such."""
+        """The real path of `path` relative to the directory `here`; None if it does not exist."""
         rest = list(_reversed_names(path))
         links = 0
         while rest:
@@ -74,10 +74,10 @@ class _Walk:
                 continue
             entry = f"{here.rstrip('/')}/{name}"
             try:
-                # os.lstat, not Path: it is done for hundreds of files while the loop waits.
+                # os.lstat, not the slower Path: hundreds of files, and the loop waits.
                 mode = os.lstat(entry).st_mode
                 target = str(Path(entry).readlink()) if stat.S_ISLNK(mode) else None
-            except (OSError, ValueError):  # absent, not to be read, or no name at all
+            except (OSError, ValueError):  # missing, unreadable, or not a valid name
                 self._note(here, entry)
                 return None
             self._note(here, entry)
@@ -95,7 +95,7 @@ class _Walk:
         return here
 
     def directory(self, path: str) -> str | None:
-        """The real path of a directory; None when there is no such, or something else."""
+        """The real path of a directory; None if it is missing or not a directory."""
         return self.resolve("/", f"{path}/.")
 
     def _note(self, directory: str, entry: str) -> None:
@@ -108,5 +108,5 @@ def _reversed_names(path: str) -> Iterator[str]:
 
 
 def _absolute(path: str) -> str:
-    # Not abspath(): it would take ".." for the parent of a link's name, not of its target.
+    # Not abspath(): it resolves ".." to the parent of a link's name, not of its target.
     return path if path.startswith("/") else f"{Path.cwd()}/{path}"

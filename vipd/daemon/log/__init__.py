@@ -1,1 +1,1 @@
-"""The log: its lines, their forms, and where they leave."""
+"""The log: its lines, their formats, and their output."""

@@ -1,4 +1,4 @@
-"""How a log line looks: as ucarp words it, as key=value, as JSON, and to the journal."""
+"""The formats of log lines: text as in ucarp, key=value, JSON, and the journal's."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from vipd.api.events import Event, Kind
 
 FORMS = ("text", "kv", "json")
-"""What --log-format takes."""
+"""The values of --log-format."""
 
 #: sd-daemon(3), syslog(3)
 _PRIORITIES = {
@@ -19,13 +19,13 @@ _PRIORITIES = {
     logging.DEBUG: 7,
 }
 _DAEMON = 3  # the syslog facility, ucarp's default
-#: Longest message of a journal entry, bytes: with its fields it fits a datagram of any system.
+#: Longest message of a journal entry, bytes: with its fields it fits into a datagram on any system.
 _LONGEST = 32768
 
 
 def formatter(form: str, *, priorities: bool, clock: bool = False) -> logging.Formatter:
-    """Lines of one of FORMS. Text alone may begin with ``<N>`` (`priorities`, sd-daemon(3)) or with
-    time and level (`clock`); the others have both as fields."""
+    """A formatter for one of FORMS. Only text may begin with ``<N>`` (`priorities`, sd-daemon(3))
+    or with time and level (`clock`); the others have these as fields."""
     if form == "text":
         return _Text(priorities, clock)
     return _Structured(_logfmt if form == "kv" else _json)
@@ -37,10 +37,10 @@ def priority(record: logging.LogRecord) -> int:
 
 
 def entry(record: logging.LogRecord, message: str) -> bytes:
-    """A line as the journal's socket takes it (systemd.io/JOURNAL_NATIVE_PROTOCOL).
+    """A line in the format of the journal's socket (systemd.io/JOURNAL_NATIVE_PROTOCOL).
 
-    A VIP's ID stands there twice if it has leading zeros, so that both ``journalctl VIPD_ID=001``
-    and ``VIPD_ID=1`` find it: the journal looks for exactly the same bytes.
+    A VIP's ID with leading zeros is there twice, so that both ``journalctl VIPD_ID=001`` and
+    ``VIPD_ID=1`` find it: the journal compares bytes.
     """
     lines = [
         _assignment("MESSAGE", message[:_LONGEST]),
@@ -83,7 +83,7 @@ class _Text(logging.Formatter):
 
 
 class _Structured(logging.Formatter):
-    """Time, level, the fields, and the words as ``message``."""
+    """Time, level, the fields, and the text as ``message``."""
 
     def __init__(self, written: Callable[[Mapping[str, object]], str]) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     event: Event | None = getattr(record, "event", None)
     fields: Mapping[str, object] = _about(event) if event else getattr(record, "fields", {})
     told = {name: value for name, value in fields.items() if value not in (None, "")}
-    # Every line has one: else the part of vipd that speaks, like leases or scripts.
+    # Every line has a reason: if the call gave none, the module that logs it, like scripts.
     return {**told, "reason": told.get("reason", record.module)}
 
 

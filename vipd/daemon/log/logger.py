@@ -1,4 +1,4 @@
-"""What is logged: lines with fields, each about one event."""
+"""Logging: lines with fields, each about one event."""
 
 import logging
 import os
@@ -14,15 +14,16 @@ from vipd.daemon.log.outlet import JOURNAL, Journal, Outlet, Stream
 LEVELS = ("debug", "info", "warning", "error")
 
 Fields = Mapping[str, object]
-"""What a line is about, by name: id, vhid, interface, state, reason. Never a password."""
+"""The fields of a line, by name: id, vhid, interface, state, reason. Never a password."""
 
 _ONLY_WORDS = "only_words"
-#: Who else logs in this process: libraries, and what they warn their callers of.
+#: Loggers of libraries in this process, and of their warnings.
 _OTHERS = ("asyncio", "watchdog", "py.warnings")
 
 
 class Log(logging.LoggerAdapter[logging.Logger]):
-    """A log whose lines carry `about()`, and what a call adds with ``extra={"reason": …}``."""
+    """A log whose lines have the fields of `about()`, and those that a call adds with
+    ``extra={"reason": …}``."""
 
     def __init__(self, about: Callable[[], Fields] = dict, prefix: str = "") -> None:
         super().__init__(logging.getLogger("vipd"), {})
@@ -38,7 +39,7 @@ class Log(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
     def words(self, message: str) -> None:
-        """A WARNING that people's scripts wait for and that says nothing new: for text only."""
+        """A WARNING that users' scripts wait for and that has no new information: for text only."""
         self.warning("%s", message, extra={_ONLY_WORDS: True})
 
 
@@ -53,12 +54,12 @@ class VipLog(Log):
 
 
 def printable(text: str) -> str:
-    """Text from outside (a script's output, a packet) as it may stand in a log line."""
+    """Replace characters that must not be in a log line, in text from a script or a packet."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def explained(what: str, error: BaseException | None) -> str:
-    """What failed, why, where, and what to do: a line for people, and one for each place."""
+    """What failed, why, and what to do, in one line for people; then the lines of the traceback."""
     why = f": {type(error).__name__}: {error}" if error else ""
     first = printable(f"{what} failed{why}; this is a mistake in vipd: please report these lines")
     frames = traceback.format_tb(error.__traceback__) if error else []
@@ -66,7 +67,7 @@ def explained(what: str, error: BaseException | None) -> str:
 
 
 def word(reason: Hashable) -> str:
-    """A reason (an Enum's member, or what `RateLimitedProblems` takes) as machines read it:
+    """A reason (an Enum's member, or a kind of `RateLimitedProblems`) in machine-readable form:
     MASTER_DOWN.
     """
     return reason.name if isinstance(reason, Enum) else str(reason).replace(" ", "_")
@@ -74,8 +75,8 @@ def word(reason: Hashable) -> str:
 
 def start(level: str, form: str = "text", stream: TextIO = sys.stderr) -> Outlet:
     """Send log lines of ``level`` (one of LEVELS) and above to ``stream``, in one of
-    `vipd.daemon.log.formats.FORMS`; or to the journal, with their fields, if ``stream`` leads
-    there.
+    `vipd.daemon.log.formats.FORMS`; or to the journal, with their fields, if ``stream`` is
+    connected to it.
     """
     outlet = _outlet(form, stream)
     if form != "text":
@@ -86,13 +87,13 @@ def start(level: str, form: str = "text", stream: TextIO = sys.stderr) -> Outlet
 
 
 def send_to(*handlers: logging.Handler) -> None:
-    """Let all lines go there, those of the libraries as well, and nowhere else."""
+    """Send all lines to these handlers only, those of libraries, too."""
     for name in (log.logger.name, *_OTHERS):
         logger = logging.getLogger(name)
         logger.handlers[:] = handlers
         logger.propagate = False
     logging.captureWarnings(True)
-    logging.raiseExceptions = False  # nothing about logging must stop the daemon
+    logging.raiseExceptions = False  # an error in logging must not stop the daemon
 
 
 def _outlet(form: str, stream: TextIO) -> Outlet:
@@ -108,6 +109,6 @@ def _outlet(form: str, stream: TextIO) -> Outlet:
 
 
 def _leads_to_journal(stream: TextIO) -> bool:
-    """As systemd.exec(5) has it: $JOURNAL_STREAM is the device and inode of a service's stderr."""
+    """$JOURNAL_STREAM is the device and inode of a service's stderr (systemd.exec(5))."""
     file = os.fstat(stream.fileno())
     return os.environ.get("JOURNAL_STREAM") == f"{file.st_dev}:{file.st_ino}"

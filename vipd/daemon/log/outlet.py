@@ -1,5 +1,5 @@
-"""Where log lines leave: stderr or the journal. Whoever reads them may be slow, or stuck: nobody
-here ever waits for that, least of all an advertisement."""
+"""The output of log lines: stderr or the journal. Logging never blocks: a reader that is slow or
+stuck must not delay an advertisement."""
 
 import asyncio
 import logging
@@ -17,21 +17,21 @@ from typing import Protocol
 
 JOURNAL = Path("/run/systemd/journal/socket")
 
-#: Seconds until lines that found no room are tried again: when some had found room, and when none.
-#: (A journal takes ten entries at a time where net.unix.max_dgram_qlen is what the kernel has.)
+#: Seconds until lines that could not be written are tried again: if some others could be, and if
+#: none could. (The journal takes ten entries at a time with the kernel's net.unix.max_dgram_qlen.)
 _RETRIES = (0.01, 0.2)
-_PATIENCE = 1.0  # seconds that the end of the program waits for them
+_PATIENCE = 1.0  # seconds that the program waits for them at its end
 
 
 class Sink(Protocol):
     def __call__(self, data: bytes, /) -> int:
-        """Take some of ``data``, and say how many bytes. BlockingIOError: no room now; another
-        OSError: never for this line."""
+        """Write some of ``data``, and return how many bytes. BlockingIOError: no room now; another
+        OSError: this line can never be written."""
 
 
 class Outlet(logging.Handler):
-    """Keeps lines for which there is no room, 1 MiB of them. Those beyond that are lost, and
-    counted: when it goes on again, a line says how many they were."""
+    """Keeps up to 1 MiB of lines that cannot be written yet. Further lines are lost and counted;
+    when writing works again, a line gives their number."""
 
     LIMIT = 1 << 20  # bytes
 
@@ -48,7 +48,7 @@ class Outlet(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self._encode(record)
-        except Exception:  # a mistake in a line is no reason for whoever wrote it to suffer
+        except Exception:  # a mistake in a line must not affect its caller
             self.handleError(record)
             return
         if self._deliver() or self._size + len(line) <= self.LIMIT:
@@ -58,7 +58,7 @@ class Outlet(logging.Handler):
             self._lose()
 
     def flush(self) -> None:
-        """Wait for room, for a bounded time: called when the program ends."""
+        """Wait for a limited time until all lines are written: called when the program ends."""
         end = time.monotonic() + _PATIENCE
         while not self._deliver() and time.monotonic() < end:
             time.sleep(0.02)
@@ -72,7 +72,7 @@ class Outlet(logging.Handler):
         self._untold += 1
 
     def _deliver(self) -> bool:
-        """Whether nothing waits any more."""
+        """Write what can be written; return whether no line waits any more."""
         before = self._size
         while self._waiting:
             line = self._waiting[0]
@@ -121,8 +121,8 @@ _WARNING = {"name": "vipd", "levelno": logging.WARNING, "levelname": "WARNING"}
 class Stream:
     """An open file: a pipe, a terminal, a socket, a file on a disk.
 
-    Its O_NONBLOCK is not ours to set, other programs share it. So we ask poll(2) first, and write
-    no more than a pipe that says yes takes for certain (pipe(7)). A terminal may take less than
+    We must not set its O_NONBLOCK, because other programs share it. So we call poll(2) first, and
+    write no more than a writable pipe takes for certain (pipe(7)). A terminal may take less than
     that: it is opened once more, for us alone.
     """
 
@@ -140,7 +140,7 @@ class Stream:
 def _reopened(file: int) -> int:
     try:
         return os.open(f"/proc/self/fd/{file}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-    except OSError:  # somebody else's terminal, after su(1)
+    except OSError:  # another user's terminal, after su(1)
         return file
 
 

@@ -1,8 +1,7 @@
-"""The metrics: each with its name, its meaning, and where its values come from.
+"""The metrics: each with its name, its meaning, and the source of its values.
 
-`FAMILIES` is all of it. Values are read when somebody asks for them; nothing here costs anything
-before. How they are written is `vipd.daemon.metrics.text`'s business, when they are served
-`vipd.daemon.metrics.server`'s.
+`FAMILIES` has all of them. Values are read only when a client requests them.
+`vipd.daemon.metrics.text` writes them, and `vipd.daemon.metrics.server` serves them.
 """
 
 import asyncio
@@ -31,14 +30,14 @@ Value = float | Histogram
 Values = Iterable[tuple[Labels, Value]]
 
 VIP_LABELS = ("id", "vhid", "interface")
-#: Every metric of a VIP has these.
+#: Labels of every metric of a VIP.
 
 _STATES = {State.INIT: 0, State.BACKUP: 1, State.MASTER: 2}
 
 
 @dataclass(frozen=True, slots=True)
 class VipView:
-    """One VIP, as it is read: ``vip`` is None while it waits to be started again."""
+    """One VIP, as the metrics see it: ``vip`` is None while it waits to be restarted."""
 
     config: VipConfig
     vip: VipRunner | None
@@ -53,7 +52,8 @@ class VipView:
 
 @dataclass(frozen=True, slots=True)
 class DaemonView:
-    """The daemon, as it is read. ``drops`` by interface, then by VHID (0: nobody's here)."""
+    """The daemon, as the metrics see it. ``drops`` by interface, then by VHID (0: a group that does
+    not run here)."""
 
     vips: tuple[VipView, ...]
     drops: Mapping[str, Mapping[tuple[int, Drop], int]]
@@ -66,7 +66,7 @@ class DaemonView:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric. ``labels``: those beside `VIP_LABELS` if it is one of VIPs."""
+    """One metric. ``labels``: its labels; a metric of VIPs has `VIP_LABELS`, too."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
@@ -362,8 +362,8 @@ FAMILIES: tuple[OfVips | OfDaemon, ...] = (
 
 
 def readings(daemon: DaemonView) -> Iterator[tuple[Family, Labels, Values | None]]:
-    """Everything there is to read, family by family: first without values, where a new family
-    begins, then with those of one subject, whose labels come first."""
+    """All metrics, family by family: first the family without values, then the values of each
+    subject, whose labels come first."""
     for family in FAMILIES:
         yield family, (), None
         if isinstance(family, OfDaemon):

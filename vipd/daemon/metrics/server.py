@@ -1,8 +1,8 @@
-"""Serves the metrics over HTTP, in the event loop, without getting in anybody's way.
+"""Serves the metrics over HTTP, in the event loop, without delaying its other work.
 
-Whoever asks may be slow, silent, or many: connections are few and short-lived (see
-`vipd.daemon.base.visitors`), the text is made once a second at most, and in between the loop does
-what is due.
+Clients may be slow, silent, or many: connections are few and short (see
+`vipd.daemon.base.visitors`), and the text is made once a second at most, in small pieces between
+which the loop does its other work.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 #: Seconds between two turns of the loop while the text is made.
 SLICE = 0.002
-#: Seconds for which a text is good enough for whoever asks.
+#: Seconds for which a text is used for further requests.
 FRESH = 1.0
 #: Seconds that a client has for its request, and then for taking the answer.
 PATIENCE_TO_ASK, PATIENCE = 3.0, 10.0
 #: Longest request, bytes.
 REQUEST = 8192
-#: Seconds until an address that cannot be listened to is tried again.
+#: Seconds until listening is tried again after it failed.
 RETRY = 10.0
 
-#: What there is to import, in bits: all at once it takes a tenth of a second, in which
-#: advertisements would be due.
+#: Modules to import one by one: all at once take a tenth of a second, and would delay
+#: advertisements.
 _BITS = (
     *("email.message", "email.parser", "html", "http.client", "http.server", "urllib.request"),
     *("wsgiref.simple_server", "gzip", "decimal", "timeit", "prometheus_client"),
@@ -44,7 +44,7 @@ _ROOT = b"vipd: the metrics are at /metrics\n"
 
 
 class Exporter:
-    """Serves what ``look`` shows."""
+    """Serves the metrics that ``look`` returns."""
 
     def __init__(self, look: "Callable[[], DaemonView]") -> None:
         self._look = look
@@ -58,7 +58,7 @@ class Exporter:
         self._made = float("-inf")
 
     async def configure(self, settings: Settings) -> None:
-        """Serve where METRICS_LISTEN says from now on, and nowhere else."""
+        """From now on, serve only at METRICS_LISTEN."""
         where = settings.metrics_listen
         if where == self._listen:
             return
@@ -83,7 +83,7 @@ class Exporter:
         self._opening = self._exposition = self._text = None
 
     async def _open(self, where: Tcp | Unix) -> None:
-        """Start to listen; when that does not work, tell why, and try until it does."""
+        """Start to listen; if that fails, log why, and try again until it works."""
         self._exposition = await _load()
         told = ""
         while self._visitors is None:
@@ -106,10 +106,10 @@ class Exporter:
 
     def _bind(self, where: Tcp | Unix) -> socket.socket:
         if isinstance(where, Unix):
-            # As open as a port of 127.0.0.1: the directory says to whom.
+            # As open as a port of 127.0.0.1: the directory's mode restricts access.
             listening, self._file = local_socket.listen(Path(where.path), 0o666, BACKLOG)
             return listening
-        # Looks nothing up: it is an address already, perhaps with a scope.
+        # No name lookup: it is an address already, perhaps with a scope.
         family, *_, address = socket.getaddrinfo(
             str(where.address), where.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
         )[0]
@@ -137,7 +137,7 @@ class Exporter:
                 writer.close()
                 await writer.wait_closed()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # its loss; ours would be to care
+            pass  # the client has gone
         finally:
             writer.transport.abort()
 
@@ -152,14 +152,14 @@ class Exporter:
             return _response("404 Not Found", _ROOT)
         try:
             text = await self._fresh()
-        except Exception:  # a bug, which the log tells of, and no reason for the daemon to suffer
+        except Exception:  # a bug: it is logged, and must not stop the daemon
             return _response("500 Internal Server Error", b"see vipd's log\n")
         from vipd.daemon.metrics.text import CONTENT_TYPE
 
         return _response("200 OK", text, CONTENT_TYPE, empty=method == b"HEAD")
 
     async def _fresh(self) -> bytes:
-        """The text, which several clients may wait for, and the next ones get as well."""
+        """The text; clients that ask while it is made, or shortly after, share it."""
         now = asyncio.get_running_loop().time()
         if self._text is None or (self._text.done() and now - self._made > FRESH):
             self._made = now

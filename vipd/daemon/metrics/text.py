@@ -26,12 +26,12 @@ __all__ = ["CONTENT_TYPE", "Exposition"]
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
-#: Values as they were written: numbers, and of a histogram its counts and sum.
+#: Values as they were written: numbers, or the counts and the sum of a histogram.
 _Written = tuple[tuple[Labels, float | tuple[float, ...]], ...]
 
 
 class _One(Collector):
-    """What `generate_latest` wants: something to collect from."""
+    """A collector of one metric, as `generate_latest` needs it."""
 
     def __init__(self, metric: Metric) -> None:
         self._metric = metric
@@ -41,8 +41,8 @@ class _One(Collector):
 
 
 class Exposition:
-    """Writes what it is shown. The library takes some 20 µs for a line, and 255 VIPs have 15,000:
-    so what is as it was the last time is not written again."""
+    """Writes the metrics as text. The library takes some 20 µs for a line, and 255 VIPs have 15,000
+    lines: so lines whose values have not changed since the last time are not written again."""
 
     def __init__(self) -> None:
         self._process = CollectorRegistry()
@@ -72,7 +72,7 @@ class Exposition:
                 text = (written, generate_latest(_One(metric))[len(head) :])
             texts[key] = text
             yield text[1]
-        self._texts = texts  # without those of VIPs that are gone
+        self._texts = texts  # drops those of VIPs that are gone
 
 
 def _metric(family: Family) -> Metric:

@@ -1,9 +1,9 @@
-"""What systemd is told (sd_notify(3)): that every VIP listens, what they are doing, and that the
-loop turns. Without systemd (no NOTIFY_SOCKET) nothing happens.
+"""Notifies systemd (sd_notify(3)): every VIP listens, a status line, and that the loop runs.
+Without systemd (no NOTIFY_SOCKET) nothing happens.
 
-The protocol is a datagram with lines KEY=VALUE, stable since 2010: fewer lines here than a library
-would take to be chosen, bundled and watched. The socket never blocks, because a service manager
-that hangs must not stop an advertisement.
+The protocol is a datagram with lines KEY=VALUE, stable since 2010: this code is less work than to
+choose, bundle and watch a library. The socket never blocks, because a service manager that hangs
+must not delay an advertisement.
 """
 
 import os
@@ -15,25 +15,26 @@ from vipd.daemon.log.logger import log
 
 
 class Notify:
-    """``watchdog``: seconds in which `alive` has to be called, or None. What is sent is remembered:
-    systemd is told of what changed, and again of what it could not take."""
+    """``watchdog``: seconds within which `alive` has to be called, or None. A status is sent only
+    if it has changed, or if systemd could not take it the last time."""
 
     def __init__(self, environment: MutableMapping[str, str]) -> None:
-        """Takes what is meant for this process out of ``environment``: scripts inherit the rest."""
+        """Removes the variables for this process from ``environment``: scripts inherit the rest."""
         path = environment.pop("NOTIFY_SOCKET", "")
         self.watchdog = _watchdog(environment)
         for name in ("WATCHDOG_USEC", "WATCHDOG_PID"):
             environment.pop(name, None)
         self._address = f"\0{path[1:]}" if path.startswith("@") else path
         self._status = ""
-        self.wanted = bool(path)  # whether somebody listens
+        self.wanted = bool(path)  # whether systemd listens
         self._socket: socket.socket | None = None
         if path:
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
             self._socket.setblocking(False)
 
     def ready(self, status: str) -> bool:
-        """Every VIP listens, or a reload is done. Whether it was taken: if not, say it again."""
+        """Every VIP listens, or a reload is done. Returns whether it was sent: if not, call
+        again."""
         self._status = status
         return self._send("READY=1", f"STATUS={status}")
 
@@ -50,7 +51,7 @@ class Notify:
             self._status = text
 
     def alive(self) -> None:
-        """The loop turns."""
+        """Send WATCHDOG=1: the loop runs."""
         self._send("WATCHDOG=1")
 
     def _send(self, *lines: str) -> bool:

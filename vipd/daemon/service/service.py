@@ -1,4 +1,4 @@
-"""The daemon as a service: what systemd sees of it (`vipd.daemon.service.notify`)."""
+"""The daemon as a service: its notifications to systemd (`vipd.daemon.service.notify`)."""
 
 import asyncio
 from collections import Counter
@@ -10,18 +10,18 @@ from vipd.daemon.service.notify import Notify
 from vipd.daemon.vips.supervisor import Supervisor
 from vipd.daemon.vips.vip import VipRunner
 
-#: How often to look whether every VIP listens by now, seconds.
+#: Seconds between two checks whether every VIP listens.
 _UNTIL_READY = 0.02
-#: How often to look whether the status line is still true, seconds.
+#: Seconds between two checks whether the status line has changed.
 _STATUS_EVERY = 1.0
 
 
 class Service:
-    """Tells systemd that we are READY, what runs, and that the loop turns, as long as it does.
+    """Notifies systemd: READY, a status line, and the watchdog, as long as the loop runs.
 
-    READY means: every VIP listens, or has said what it waits for. To wait for the last interface
-    would hold up the boot for a loose cable, and systemd would end the daemon in the end, which
-    is no help to the other VIPs; the status line says how many wait.
+    READY means: every VIP listens, or has logged what it waits for. To wait for the last interface
+    would delay the boot for a loose cable, and systemd would end the daemon on a timeout, and with
+    it the other VIPs. The status line says how many VIPs wait.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Service:
             self._feed(notify.watchdog / 2)
 
     def stopping(self) -> None:
-        """Addresses are handed over; the loop turns until that is done."""
+        """VIPs hand over; the loop runs until that is done."""
         self._ending = True
         self._notify.stopping()
 

@@ -1,8 +1,11 @@
 """HMAC-SHA1 over the addresses in any order; what real hosts send is in tests/conformance."""
 
 import hmac
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+import json
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -90,3 +93,27 @@ def test_hosts_that_list_the_addresses_differently_agree(
     hashed = b"".join(a.packed for a in ordered if a not in IPV6_LINK_LOCAL)
     assert ours.sign(counter) == theirs.sign(counter) == reference(password, vhid, hashed, counter)
     assert ours.verify(counter, theirs.sign(counter))
+
+
+# What the real functions of other programs make
+
+VECTORS = [
+    json.loads(line) for line in (Path(__file__).parent / "digests.jsonl").read_text().splitlines()
+]
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['impl']}, {v['note']}, {v['form']}")
+def test_digests_of_other_programs_verify_and_are_answered_in_their_form(
+    vector: dict[str, Any],
+) -> None:
+    password = bytes.fromhex(vector["password_hex"])
+    addresses = [ip_address(each) for each in vector["addresses"]]
+    if "keeps 19 bytes" in vector["note"]:
+        assert not Digest(password, vector["vhid"], addresses).verify(
+            vector["counter"], bytes.fromhex(vector["digest_hex"])
+        )
+        password = password[:19]
+    ours = Digest(password, vector["vhid"], addresses)
+    counter, theirs = vector["counter"], bytes.fromhex(vector["digest_hex"])
+    assert ours.verify(counter, theirs)
+    assert ours.sign(counter) == theirs

@@ -31,6 +31,7 @@ BACKUP = VipStatus(
     since=NOW - 7980,
     event=4,
     source="198.51.100.179",
+    source_ipv6=None,
     effective_advskew=10,
     interval=1 + 10 / 256,
     master_down=3 + 10 / 256,

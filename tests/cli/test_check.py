@@ -21,8 +21,8 @@ BIND_INTERFACE=eth1
 SOURCE_ADDRESS=198.51.100.179
 OPTIONS="--preempt -k 10"
 """
-FIELDS = """id vhid interface source addresses advbase advskew deadratio preempt neutral shutdown
-ignoreifstate nomcast mcast upscript downscript xparam manage_address lease script_timeout
+FIELDS = """id vhid interface source source_ipv6 addresses advbase advskew deadratio preempt neutral
+shutdown ignoreifstate nomcast mcast upscript downscript xparam manage_address lease script_timeout
 upscript_failure announce_every"""
 
 

@@ -86,7 +86,8 @@ class VipStatus:
     reason: Reason  # of the last transition
     since: float  # of the last transition, or of the beginning
     event: int  # number of the last transition's event, 0: none yet
-    source: str | None  # where its advertisements come from
+    source: str | None  # where its advertisements come from, IPv4 if the group has it
+    source_ipv6: str | None  # the IPv6 one, if the group has IPv6 addresses
     effective_advskew: int  # as advertised; 255 while it bows out
     interval: float  # between two advertisements of ours
     master_down: float  # silence after which we take over

@@ -14,8 +14,8 @@ from vipd.carp.packet import Advertisement, Drop
 
 VERSION_AND_TYPE = b"\x02\x01"
 BLOCK = 64
-#: Longest password: 20 bytes in the BSDs, 19 in ucarp. Shorter ones are padded with zero bytes,
-#: which HMAC does by itself.
+#: Longest password: CARP's key has 20 bytes. ucarp and the ifconfig of every BSD take 19. Shorter
+#: ones are padded with zero bytes, which HMAC does by itself.
 PASSWORD_MAX = 20
 
 
@@ -46,7 +46,14 @@ def hash_forms(addresses: Iterable[Address]) -> tuple[bytes, ...]:
     everything = sorted(frozenset(addresses), key=lambda a: (a.version, a.packed))
     without = [a for a in everything if a.version == 4 or not a.is_link_local]
     forms = (without,) if len(without) == len(everything) else (without, everything)
-    return tuple(b"".join(a.packed for a in form) for form in forms)
+    return tuple(b"".join(map(_hashed, form)) for form in forms)
+
+
+def _hashed(address: Address) -> bytes:
+    """FreeBSD keeps the zone in the second word of a link-local address, and hashes 0 there."""
+    packed = address.packed
+    local = address.version == 6 and address.is_link_local
+    return packed[:2] + bytes(2) + packed[4:] if local else packed
 
 
 def hash_input(vhid: int, form: bytes, counter: int) -> bytes:
@@ -57,8 +64,9 @@ def hash_input(vhid: int, form: bytes, counter: int) -> bytes:
 class Digest:
     """The digest of one group.
 
-    Link-local IPv6 addresses are left out when sending; a peer may include them or not, and both
-    verify (OpenBSD keeps both forms for the same reason).
+    Link-local IPv6 addresses are in it or not: OpenBSD sends without and takes both, FreeBSD knows
+    only the form with them. Both verify, and we sign in the form that was verified last, at first
+    without.
 
     Raises ValueError for a password that is empty or longer than 20 bytes, a VHID outside 1..255,
     or no address at all.
@@ -90,7 +98,10 @@ class Digest:
         data = counter.to_bytes(8, "big")
         if compare_digest(self._send(data), digest):
             return True
-        return self._other is not None and compare_digest(self._other(data), digest)
+        if self._other is None or not compare_digest(self._other(data), digest):
+            return False
+        self._send, self._other = self._other, self._send
+        return True
 
     def doubts(self, ad: Advertisement, sources: Collection[Address], counter: int) -> Drop | None:
         """Why an advertisement that could be read is not to be believed; None if it is.

@@ -208,6 +208,20 @@ def _decode_ipv6(packet: bytes, groups: Mapping[int, Address]) -> Advertisement 
     return read
 
 
+def carp_at(packet: bytes) -> int:
+    """Where in an IP packet of whatever kind the CARP header is, if there is one."""
+    if not packet:
+        return 0
+    return IPV6_LENGTH if packet[0] >> 4 == 6 else (packet[0] & 0xF) * 4
+
+
+def source_of(packet: bytes) -> Address | None:
+    """The source address of an IP packet of whatever kind; None if it is too short."""
+    if packet[:1] and packet[0] >> 4 == 6:
+        return IPv6Address(packet[8:24]) if len(packet) >= IPV6_LENGTH else None
+    return IPv4Address(packet[12:16]) if len(packet) >= IP_LENGTH else None
+
+
 def _decode_carp(
     packet: bytes, at: int, source: bytes, destination: bytes, groups: Mapping[int, Address]
 ) -> Advertisement | Drop:

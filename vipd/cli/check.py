@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +81,22 @@ def as_object(vip: VipConfig) -> dict[str, Any]:
     return vip.model_dump(mode="json", exclude={"file", "password", "other_vhid"})
 
 
+_DEFAULT_SOURCE = {4: "(primary)", 6: "(link-local)"}
+
+
+def _source(vip: VipConfig, family: int) -> IPv4Address | IPv6Address | None:
+    return vip.source if family == 4 else vip.source_ipv6
+
+
 def _metrics(snapshot: Snapshot) -> str:
     listen = snapshot.settings.metrics_listen
     return shown(str(listen), 200) if listen else "off"
 
 
 def _with_sources(vips: tuple[VipConfig, ...]) -> tuple[VipConfig, ...]:
-    """The same, with the primary address of its interface where SOURCE_ADDRESS was left out."""
-    if all(vip.source for vip in vips):
+    """The same, with the addresses of its interface where SOURCE_ADDRESS was left out: the primary
+    IPv4 address, and the link-local IPv6 address."""
+    if all(_source(vip, family) for vip in vips for family in vip.families):
         return vips
     # Only here: it would make every other call slower.
     from vipd.linux.links import Links
@@ -98,16 +106,16 @@ def _with_sources(vips: tuple[VipConfig, ...]) -> tuple[VipConfig, ...]:
     links = Links(netlink)
     floating = {address.ip for vip in vips for address in vip.addresses}
 
-    def primary(interface: str) -> IPv4Address | None:
-        link = links.get(canonical(interface))
+    def complete(vip: VipConfig) -> VipConfig:
+        link = links.get(canonical(vip.interface))
         there = [address.ip for address in links.addresses(link)] if link else []
-        own = (ip for ip in there if isinstance(ip, IPv4Address) and ip not in floating)
-        return next(own, None)
+        own = [ip for ip in there if ip not in floating]
+        primary = next((ip for ip in own if ip.version == 4), None)
+        local = next((ip for ip in own if ip.version == 6 and ip.is_link_local), None)
+        ipv6 = vip.source_ipv6 or (local if 6 in vip.families else None)
+        return vip.model_copy(update={"source": vip.source or primary, "source_ipv6": ipv6})
 
-    found = tuple(
-        vip if vip.source else vip.model_copy(update={"source": primary(vip.interface)})
-        for vip in vips
-    )
+    found = tuple(map(complete, vips))
     links.close()
     netlink.close()
     return found
@@ -177,26 +185,36 @@ def source_problems(snapshot: Snapshot) -> list[Problem]:
     """A warning for each SOURCE_ADDRESS that this machine does not have, where its interface is."""
     # Of an interface that is down, addresses may not be listed there.
     here = sysctls.local_addresses()
-    doubtful = [vip for vip in snapshot.vips if vip.source and str(vip.source) not in here]
+    doubtful = [
+        (vip, source)
+        for vip in snapshot.vips
+        for family in vip.families
+        if (source := _source(vip, family)) and str(source) not in here
+    ]
     if not doubtful:
         return []
-    own = _addresses({vip.interface for vip in doubtful})
-    return [
-        warning(
-            snapshot.place(vip, "SOURCE_ADDRESS"),
-            f"this machine does not have SOURCE_ADDRESS {vip.source}; vipd sends from it all the "
-            "same, as ucarp does, and other hosts may not answer to it",
-            f"write the address of {shown(vip.interface)}"
-            + (f", {', '.join(own[vip.interface])}" if own[vip.interface] else "")
-            + ", or remove SOURCE_ADDRESS",
+    own = _addresses({vip.interface for vip, _ in doubtful})
+    found = []
+    for vip, source in doubtful:
+        there = own.get(vip.interface)
+        if there is None or source in there:
+            continue
+        similar = [str(ip) for ip in there if ip.version == source.version]
+        found.append(
+            warning(
+                snapshot.place(vip, "SOURCE_ADDRESS"),
+                f"this machine does not have SOURCE_ADDRESS {source}; vipd sends from it all the "
+                "same, as ucarp does, and other hosts may not answer to it",
+                f"write the address of {shown(vip.interface)}"
+                + (f", {', '.join(similar)}" if similar else "")
+                + ", or remove SOURCE_ADDRESS",
+            )
         )
-        for vip in doubtful
-        if vip.interface in own and str(vip.source) not in own[vip.interface]
-    ]
+    return found
 
 
-def _addresses(interfaces: Iterable[str]) -> dict[str, list[str]]:
-    """The IPv4 addresses of those of these interfaces that are there."""
+def _addresses(interfaces: Iterable[str]) -> dict[str, list[IPv4Address | IPv6Address]]:
+    """The addresses of those of these interfaces that are there."""
     # Only here: it would make every other call slower.
     from vipd.linux.links import Links
     from vipd.linux.netlink import Netlink
@@ -206,8 +224,7 @@ def _addresses(interfaces: Iterable[str]) -> dict[str, list[str]]:
     found = {}
     for name in interfaces:
         if link := links.get(canonical(name)):
-            there = (address.ip for address in links.addresses(link))
-            found[name] = [str(ip) for ip in there if isinstance(ip, IPv4Address)]
+            found[name] = [address.ip for address in links.addresses(link)]
     links.close()
     netlink.close()
     return found
@@ -245,7 +262,7 @@ def _row(vip: VipConfig) -> tuple[str, ...]:
         vip.id,
         str(vip.vhid),
         shown(vip.interface),
-        str(vip.source or "(primary)"),
+        " ".join(str(_source(vip, family) or _DEFAULT_SOURCE[family]) for family in vip.families),
         # A /32 or /128 is what everybody has: only another length is worth its room.
         " ".join(
             str(each.ip if each.network.num_addresses == 1 else each) for each in vip.addresses

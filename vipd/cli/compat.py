@@ -57,7 +57,11 @@ def _of(vip: VipConfig) -> Iterator[_Texts]:
             f"runs it, from the primary address of {vip.interface}",
         )
     if len(vip.password.get_secret_value()) > _UCARP_PASSWORD:
-        yield ("a password of 20 bytes", "refuses to start", "uses it, as the BSDs do")
+        yield (
+            "a password of 20 bytes",
+            "refuses to start",
+            "uses it; no BSD can be given it (ifconfig keeps 19 bytes)",
+        )
     if vip.advbase == 0:
         yield (
             "--advbase=0",

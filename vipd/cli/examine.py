@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, ip_interface
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_interface
 from pathlib import Path
 
 from vipd.api.io_vipd import Daemon, VipStatus
+from vipd.carp.packet import MULTICAST_IPV6
 from vipd.carp.states import State
 from vipd.cli.origins import files_with, placed
 from vipd.cli.subnets import together
@@ -37,15 +38,19 @@ class Finding:
 def interfaces(vips: Iterable[VipStatus]) -> Iterator[Finding]:
     """Settings of the kernel that keep clients from the address."""
     routes, networks = sysctls.default_routes(), sysctls.networks()
-    addresses: dict[str, set[IPv4Address]] = {}
+    addresses: dict[str, set[IPv4Address | IPv6Address]] = {}
     for vip in vips:
         here = (ip_interface(each).ip for each in vip.addresses)
-        mine = {address for address in here if isinstance(address, IPv4Address)}
-        addresses.setdefault(canonical(vip.interface), set()).update(mine)
+        addresses.setdefault(canonical(vip.interface), set()).update(here)
     for name, floating in sorted(addresses.items()):
         around = networks.get(name, set())
-        yield from _arp(name, {a for a in floating if not any(a in net for net in around)})
-        yield from _paths(name, routes, networks)
+        ipv4 = {each for each in floating if isinstance(each, IPv4Address)}
+        ipv6 = {each for each in floating if isinstance(each, IPv6Address)}
+        if ipv4:
+            yield from _arp(name, {a for a in ipv4 if not any(a in net for net in around)})
+            yield from _paths(name, routes, networks)
+        if ipv6:
+            yield from _ipv6(name, ipv6)
         if not sysctls.has_multicast(name):
             yield Finding(
                 safe(name),
@@ -82,6 +87,41 @@ def _arp(name: str, foreign: Collection[IPv4Address]) -> Iterator[Finding]:
         )
 
 
+def _ipv6(name: str, floating: Collection[IPv6Address]) -> Iterator[Finding]:
+    """Settings of the kernel that keep IPv6 addresses from their clients, or peers from us."""
+    who = safe(name)
+    if sysctls.ipv6(name, "disable_ipv6"):
+        yield Finding(
+            who,
+            f"IPv6 is switched off on it, so that it cannot have {min(floating)}",
+            f"sysctl -w net.ipv6.conf.{who}.disable_ipv6=0",
+            serious=True,
+        )
+        return
+    if not sysctls.is_member(name, MULTICAST_IPV6):
+        yield Finding(
+            who,
+            f"this host is not a member of {MULTICAST_IPV6} on it: a switch that snoops MLD may "
+            "keep the advertisements of other hosts back (--nomcast does without)",
+            "see the log for why vipd could not join it, and `ip maddr show`",
+        )
+    routers = [each for each in floating if each.is_link_local]
+    if routers and not sysctls.forwards_ipv6(name):
+        yield Finding(
+            who,
+            f"it does not forward IPv6, so that {min(routers)} is announced without the router "
+            "flag: a client that has it as its default router deletes its default route",
+            f"sysctl -w net.ipv6.conf.{who}.forwarding=1, if this host is to be that router",
+        )
+    if sysctls.ipv6(name, "accept_dad") > 1:
+        yield Finding(
+            who,
+            "accept_dad is 2: the kernel switches IPv6 off on it when another host seems to have "
+            "its link-local address; any host of the segment can pretend to",
+            f"sysctl -w net.ipv6.conf.{who}.accept_dad=1 net.ipv6.conf.all.accept_dad=1",
+        )
+
+
 def _paths(name: str, routes: set[str], networks: dict[str, set[IPv4Network]]) -> Iterator[Finding]:
     """Other interfaces that get in the way."""
     who = safe(name)
@@ -115,14 +155,12 @@ def owners(vips: Iterable[VipStatus]) -> Iterator[Finding]:
     here = sysctls.local_addresses()
     for vip in vips:
         for address in (each.partition("/")[0] for each in vip.addresses):
-            if ":" in address:
-                continue
             if vip.state is not State.MASTER and address in here:
                 yield Finding(
                     safe(vip.id),
                     f"this host has {safe(address)} although it is {vip.state.value}: two hosts "
                     "own it as soon as another is master",
-                    _removal(IPv4Address(address), canonical(vip.interface)),
+                    _removal(ip_address(address), canonical(vip.interface)),
                     serious=True,
                 )
             elif vip.state is State.MASTER and address not in here and vip.manages_address:
@@ -135,9 +173,9 @@ def owners(vips: Iterable[VipStatus]) -> Iterator[Finding]:
                 )
 
 
-def _removal(address: IPv4Address, interface: str) -> str:
+def _removal(address: IPv4Address | IPv6Address, interface: str) -> str:
     """How an address that stands here by itself goes for good."""
-    places = placed(address) or [(f"{address}/32", interface)]
+    places = placed(address) or [(f"{address}/{address.max_prefixlen}", interface)]
     commands = " && ".join(f"ip addr del {safe(each)} dev {safe(name)}" for each, name in places)
     if files := ", ".join(safe(file) for file in files_with(address)):
         return f"{commands}, and take it out of {files}: the address is vipd's to add"

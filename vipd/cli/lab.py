@@ -4,7 +4,14 @@ import gc
 import shlex
 import sys
 from collections.abc import Sequence
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv6Address,
+    IPv6Interface,
+    ip_address,
+    ip_interface,
+)
 from pathlib import Path
 from typing import NoReturn
 
@@ -162,17 +169,17 @@ def _pair(text: str, usage: str) -> tuple[str, str]:
     return name, value
 
 
-def _interface(text: str) -> IPv4Interface | None:
+def _interface(text: str) -> IPv4Interface | IPv6Interface | None:
     try:
-        return IPv4Interface(text) if "/" in text else None
+        return ip_interface(text) if "/" in text else None
     except ValueError:
         return None
 
 
-def _address(text: str) -> IPv4Address:
+def _address(text: str) -> IPv4Address | IPv6Address:
     try:
-        return IPv4Address(text)
-    except AddressValueError as error:
+        return ip_address(text)
+    except ValueError as error:
         raise LabError(f"--watch {text}: {error}") from None
 
 

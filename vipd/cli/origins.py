@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 #: Where distributions keep addresses that are set at boot.
@@ -21,7 +21,7 @@ _FILES = (
 _LONGEST = 1 << 18
 
 
-def placed(address: IPv4Address) -> list[tuple[str, str]]:
+def placed(address: IPv4Address | IPv6Address) -> list[tuple[str, str]]:
     """The address with the prefix length that it has, and the interface that it is on."""
     # Only here: they take longer than everything else.
     from vipd.linux.links import Links
@@ -34,9 +34,10 @@ def placed(address: IPv4Address) -> list[tuple[str, str]]:
         return []
 
 
-def files_with(address: IPv4Address, root: Path = Path("/")) -> Iterator[str]:
+def files_with(address: IPv4Address | IPv6Address, root: Path = Path("/")) -> Iterator[str]:
     """The network configuration files that name the address."""
-    wanted = re.compile(rf"(?<![\d.]){re.escape(str(address))}(?![\d.])")
+    more = r"[\d.]" if address.version == 4 else r"[\w:]"
+    wanted = re.compile(rf"(?<!{more}){re.escape(str(address))}(?!{more})")
     for pattern in _FILES:
         for file in sorted(root.glob(pattern)):
             try:

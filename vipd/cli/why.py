@@ -11,7 +11,7 @@ import click
 
 from vipd.api.io_vipd import Heard, VipStatus
 from vipd.carp import timing
-from vipd.carp.host import by_address
+from vipd.carp.host import by_address, in_both
 from vipd.carp.machine import meaning
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
@@ -200,10 +200,14 @@ _SAID = {
 def standing(vip: VipStatus, heard: Heard) -> Input:
     """What an advertisement of that host means to this one."""
     source = ip_address(vip.source or "0.0.0.0")
-    ours = Parameters(source, vip.advbase, vip.advskew, vip.deadratio, vip.preempt)
     theirs = ip_address(heard.address)
+    both = {source.version, theirs.version} == {4} and vip.source_ipv6 is not None
+    name = in_both if both else by_address
+    ours = Parameters(
+        source, vip.advbase, vip.advskew, vip.deadratio, vip.preempt, host=name(source)
+    )
     words = heard.advbase, heard.advskew, heard.demotion
-    ad = Advertisement(theirs, theirs, vip.vhid, *words, 0, b"", by_address(theirs))
+    ad = Advertisement(theirs, theirs, vip.vhid, *words, 0, b"", name(theirs))
     return meaning(ad, ours)
 
 

@@ -62,7 +62,8 @@ class VipConfig(BaseModel):
         max_length=20,
         description="PASSFILE, PASSWORD, --passfile, --pass: what the hosts of the group share (of "
         "a password file, the first line), "
-        "1 to 20 bytes; ucarp takes 19.",
+        "1 to 20 bytes; ucarp and the BSDs take 19. There is no group without a password, which is "
+        "the BSDs' default: anybody could take its addresses.",
     )
     advbase: Byte = Field(
         default=1, description="--advbase: seconds between advertisements; 0 only without ucarp."

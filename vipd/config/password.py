@@ -132,13 +132,20 @@ def _checked(password: bytes, place: FileLocation, report: Report) -> bytes | No
             )
         )
     if length == 0:
-        report(error(place, "the password is empty", "write one of 1 to 19 bytes"))
+        report(
+            error(
+                place,
+                "the password is empty; without one, which is the BSDs' default, anybody could "
+                "take the address",
+                "write one of 1 to 19 bytes, the same on every host",
+            )
+        )
         return None
     if length > LIMIT:
         report(
             error(
                 place,
-                f"the password has {length} bytes; CARP uses 20 at most, ucarp 19",
+                f"the password has {length} bytes; CARP uses 20 at most, ucarp and the BSDs 19",
                 "choose one of 1 to 19 bytes, on every host",
             )
         )
@@ -147,8 +154,9 @@ def _checked(password: bytes, place: FileLocation, report: Report) -> bytes | No
         report(
             warning(
                 place,
-                f"the password has {length} bytes; ucarp refuses to start with more than 19",
-                "choose one of 1 to 19 bytes, unless all hosts run vipd or a BSD",
+                f"the password has {length} bytes; ucarp refuses to start with more than 19, and "
+                "the BSDs cut it off there",
+                "choose one of 1 to 19 bytes, unless all hosts run vipd",
             )
         )
     return password

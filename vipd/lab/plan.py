@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from itertools import chain
 from pathlib import Path
 
@@ -11,8 +11,11 @@ from vipd.carp.rank import Rank, rank
 from vipd.config.load import Snapshot, load
 from vipd.config.model import VipConfig
 from vipd.lab.errors import LabError
+from vipd.linux.addresses import AnyAddress, AnyInterface
 
 DEFAULT_INTERFACE = "eth1"
+
+AnyNetwork = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +26,17 @@ class HostPlan:
     """
 
     name: str
-    interfaces: Mapping[str, tuple[IPv4Interface, ...]]
+    interfaces: Mapping[str, tuple[AnyInterface, ...]]
     config: Path | None = None
     command: tuple[str, ...] | None = None  # runs instead of vipd
-    rank: Mapping[IPv4Address, Rank] = field(default_factory=dict)
+    rank: Mapping[AnyAddress, Rank] = field(default_factory=dict)
 
-    def networks(self) -> list[IPv4Network]:
+    def networks(self) -> list[AnyNetwork]:
         """Every network it has an address in."""
         return [address.network for address in chain(*self.interfaces.values())]
 
 
-def plan_bare(name: str, address: IPv4Interface, command: Sequence[str] | None) -> HostPlan:
+def plan_bare(name: str, address: AnyInterface, command: Sequence[str] | None) -> HostPlan:
     """A host that was given its address outright."""
     return HostPlan(name, {DEFAULT_INTERFACE: (address,)}, command=tuple(command or ()) or None)
 
@@ -49,7 +52,9 @@ def plan_from_config(
     snapshot = load(directory)
     if not snapshot.vips:
         raise LabError(_nothing_runs(directory, snapshot))
-    taken = {address.ip for plan in others for address in chain(*plan.interfaces.values())}
+    taken: set[AnyAddress] = {
+        address.ip for plan in others for address in chain(*plan.interfaces.values())
+    }
     interfaces = {}
     for interface in dict.fromkeys(vip.interface for vip in snapshot.vips):
         vips = [vip for vip in snapshot.vips if vip.interface == interface]
@@ -67,48 +72,61 @@ def plan_from_config(
     return HostPlan(name, interfaces, directory, tuple(command or ()) or None, ranks)
 
 
-def preferred(address: IPv4Address, plans: Iterable[HostPlan]) -> str | None:
+def preferred(address: AnyAddress, plans: Iterable[HostPlan]) -> str | None:
     """Which of these hosts wins the election for an address."""
     ranks = [(plan.rank[address], plan.name) for plan in plans if address in plan.rank]
     return min(ranks)[1] if ranks else None
 
 
-def free_address(network: IPv4Network, taken: Iterable[IPv4Address]) -> IPv4Interface:
-    """The highest address of a network that nobody uses."""
+def free_address(network: AnyNetwork, taken: Iterable[AnyAddress]) -> AnyInterface:
+    """The highest address of a network that is not used."""
     used = set(taken)
-    for number in range(int(network.broadcast_address) - 1, int(network.network_address), -1):
-        if IPv4Address(number) not in used:
-            return IPv4Interface((number, network.prefixlen))
+    for number in range(network.num_addresses - 2, 0, -1):
+        if network[number] not in used:
+            return ip_interface(f"{network[number]}/{network.prefixlen}")
     raise LabError(f"no free address left in {network}")
 
 
-def floating(plans: Iterable[HostPlan]) -> list[IPv4Address]:
-    """All IPv4 addresses that the plans' hosts pass around, in order."""
-    return sorted({address for plan in plans for address in plan.rank})
+def floating(plans: Iterable[HostPlan]) -> list[AnyAddress]:
+    """All addresses that the plans' hosts pass around, in order."""
+    return in_order(address for plan in plans for address in plan.rank)
+
+
+def in_order(addresses: Iterable[AnyAddress]) -> list[AnyAddress]:
+    """Each address once, IPv4 before IPv6."""
+    return sorted(set(addresses), key=lambda address: (address.version, int(address)))
 
 
 def _interface_addresses(
-    vips: Sequence[VipConfig], taken: set[IPv4Address]
-) -> tuple[IPv4Interface, ...]:
-    sources = list(dict.fromkeys(vip.source for vip in vips if vip.source is not None))
-    passed_around = [address for vip in vips for address in _floating(vip)]
-    network = _network([*sources, *passed_around])
-    if not sources:
-        sources = [free_address(network, {*taken, *passed_around}).ip]
-    taken.update(sources)
-    return tuple(IPv4Interface((int(source), network.prefixlen)) for source in sources)
+    vips: Sequence[VipConfig], taken: set[AnyAddress]
+) -> tuple[AnyInterface, ...]:
+    """An address of each family that the interface's groups have."""
+    found: list[AnyInterface] = []
+    for version in (4, 6):
+        passed_around = [a for vip in vips for a in _floating(vip) if a.version == version]
+        configured = (vip.source if version == 4 else vip.source_ipv6 for vip in vips)
+        sources: list[AnyAddress] = [s for s in dict.fromkeys(configured) if s is not None]
+        if not passed_around:
+            continue
+        network = _network([*sources, *passed_around])
+        if not sources:
+            sources = [free_address(network, {*taken, *passed_around}).ip]
+        taken.update(sources)
+        found += [ip_interface(f"{source}/{network.prefixlen}") for source in sources]
+    return tuple(found)
 
 
-def _network(addresses: Sequence[IPv4Address]) -> IPv4Network:
-    """The smallest network, /24 or larger, that holds all of them."""
-    network = IPv4Network((int(addresses[0]), 24), strict=False)
+def _network(addresses: Sequence[AnyAddress]) -> AnyNetwork:
+    """The smallest network, /24 (/64) or larger, that holds all of them."""
+    length = 24 if addresses[0].version == 4 else 64
+    network = ip_network(f"{addresses[0]}/{length}", strict=False)
     while not all(address in network for address in addresses):
         network = network.supernet()
     return network
 
 
-def _floating(vip: VipConfig) -> list[IPv4Address]:
-    return [address.ip for address in vip.addresses if isinstance(address, IPv4Interface)]
+def _floating(vip: VipConfig) -> list[AnyAddress]:
+    return [address.ip for address in vip.addresses]
 
 
 def _nothing_runs(directory: Path, snapshot: Snapshot) -> str:

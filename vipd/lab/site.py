@@ -2,24 +2,25 @@
 
 import time
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address
 from itertools import chain
 
 from vipd.lab.errors import LabError
 from vipd.lab.lab import Lab
 from vipd.lab.observer import NOTICEABLE, Gap, Watch
-from vipd.lab.plan import HostPlan, floating, free_address
+from vipd.lab.plan import AnyNetwork, HostPlan, floating, free_address, in_order
 from vipd.lab.process import Process
+from vipd.linux.addresses import AnyAddress
 
 
 class Site:
     """Hosts built from plans inside a lab, with all floating addresses pinged all the time."""
 
-    def __init__(self, lab: Lab, plans: Sequence[HostPlan], extra: Sequence[IPv4Address]) -> None:
+    def __init__(self, lab: Lab, plans: Sequence[HostPlan], extra: Sequence[AnyAddress]) -> None:
         """`extra`: addresses to watch besides those in the configurations."""
         self.lab = lab
         self.plans = {plan.name: plan for plan in plans}
-        self.addresses = [str(address) for address in sorted({*floating(plans), *extra})]
+        self.addresses = [str(address) for address in in_order([*floating(plans), *extra])]
         self.daemons: dict[str, Process] = {}
         segments = _segments(plans)
         for plan in plans:
@@ -36,9 +37,9 @@ class Site:
             )
         self.watch = self._observe(plans, segments)
 
-    def _observe(self, plans: Sequence[HostPlan], segments: dict[IPv4Network, str]) -> Watch:
+    def _observe(self, plans: Sequence[HostPlan], segments: dict[AnyNetwork, str]) -> Watch:
         taken = {address.ip for plan in plans for address in chain(*plan.interfaces.values())}
-        taken.update(map(IPv4Address, self.addresses))
+        taken.update(map(ip_address, self.addresses))
         interfaces: dict[str, list[str]] = {}
         for network, segment in segments.items():
             interfaces.setdefault(segment, []).append(str(free_address(network, taken)))
@@ -103,10 +104,18 @@ class Site:
         return worst
 
 
-def _segments(plans: Sequence[HostPlan]) -> dict[IPv4Network, str]:
-    """A bridge for each network; networks that overlap share one, whatever the interface names."""
-    segments: dict[IPv4Network, str] = {}
-    for network in (network for plan in plans for network in plan.networks()):
-        shared = [name for known, name in segments.items() if known.overlaps(network)]
-        segments.setdefault(network, shared[0] if shared else f"lan{len(segments) + 1}")
+def _segments(plans: Sequence[HostPlan]) -> dict[AnyNetwork, str]:
+    """A bridge for each network. Networks that overlap share one, whatever the interface names, and
+    so do those of one interface."""
+    segments: dict[AnyNetwork, str] = {}
+    for addresses in (each for plan in plans for each in plan.interfaces.values()):
+        networks = [address.network for address in addresses]
+        shared = [
+            name
+            for known, name in segments.items()
+            if any(known.version == n.version and known.overlaps(n) for n in networks)
+        ]
+        name = shared[0] if shared else f"lan{len(set(segments.values())) + 1}"
+        for network in networks:
+            segments.setdefault(network, name)
     return segments

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Sequence
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 
 from rich.console import Console
@@ -95,7 +95,7 @@ class Tour:
         start = since or time.time()
         good = True
         for address in site.addresses:
-            owner = preferred(IPv4Address(address), plans)
+            owner = preferred(ip_address(address), plans)
             try:
                 site.lab.wait_owner(address, owner, timeout=STEP_WITHIN, stable=STABLE)
             except TimeoutError as error:

@@ -1,15 +1,17 @@
-"""What the kernel was told to do with ARP, and where its addresses and routes are: read, from /proc
-and /sys, without netlink and without privileges."""
+"""What the kernel was told to do with ARP and IPv6, and where its addresses and routes are: read,
+from /proc and /sys, without netlink and without privileges."""
 
 import re
 import sys
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Address
 from pathlib import Path
 
 _CONF = Path("/proc/sys/net/ipv4/conf")
 _CONF_IPV6 = Path("/proc/sys/net/ipv6/conf")
 _ROUTE = Path("/proc/net/route")
 _TRIE = Path("/proc/net/fib_trie")
+_INET6 = Path("/proc/net/if_inet6")
+_IGMP6 = Path("/proc/net/igmp6")
 _SYS = Path("/sys/class/net")
 _IFF_MULTICAST = 0x1000
 _LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
@@ -28,12 +30,23 @@ def effective(interface: str, name: str) -> int:
     return max(values)
 
 
+def ipv6(interface: str, name: str) -> int:
+    """The value of net.ipv6.conf.`interface`.`name`; 0 when it cannot be read."""
+    try:
+        return int((_CONF_IPV6 / interface / name).read_text())
+    except (OSError, ValueError):
+        return 0
+
+
 def forwards_ipv6(interface: str) -> bool:
     """Whether this host is an IPv6 router on the interface. False when that cannot be read."""
-    try:
-        return (_CONF_IPV6 / interface / "forwarding").read_text().strip() != "0"
-    except OSError:
-        return False
+    return ipv6(interface, "forwarding") != 0
+
+
+def is_member(interface: str, group: IPv6Address) -> bool:
+    """Whether a program of this host has joined the IPv6 multicast group on the interface."""
+    lines = [line.split() for line in _read(_IGMP6).splitlines()]
+    return any(line[1:3] == [interface, group.packed.hex()] for line in lines)
 
 
 def exists(interface: str) -> bool:
@@ -65,8 +78,10 @@ def _number(text: str) -> int:
 
 
 def local_addresses() -> set[str]:
-    """Every IPv4 address that this host has, on whatever interface."""
-    return set(_LOCAL.findall(_read(_TRIE)))
+    """Every address that this host has, on whatever interface."""
+    words = [line.split() for line in _read(_INET6).splitlines()]
+    ipv6_addresses = {str(IPv6Address(int(line[0], 16))) for line in words if line}
+    return ipv6_addresses.union(_LOCAL.findall(_read(_TRIE)))
 
 
 def has_multicast(interface: str) -> bool:

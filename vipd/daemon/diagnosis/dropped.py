@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from vipd.carp.packet import Drop
+from vipd.carp.packet import Drop, source_of
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis import explanation
 from vipd.daemon.diagnosis.digest_proof import DigestProof
@@ -56,8 +56,8 @@ class DroppedPackets:
         times = self.sampling.count() if drop in MALFORMED else 1
         self.counts[vhid if vhid in self._members else 0, drop] += times
         if drop is Drop.VHID or drop is Drop.DIGEST:
-            if self._neighbourhood.surveying:
-                self._neighbourhood.heard(explanation.sender(packet), vhid)
+            if self._neighbourhood.surveying and (source := source_of(packet)):
+                self._neighbourhood.heard(source, vhid)
             if drop is Drop.VHID and vhid not in self.misread:
                 return
         kind = drop, vhid

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from ipaddress import IPv4Address
 
-from vipd.carp.packet import Advertisement, Drop, decode
+from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, carp_at, decode, source_of
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.digest_proof import Kept, Search, other_settings, same_settings
 
@@ -34,8 +33,8 @@ _UNPROVEN = "Compare ID, PASSWORD and VIP_ADDRESS on both hosts"
 
 def vhid_of(packet: bytes) -> int:
     """The VHID in a packet of whatever kind; 0 if it is too short to have one."""
-    at = (packet[0] & 0xF) * 4 + 1 if packet else 0
-    return packet[at] if 0 < at < len(packet) else 0
+    at = carp_at(packet) + 1
+    return packet[at] if at < len(packet) else 0
 
 
 def explain(drop: Drop, packet: bytes, vhid: int, found: str = "") -> str:
@@ -43,18 +42,13 @@ def explain(drop: Drop, packet: bytes, vhid: int, found: str = "") -> str:
     is all there is to say about a VHID that is nobody's here."""
     if drop is Drop.VHID:
         return found
-    source = str(sender(packet)) if len(packet) >= 20 else "an unknown host"
+    source = source_of(packet) or "an unknown host"
     cure = _CURES.get(drop, _UNPROVEN)
     if _is_vrrp(packet):
         cure = _VRRP
     elif drop is Drop.DIGEST:
         cure = found or _UNPROVEN
     return f"packet from {source} for VHID {vhid} dropped: {drop.value}. {cure}"
-
-
-def sender(packet: bytes) -> IPv4Address:
-    """The source address of an IPv4 packet of 20 bytes or more."""
-    return IPv4Address(packet[12:16])
 
 
 def search(packet: bytes, vhid: int, ours: Sequence[VipConfig]) -> Callable[[Kept], Search] | None:
@@ -68,7 +62,7 @@ def search(packet: bytes, vhid: int, ours: Sequence[VipConfig]) -> Callable[[Kep
     named = [config for config in ours if config.vhid == vhid]
     misread = [config for config in ours if config.other_vhid == vhid]
     for config in named or misread:
-        ad = decode(packet, {vhid: config.mcast})
+        ad = decode(packet, {vhid: MULTICAST_IPV6 if packet[0] >> 4 == 6 else config.mcast})
         if not isinstance(ad, Advertisement):
             continue
         if named:
@@ -81,10 +75,10 @@ def _is_vrrp(packet: bytes) -> bool:
     """Whether it is a VRRP advertisement, version 2 (RFC 3768) or 3 (RFC 5798). Version 2 has
     CARP's version and type; but a length that goes with its number of addresses, the fourth byte,
     where CARP's 36 bytes have a 7."""
-    header = (packet[0] & 0xF) * 4 if packet else 0
+    header, ipv6 = carp_at(packet), packet[:1] >= b"\x60"
     if len(packet) < header + 4:
         return False
-    length = int.from_bytes(packet[2:4], "big") - header
+    length = int.from_bytes(packet[4:6] if ipv6 else packet[2:4], "big") - (0 if ipv6 else header)
     version_type, addresses = packet[header], packet[header + 3]
     overhead = {0x21: 16, 0x31: 8}.get(version_type)
-    return overhead is not None and length == overhead + 4 * addresses
+    return overhead is not None and length == overhead + (16 if ipv6 else 4) * addresses

@@ -1,1 +1,1 @@
-"""The VIPs that run: who starts and ends them, and what each of them does."""
+"""The VIPs that run: what starts and ends them, and what each of them does."""

@@ -1,5 +1,5 @@
-"""What others do with the addresses of a master: scripts add them, programs and the kernel take
-them off."""
+"""Changes to the addresses of a master by others: scripts add them, other programs and the kernel
+delete them."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,17 +20,17 @@ from vipd.daemon.vips.script_runs import ScriptRuns
 from vipd.linux.addresses import AnyAddress
 from vipd.linux.links import Cause, Loss
 
-#: Time from the loss of an address that another program took off to our putting it back, seconds.
+#: Seconds until an address that another program deleted is added again.
 _REGAIN_AFTER = 0.02
-#: Time from an address that a script has added to our lease on it, seconds: a script that adds
-#: hundreds, one by one, costs one look at all of them for every ten or twenty.
+#: Seconds until an address that a script has added gets our lease: for a script that adds hundreds
+#: one by one, we look at all of them once for every ten or twenty.
 _FOLLOW_AFTER = 0.01
-#: Time that an UPSCRIPT, or whatever it started, has after its end to add the address, seconds.
+#: Seconds after the end of UPSCRIPT in which it, or what it started, may still add the address.
 _GRACE = 1.0
 
 
 class Runner(Protocol):
-    """What the watch needs of the VIP that it is for."""
+    """What the watch needs of its VIP."""
 
     config: VipConfig
     machine: Machine
@@ -40,33 +40,33 @@ class Runner(Protocol):
     publisher: Publisher
 
     def guard(self, act: Callable[[], None]) -> None:
-        """Carry out a callback of the loop; its errors end this VIP alone."""
+        """Run a callback of the loop; its errors end only this VIP."""
 
     def lapse(self, now: float) -> None:
-        """The lease has ended."""
+        """The lease has expired."""
 
     def acquire(self) -> None:
-        """Put the addresses on the interface, or have UPSCRIPT do so."""
+        """Add the addresses to the interface, or make UPSCRIPT do so."""
 
     def announce(self, only: Collection[AnyAddress] | None = None) -> None:
-        """Announce the addresses, or ``only`` these of them."""
+        """Announce the addresses, or only those in ``only``."""
 
 
 class AddressWatch:
-    """Puts back what was taken off, holds on a lease what a script has added, and reports addresses
-    that nobody has added."""
+    """Adds deleted addresses again, gives a lease to addresses that a script has added, and reports
+    addresses that are missing."""
 
     def __init__(
         self, vip: Runner, owned: Ownership, interface: Interface, clock: Callable[[], float]
     ) -> None:
-        #: When an address appeared that we did not add, since the last transition; ``inf``: not.
+        #: When an address that we did not add appeared since the last transition; ``inf``: none.
         self.appeared = inf
         self._vip = vip
         self._owned = owned
         self._interface = interface
         self._clock = clock
         self._regaining: set[AnyAddress] = set()
-        self._elsewhere: dict[AnyAddress, str] = {}  # as told last
+        self._elsewhere: dict[AnyAddress, str] = {}  # as reported last
         self._look_for: asyncio.TimerHandle | None = None
         self._missing_told = False
         self._following = False
@@ -76,13 +76,13 @@ class AddressWatch:
         return self._vip.machine.state is State.MASTER
 
     def released(self) -> None:
-        """The addresses are given up: nobody is to add them."""
+        """The addresses are given up: they need not be there any more."""
         self.stop_looking()
         self._elsewhere, self._missing_told = {}, False
 
     def gained(self, indexes: Collection[int]) -> None:
-        """Somebody has put addresses of ours on these interfaces: hold them on a lease if that was
-        our UPSCRIPT, wherever."""
+        """Others have added addresses of ours to these interfaces: give them a lease if UPSCRIPT
+        does that for this VIP, whichever the interface."""
         if not self._master:
             return
         if self._vip.config.manages_address and self._interface.index not in indexes:
@@ -103,20 +103,21 @@ class AddressWatch:
             self._vip.announce()
 
     def lost(self, losses: Sequence[Loss]) -> None:
-        """Addresses of ours are not on an interface any more, whoever caused it. That may be old
-        news: we may have let them go ourselves, and have taken them again."""
+        """Addresses of ours are not on an interface any more, whatever the cause. This may be
+        outdated: we may have deleted them ourselves, and added them again."""
         if self._master:
             self._vip.guard(partial(self._regain, losses))
 
     def look_again(self) -> None:
-        """Nobody knows what happened to the addresses: put back what is gone."""
+        """Notices about the addresses may be lost: add all that are missing."""
         if self._master:
             self._vip.guard(self._restore_all)
 
     def _regain(self, losses: Sequence[Loss]) -> None:
-        """See that we have lost them, or put them back: at once, or those that another program took
-        off, a moment later. `ip addr flush` looks again until nothing is left, and would give up.
-        All that is known at once is put back and announced once."""
+        """Give up MASTER if the lease has expired, else add the addresses again: at once, or a
+        moment later if another program deleted them. (`ip addr flush` repeats until no address is
+        left; it would fail if we added them at once.) Losses that come together are handled
+        together, with one announcement."""
         held, ours = self._owned.held(), self._interface.index
         losses = [
             loss for loss in losses if loss.index == ours or (loss.index, loss.address.ip) in held
@@ -132,7 +133,7 @@ class AddressWatch:
             self._others_took_off(taken_off)
 
     def _restore(self, gone: Mapping[AnyAddress, Loss]) -> None:
-        """What the kernel deleted goes back at once."""
+        """Add the addresses that the kernel deleted, at once."""
         restored = [address.ip for address in self._owned.restore(gone)]
         for ip in restored:
             self._complain_of(ip, _how(gone[ip], self._interface.name))
@@ -176,14 +177,14 @@ class AddressWatch:
         self._vip.complaints.say(("lost", address), lambda: f"{address} {how}; put back")
 
     def missing(self) -> list[AnyAddress]:
-        """The addresses of this master that this host does not have, although UPSCRIPT, or whatever
-        else is to add them, has had the time to."""
+        """The addresses of this master that this host does not have, although UPSCRIPT (or another
+        program that should add them) has had the time to."""
         if not self._master or self._look_for or self._vip.scripts.running:
             return []
         return self._owned.places.missing()
 
     def missing_text(self) -> str:
-        """The same in words, with the cure; or ""."""
+        """The same as text, with the remedy; or ""."""
         if not (addresses := self.missing()):
             return ""
         some = ", ".join(map(str, addresses[:5])) + (" …" if len(addresses) > 5 else "")
@@ -198,7 +199,7 @@ class AddressWatch:
         )
 
     def look_later(self) -> None:
-        """Somebody else adds the addresses: see in a while whether they are there."""
+        """Another program adds the addresses: check later whether they are there."""
         self.stop_looking()
         if not self._vip.config.manages_address and self._master:
             loop = asyncio.get_running_loop()
@@ -219,7 +220,7 @@ class AddressWatch:
         self._missing_told = bool(text)
 
     def _tell_places(self) -> None:
-        """Say on which other interface our addresses are, if that is new."""
+        """Log on which other interface our addresses are, if that is new."""
         config = self._vip.config
         places = {} if config.manages_address else self._owned.places.elsewhere()
         for address, name in places.items():
@@ -236,7 +237,7 @@ class AddressWatch:
 
 
 def _how(loss: Loss, interface: str) -> str:
-    """How the kernel came to delete an address."""
+    """Why the kernel deleted an address."""
     if loss.primary:
         who = {Cause.OURSELVES: "vipd took it off", Cause.KERNEL: "its lease ended"}
         return (

@@ -1,4 +1,4 @@
-"""Advertisements of one group in both families: what a host says twice counts once."""
+"""Advertisements of one group in both families: a host that sends each twice counts once."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -6,10 +6,10 @@ from typing import Protocol
 from vipd.carp.host import Address, in_both
 from vipd.carp.packet import Advertisement
 
-#: Advertisements of one host that come in a row without one of the other family, before that is
-#: reported: three lost ones are no accident.
+#: Advertisements of a host in one family, without any in the other family between them, after which
+#: that is reported: three lost packets in a row are no coincidence.
 _IN_A_ROW = 4
-#: Hosts remembered at most. Forged sources push each other out.
+#: Hosts that are remembered at most. Forged sources replace each other.
 _HOSTS = 32
 _WHY = {
     4: "a switch that snoops IGMP may drop 224.0.0.18, or a packet filter does",
@@ -25,8 +25,8 @@ class Complaints(Protocol):
 
 
 class BothFamilies:
-    """For a group that has both: names the sender of each advertisement, and notices when only one
-    family arrives. Either of them alone keeps the election going, so nobody takes over for that."""
+    """For a group with both families: names the sender of each advertisement, and reports it when
+    only one family arrives. One family is enough for the election, so no host takes over."""
 
     def __init__(self, complaints: Complaints) -> None:
         self._complaints = complaints
@@ -35,8 +35,9 @@ class BothFamilies:
         self._in_a_row = 0  # and how many like it came in a row
 
     def take(self, ad: Advertisement) -> Advertisement:
-        """The advertisement with its sender's name in groups of both families (`vipd.carp.host`),
-        and from its IPv4 address if that is known, so that people see one host and not two."""
+        """Return the advertisement with its sender's name for groups of both families
+        (`vipd.carp.host`), and with its IPv4 address as source if that is known, so that people see
+        one host and not two."""
         if ad.source.version == 4:
             ad = ad._replace(host=in_both(ad.source))
             if ad.host not in self._ipv4 and len(self._ipv4) >= _HOSTS:

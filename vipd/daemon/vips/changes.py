@@ -1,4 +1,4 @@
-"""What a new configuration means for the VIPs that run."""
+"""The consequences of a new configuration for the VIPs that run."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -7,7 +7,7 @@ from vipd.config.model import VipConfig
 
 
 def moves(old: VipConfig, new: VipConfig) -> bool:
-    """Whether a change is too large to be made in place."""
+    """Whether the VIP has to be restarted for a change."""
     return (old.interface, old.vhid, old.source, old.source_ipv6, set(old.addresses)) != (
         new.interface,
         new.vhid,
@@ -18,7 +18,7 @@ def moves(old: VipConfig, new: VipConfig) -> bool:
 
 
 class InTheWay:
-    """The VIPs that are ending, each with its task, by what only one of those that run can have."""
+    """The VIPs that are ending, each with its task, by the resources that only one VIP can have."""
 
     def __init__(self, ending: Iterable[tuple[VipConfig, asyncio.Task[None]]]) -> None:
         self._tasks: dict[object, set[asyncio.Task[None]]] = {}
@@ -27,17 +27,17 @@ class InTheWay:
                 self._tasks.setdefault(claim, set()).add(task)
 
     def of(self, config: VipConfig) -> set[asyncio.Task[None]]:
-        """The tasks of those that have to end first."""
+        """The tasks of VIPs that have to end before this one starts."""
         claims = (config.id, *_claims(config))
         return set().union(*(self._tasks.get(claim, ()) for claim in claims))
 
 
 def _claims(config: VipConfig) -> Iterator[object]:
-    """What only one of the VIPs that run can have: a group, and each address, on an interface."""
+    """The resources that only one running VIP can have: a group and each address, per interface."""
     yield config.device, config.vhid
     yield from ((config.device, address.ip) for address in config.addresses)
 
 
 def clash(one: VipConfig, other: VipConfig) -> bool:
-    """Whether two VIPs cannot run beside each other."""
+    """Whether two VIPs cannot run at the same time."""
     return not set(_claims(one)).isdisjoint(_claims(other))

@@ -1,21 +1,21 @@
-"""The counter in every advertisement: 64 bit, always larger than any before it, across restarts."""
+"""The counter in advertisements: 64 bit, always larger than any before it, across restarts."""
 
 import time
 from pathlib import Path
 
 from vipd.daemon.base.kept_files import read, replace
 
-#: How far ahead of the clock one life of the daemon may count. 255 groups that advertise 256 times
-#: a second need half a year for it; the clock (in ns) makes up for it in 18 minutes.
+#: How far one run of the daemon may count ahead of the clock. 255 groups that advertise 256 times a
+#: second need half a year for it; the clock (in ns) catches up in 18 minutes.
 _RESERVED = 1 << 40
 
 
 class Counter:
-    """Numbers that no earlier daemon has used, as long as ``file`` is kept or the clock goes on.
+    """Numbers that no earlier daemon has used, if ``file`` is kept or the clock was not set back.
 
-    They start at the time in nanoseconds, or where an earlier life might have come to if the clock
-    was set back since. The file is written before the first number is used; without one only the
-    clock counts. Raises OSError.
+    They start at the time in nanoseconds; if the clock was set back, at the highest number that an
+    earlier run may have used. The file is written before the first number is used; without a file
+    only the clock is used. Raises OSError.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -24,7 +24,7 @@ class Counter:
         except (OSError, ValueError):
             used = 0
         self._used = max(time.time_ns(), used) % (1 << 63)
-        #: Larger than any number of this life, and smaller than those of the next.
+        #: Larger than any number of this run, and smaller than those of the next.
         self.last = self._used + _RESERVED
         if file:
             replace(file, f"{self.last}\n".encode())

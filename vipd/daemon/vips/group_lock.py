@@ -1,4 +1,4 @@
-"""Whether another process on this host runs a group already: ucarp, or another vipd."""
+"""Checks whether another process on this host runs a group already: ucarp, or another vipd."""
 
 import _thread
 import asyncio
@@ -16,25 +16,25 @@ from vipd.daemon.base.background import Background
 from vipd.daemon.log.logger import log
 from vipd.linux.group_claims import Claims, Group, Holder, of_ucarps, watched
 
-#: How old a look at the processes and claims may be, seconds: hundreds of VIPs that start together
-#: share one.
+#: Seconds for which one search of the processes and claims is used: hundreds of VIPs that start
+#: together share it.
 _FRESH = 1.0
 
 
 class GroupLock:
-    """A group that this process has for itself, until `close`."""
+    """A group that no other process on this host runs, until `close`."""
 
     def __init__(self, group_locks: "GroupLocks", group: Group) -> None:
         self._group_locks = group_locks
         self._group = group
 
     def close(self) -> None:
-        """Another process may have it."""
+        """Release the group."""
         self._group_locks.give_back(self._group)
 
 
 class GroupLocks:
-    """For all VIPs of a daemon."""
+    """The group locks of all VIPs of a daemon."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -48,22 +48,22 @@ class GroupLocks:
         self._background = Background()
 
     async def settle(self, group: Group) -> GroupLock | Holder:
-        """Take the group for this process; or who has it. Raises OSError."""
+        """Take the group for this process, or return the process that has it. Raises OSError."""
         if self._loop.time() - self._looked_at > _FRESH:
-            # One look for all that wait, so that they go on together, not one in each turn.
+            # One search for all that wait: they then continue together, not one in each turn.
             if self._looking is None or self._looking.done():
                 self._looking = tasks.start(self._look(), "looking for other ucarps")
             await asyncio.shield(self._looking)
         process = self._ucarps.get(group)
         if process and (rival := watched(process)):
             return rival
-        if group in self._others:  # do not get in the way of who starts at this moment
+        if group in self._others:  # do not disturb a process that starts at this moment
             return Holder(self._others[group])
         if group in self._claims:
             return Holder(os.getpid())
         group_lock = self._claim(group)
         try:
-            # A look that begins after the claim, for all that claimed in this turn of the loop.
+            # A search that begins after the claim, for all claims of this turn of the loop.
             if self._checking is None or self._checking.done():
                 self._checking = tasks.start(self._check(), "looking for other vipds")
             await asyncio.shield(self._checking)
@@ -76,8 +76,8 @@ class GroupLocks:
         return group_lock
 
     def take(self, group: Group) -> GroupLock:
-        """Take the group, at once. Raises OSError: EADDRINUSE if another process, or another VIP of
-        this one, has it."""
+        """Take the group at once. Raises OSError: EADDRINUSE if another process, or another VIP of
+        this process, has it."""
         if group not in self._claims:
             group_lock = self._claim(group)
             self._see_others()
@@ -87,9 +87,9 @@ class GroupLocks:
         raise OSError(errno.EADDRINUSE, f"VHID {group[1]} on {group[0]} is run already")
 
     def give_back(self, group: Group) -> None:
-        """Claim it no more."""
+        """Withdraw the claim."""
         unused = self._claims.drop(group)
-        if unused:  # else closed when it is forgotten
+        if unused:  # else it is closed when it is freed
             with suppress(RuntimeError):
                 _thread.start_new_thread(unused.close, ())
 
@@ -98,7 +98,7 @@ class GroupLocks:
         return GroupLock(self, group)
 
     async def _look(self) -> None:
-        # Not in the loop: a machine has thousands of processes.
+        # Not in the loop: a host may have thousands of processes.
         self._ucarps = await self._background.run(partial(of_ucarps, group_of))
         self._see_others()
         self._looked_at = self._loop.time()
@@ -121,12 +121,13 @@ class GroupLocks:
             self._blind = True
 
     async def end_of(self, rival: Holder, stop: asyncio.Future[None]) -> None:
-        """Wait until it has ended, or perhaps has (see `Holder`), or ``stop`` is done."""
+        """Wait until the process has ended, or may have (see `Holder`), or ``stop`` is done."""
         ended = asyncio.Event()
         if rival.end is not None:
             self._loop.add_reader(rival.end, ended.set)
         waiting = tasks.start(ended.wait(), "waiting for another ucarp")
-        # Two that see each other at the same moment both withdraw: not in step for a second time.
+        # Two processes that see each other at the same time both withdraw: the random time keeps
+        # that from happening again.
         patience = None if rival.end is not None else _FRESH * (1 + random.random() / 2)
         try:
             either: list[asyncio.Future[Any]] = [waiting, stop]

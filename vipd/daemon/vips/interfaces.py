@@ -1,4 +1,4 @@
-"""The network interfaces that VIPs are on: opened when the first comes, and kept up to date."""
+"""The network interfaces of VIPs: opened for the first VIP on each, and kept up to date."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
@@ -7,29 +7,29 @@ from vipd.daemon.log.logger import log
 from vipd.daemon.vips.interface import Interface, Shared
 from vipd.linux.links import Links
 
-#: Seconds until the kernel is asked again how the interfaces are, after it refused to tell.
+#: Seconds until the interfaces are read again, after the kernel refused the request.
 _LOOK_AGAIN = 0.5
 
 
 class Interfaces:
-    """By the name in the configuration. ``links``: what the kernel says about all interfaces."""
+    """Interfaces by their name in the configuration. ``links``: all interfaces of the kernel."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, links: Links, shared: Shared) -> None:
-        #: Called with the number of an interface that went, or was set down, before VIPs know.
+        #: Called with the index of an interface that is gone or down, before its VIPs are notified.
         self.went_down: Callable[[int], None] = lambda _index: None
         self._loop = loop
         self._links = links
         self._shared = shared
         self._by_name: dict[str, Interface] = {}
-        self._look: asyncio.TimerHandle | None = None  # once more
-        self._blind = False  # the kernel refuses to tell how they are
+        self._look: asyncio.TimerHandle | None = None  # reads the interfaces again
+        self._blind = False  # the kernel refused to report them
         loop.add_reader(links.fileno(), self._changed)
 
     def values(self) -> Iterable[Interface]:
         return self._by_name.values()
 
     def open(self, name: str) -> Interface:
-        """The interface of this name, whether it exists or not."""
+        """The interface with this name, whether it exists or not."""
         interface = self._by_name.get(name)
         if interface is None:
             interface = self._by_name[name] = Interface(name, self._loop, self._shared)
@@ -37,17 +37,17 @@ class Interfaces:
         return interface
 
     def keep(self, names: Collection[str]) -> None:
-        """Close all others."""
+        """Close all interfaces except these."""
         for name in self._by_name.keys() - names:
             self._by_name.pop(name).close()
 
     def catch_up(self) -> None:
-        """Take in all that has come while we did not run."""
+        """Read all packets and notices that came while we did not run."""
         for interface in self._by_name.values():
             interface.catch_up()
 
     def close(self) -> None:
-        """Follow the kernel's news no more."""
+        """Stop reading the kernel's notices."""
         self._loop.remove_reader(self._links.fileno())
         if self._look:
             self._look.cancel()

@@ -1,4 +1,4 @@
-"""Says when nobody owns an address because this host was told to stay backup."""
+"""Reports it when no host owns an address because this one has to stay backup."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -8,12 +8,12 @@ from vipd.carp.rank import bows_out
 from vipd.carp.timing import interval
 from vipd.daemon.vips.vip import VipRunner
 
-#: Seconds between two looks, while a VIP is held.
+#: Seconds between two checks while a VIP is held as backup.
 _EVERY = 1.0
 
 
 class OwnerlessWatch:
-    """Looks at the VIPs of ``vips()`` for as long as one of them holds back."""
+    """Checks the VIPs of ``vips()`` for as long as one of them is held as backup."""
 
     def __init__(self, vips: Callable[[], Iterable[VipRunner]], clock: Callable[[], float]) -> None:
         self._vips = vips
@@ -26,7 +26,7 @@ class OwnerlessWatch:
             self._next.cancel()
 
     def watch(self) -> None:
-        """Look from now on, until no VIP holds back."""
+        """Check from now on, until no VIP is held."""
         if self._next is None:
             self._next = asyncio.get_running_loop().call_later(_EVERY, self._look)
 
@@ -48,7 +48,7 @@ class OwnerlessWatch:
 
 
 def nobody_owns(vip: VipRunner, now: float) -> str:
-    """That we hold back and no other host is master, in words; or ""."""
+    """The problem's text if this VIP is held as backup and no other host is master; or ""."""
     machine = vip.machine
     if not machine.holding:
         return ""

@@ -1,4 +1,4 @@
-"""Where the addresses of a VIP are that it does not add itself: on which interface, or nowhere."""
+"""Finds the interfaces of addresses that a VIP does not add itself."""
 
 from vipd.config.model import VipConfig
 from vipd.daemon.vips.interface import Interface
@@ -9,7 +9,7 @@ from vipd.linux.local import is_local
 
 
 class Places:
-    """Looks for the addresses that an UPSCRIPT, or anybody else, has put on an interface."""
+    """Finds the addresses that UPSCRIPT, or another program, has added to an interface."""
 
     def __init__(self, config: VipConfig, interface: Interface, services: Services) -> None:
         self.config = config
@@ -17,13 +17,13 @@ class Places:
         self._services = services
 
     def knows(self, address: AnyAddress) -> bool:
-        """Whether others have put this address on any interface."""
+        """Whether others have added this address to any interface."""
         return self.spot(address) is not None
 
     def link(self, address: AnyAddress) -> Link | None:
-        """The interface that has the address, as far as it is known; BIND_INTERFACE if none has.
-        On one without ARP (a loopback interface) no host would hear an announcement, and the kernel
-        answers for the address on BIND_INTERFACE, too."""
+        """The interface that has the address, if it is known; BIND_INTERFACE if none has it, or if
+        it has no ARP (a loopback interface): no host would hear an announcement there, and the
+        kernel answers for the address on BIND_INTERFACE, too."""
         spot = None if self.config.manages_address else self.spot(address)
         return spot[0] if spot and not spot[0].unsuitable else self._interface.link
 
@@ -34,14 +34,14 @@ class Places:
         return {ip: spot[0].name for ip, spot in spots.items() if spot and spot[0].index != own}
 
     def missing(self) -> list[AnyAddress]:
-        """Those of our addresses that this host has nowhere, and that it is not for vipd to add."""
+        """Our addresses that this host does not have, and that vipd does not add itself."""
         if self.config.manages_address:
             return []
         nowhere = [a.ip for a in self.config.addresses if self.spot(a.ip) is None]
         return [ip for ip in nowhere if not is_local(self._services.netlink, ip)]
 
     def spot(self, address: AnyAddress) -> tuple[Link, AnyInterface] | None:
-        """Where others have put an address; on our own interface, if it is on several."""
+        """The interface to which others have added an address; ours, if it is on several."""
         spots = self._services.links.places(address)
         own = (spot for spot in spots if spot[0].index == self._interface.index)
         return next(own, spots[0] if spots else None)

@@ -1,4 +1,4 @@
-"""What one VIP reports: events for the log, the history and every client, and its own log lines."""
+"""The reports of one VIP: events for the log, the history and every client, and its log lines."""
 
 from typing import Protocol
 
@@ -12,14 +12,14 @@ from vipd.daemon.log.logger import Fields, VipLog
 
 
 class Subjected(Protocol):
-    """The VIP that is reported about."""
+    """The VIP that the reports are about."""
 
     config: VipConfig
     machine: Machine
 
 
 class Publisher:
-    """``log``: for lines that are no events."""
+    """``log``: for lines that are not events."""
 
     def __init__(self, vip: Subjected, hub: Hub) -> None:
         self._vip = vip
@@ -55,7 +55,7 @@ class Publisher:
         self.publish(Kind.PROBLEM, complaint.text, code=complaint.code, level=complaint.level)
 
     def _about(self) -> Fields:
-        """What every line of the log says about the VIP."""
+        """The fields about the VIP in each of its log lines."""
         config = self._vip.config
         state = self._vip.machine.state.value
         return {"vhid": config.vhid, "interface": config.interface, "state": state}

@@ -1,4 +1,4 @@
-"""Renewals of leases on addresses, all of one turn at once."""
+"""Renewals of leases on addresses: all renewals of one turn of the loop are sent together."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -22,14 +22,14 @@ class Renewals:
 
     def renew(self, messages: Sequence[bytes], done: Done) -> None:
         """Send ``messages`` (`vipd.linux.addresses.Address.renewal`) before the loop sleeps. Then
-        ``done`` is called with the errno of those that the kernel refused, by number; it must not
-        raise."""
+        call ``done`` with the errno of those that the kernel refused, by their position; it must
+        not raise."""
         if not self._waiting:
             self._loop.call_soon(self._flush_some)
         self._waiting.append((messages, done))
 
     def flush(self) -> None:
-        """Send what waits now: an address that is about to be let go must not be renewed after."""
+        """Send all that wait now: an address must not be renewed after it was deleted."""
         waiting, self._waiting = self._waiting, []
         self._post(waiting)
 

@@ -1,4 +1,4 @@
-"""Announces the addresses of a master again and again (ANNOUNCE_EVERY)."""
+"""Announces the addresses of a master periodically (ANNOUNCE_EVERY)."""
 
 import asyncio
 import random
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 
 class Repeater:
-    """``announce(reply)``: announce all addresses, as ARP replies or requests. Some switches and
-    hosts believe only one of them."""
+    """``announce(reply)``: announce all addresses, with ARP replies or requests. Some switches and
+    hosts accept only one of them."""
 
     def __init__(self, announce: Callable[[bool], None]) -> None:
         self._announce = announce
@@ -16,15 +16,15 @@ class Repeater:
         self._next: asyncio.TimerHandle | None = None
 
     def start(self, every: int) -> None:
-        """Announce every so many seconds from now on; 0: never. The first time comes at random, so
-        that hundreds of VIPs are spread out."""
+        """Announce every ``every`` seconds from now on; 0: never. The first time is random, so that
+        hundreds of VIPs do not announce at once."""
         self.stop()
         if every:
             self._every = every
             self._in(every * random.random())
 
     def stop(self) -> None:
-        """Announce no more."""
+        """Stop announcing."""
         if self._next:
             self._next.cancel()
             self._next = None

@@ -1,4 +1,4 @@
-"""UPSCRIPT and DOWNSCRIPT of one VIP: what they are run with, and what follows from their end."""
+"""UPSCRIPT and DOWNSCRIPT of one VIP: their arguments, and the consequences of their end."""
 
 from collections.abc import Callable
 from math import inf
@@ -13,7 +13,7 @@ from vipd.daemon.vips.publisher import Publisher
 from vipd.daemon.vips.scripts import Job, Outcome, Scripts, Wanted
 from vipd.daemon.vips.transitions import Transitions
 
-#: After a failed UPSCRIPT that is to hand the address on: how long not to try again, seconds.
+#: Seconds of the hold after a failed UPSCRIPT, if the VIP hands over for that.
 _FAILED_HOLD = 60.0
 
 
@@ -35,17 +35,17 @@ class Runner(Protocol):
     addresses: Appeared
 
     def guard(self, act: Callable[[], None]) -> None:
-        """Carry out a callback of the loop; its errors end this VIP alone."""
+        """Run a callback of the loop; its errors end only this VIP."""
 
     def step_down(self, hold: float, reason: Reason) -> None:
-        """Hand over, and do not be master for ``hold`` seconds."""
+        """Hand over, and stay backup for ``hold`` seconds."""
 
     def announce(self) -> None:
         """Announce the addresses."""
 
 
 class ScriptRuns:
-    """``last``: the last run; ``failed``: the last that failed, if none has succeeded since."""
+    """``last``: the last run; ``failed``: the last failed run, if none has succeeded since."""
 
     def __init__(self, vip: Runner, children: Children) -> None:
         self.last: ScriptRun | None = None
@@ -59,11 +59,11 @@ class ScriptRuns:
         return self._scripts.running
 
     async def idle(self) -> None:
-        """Wait until none runs."""
+        """Wait until no script runs."""
         await self._scripts.idle()
 
     def want(self, wanted: Wanted) -> None:
-        """Run this one, when the one that runs has ended."""
+        """Run this script, after the one that runs has ended."""
         vip = self._vip
         heard = vip.machine.heard
         previous = str(heard.ad.source) if heard else ""
@@ -93,7 +93,7 @@ class ScriptRuns:
         if outcome.status != 0 and vip.config.upscript_failure == "demote":
             vip.step_down(_FAILED_HOLD, Reason.SCRIPT_FAILED)
             return
-        # The address may be there only now: who asked for it before got no answer.
+        # The address may be there only now: earlier ARP requests for it got no answer.
         vip.announce()
         vip.addresses.look_later()
 
@@ -101,8 +101,8 @@ class ScriptRuns:
         """``cause``: the number of the transition's event; ``gained``: seconds from the transition
         to the address that the script added."""
         run = ScriptRun(outcome.wanted.value, outcome.status, outcome.seconds, cause, gained)
-        # As ucarp, we begin with DOWNSCRIPT. There is nothing to take down then, and EPEL's script
-        # says so by its status: that is how every healthy backup starts.
+        # Like ucarp, we run DOWNSCRIPT first. There is no address to delete then, and EPEL's script
+        # fails for that reason: every healthy backup starts this way.
         up = outcome.wanted is Wanted.UP
         nothing_there = self.last is None and not up and outcome.status is not None
         self.last = run
@@ -113,7 +113,7 @@ class ScriptRuns:
 def job(
     config: VipConfig, wanted: Wanted, state: State, reason: Reason, previous_master: str
 ) -> Job:
-    """The script of a VIP as ucarp runs it, with more in its environment; or nothing to run."""
+    """The script of a VIP as ucarp runs it, with additional environment; or nothing to run."""
     script = config.upscript if wanted is Wanted.UP else config.downscript
     words: tuple[str, ...] = ()
     if script:

@@ -1,6 +1,7 @@
-"""UPSCRIPT and DOWNSCRIPT of one VIP: one at a time, never in the protocol's way.
+"""UPSCRIPT and DOWNSCRIPT of one VIP: one at a time, without delaying the protocol.
 
-As ucarp, a script is run as ``SCRIPT INTERFACE ADDRESS [XPARAM]``. Unlike there, nobody waits.
+A script is run as ``SCRIPT INTERFACE ADDRESS [XPARAM]``, like in ucarp. Unlike ucarp, vipd does not
+wait for it.
 """
 
 import asyncio
@@ -13,12 +14,12 @@ from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Child, Children
 from vipd.daemon.log.logger import VipLog, printable
 
-#: Seconds between SIGTERM and SIGKILL for a script that is out of time.
+#: Seconds between SIGTERM and SIGKILL for a script that exceeds its time limit.
 _MERCY = 2.0
 
 
 class Wanted(Enum):
-    """The state a script is to bring about."""
+    """The state that a script has to establish."""
 
     UP = "upscript"
     DOWN = "downscript"
@@ -26,8 +27,8 @@ class Wanted(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A program with its arguments (none: nothing to run), what it finds in its environment besides
-    ours, and the seconds it may take before its whole process group is ended."""
+    """A program with its arguments (none: nothing to run), the variables that are added to our
+    environment, and the seconds it may take before its whole process group is ended."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
@@ -37,7 +38,7 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a script ended: exit ``status`` (negative: killed by that signal), or None if it could
-    not be started, or did not end. ``trouble``: what went wrong, in words, or ""."""
+    not be started, or did not end. ``trouble``: the error as text, or ""."""
 
     wanted: Wanted
     status: int | None
@@ -46,8 +47,8 @@ class Outcome:
 
 
 class Scripts:
-    """The queue of one VIP. Only the last wanted state counts: what was asked for while a script
-    ran and then taken back is never run."""
+    """The queue of one VIP. Only the last wanted state counts: a script that was requested while
+    another ran, and is not wanted any more when that one ends, is never run."""
 
     def __init__(self, done: Callable[[Outcome], None], log: VipLog, children: Children) -> None:
         self._done = done
@@ -56,7 +57,7 @@ class Scripts:
         self._wanted: Wanted | None = None
         self._job = Job((), {}, 0.0)
         self._worker: asyncio.Task[None] | None = None
-        #: What runs now, and since when (the loop's clock).
+        #: The script that runs now, and since when (the loop's clock).
         self.running: tuple[Wanted, float] | None = None
 
     def want(self, wanted: Wanted, job: Job) -> None:
@@ -70,7 +71,7 @@ class Scripts:
             self._worker = tasks.start(self._work(), "running scripts")
 
     async def idle(self) -> None:
-        """Return when nothing runs and nothing waits."""
+        """Return when no script runs or waits."""
         if self._worker:
             await asyncio.wait([self._worker])
 
@@ -124,7 +125,7 @@ class Scripts:
         return Outcome(wanted, child.status, seconds, trouble)
 
     async def _wait(self, child: Child, wanted: Wanted, timeout: float) -> None:
-        """Until it has ended, or does not although it was killed."""
+        """Wait until it has ended, or has not although it was killed."""
         for patience, last_resort in ((timeout, signal.SIGTERM), (_MERCY, signal.SIGKILL)):
             if await _ends(child, patience):
                 return
@@ -140,7 +141,7 @@ class Scripts:
 
 
 async def _ends(child: Child, patience: float) -> bool:
-    """Whether it has within ``patience`` seconds."""
+    """Whether it ends within ``patience`` seconds."""
     try:
         await asyncio.wait_for(child.ended.wait(), patience)
     except TimeoutError:

@@ -1,4 +1,5 @@
-"""Sees that no other address of a subnet goes with one of ours (`vipd.linux.secondaries`)."""
+"""Keeps the kernel from deleting other addresses of a subnet together with one of ours
+(`vipd.linux.secondaries`)."""
 
 from vipd.daemon.log.logger import log
 from vipd.linux.addresses import AnyInterface
@@ -7,15 +8,16 @@ from vipd.linux.secondaries import promote
 
 
 class Secondaries:
-    """For all VIPs of a daemon: what it set, or could not, is told once for each interface."""
+    """For all VIPs of a daemon. Success and failure are logged once for each interface."""
 
     def __init__(self, netlink: Netlink) -> None:
         self._netlink = netlink
         self._told: set[tuple[int, bool]] = set()
 
     def keep(self, index: int, interface: str, address: AnyInterface) -> None:
-        """Before ``address`` is added to an interface, and before it is removed. If the kernel
-        refuses, vipd puts back what of its own goes; the host's own addresses it cannot."""
+        """Call this before ``address`` is added to an interface, and before it is deleted. If the
+        kernel refuses the setting, vipd adds its own addresses again when they are deleted; it
+        cannot do that for the host's other addresses."""
         try:
             changed = promote(self._netlink, index)
         except OSError as error:

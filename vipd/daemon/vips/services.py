@@ -1,4 +1,4 @@
-"""What all VIPs share."""
+"""The objects that all VIPs share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

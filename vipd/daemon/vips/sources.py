@@ -1,4 +1,4 @@
-"""The addresses that a VIP's advertisements come from: one for each family of its group."""
+"""The source addresses of a VIP's advertisements: one for each family of its group."""
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address
@@ -14,10 +14,10 @@ NOWHERE = IPv4Address(0)
 def find_sources(
     config: VipConfig, own: Sequence[Address], known: Sequence[Address]
 ) -> tuple[Address, ...]:
-    """The source of each family that has one, IPv4 first. In this order: what is configured; the
-    first of the host's ``own`` addresses on the interface (of the IPv6 ones a link-local one if
-    there is any, as the BSDs mostly do); the ``known`` one of before (a network restart takes it
-    away for a moment)."""
+    """The source of each family that has one, IPv4 first. In order of preference: the configured
+    address; the first of the host's ``own`` addresses on the interface (for IPv6 a link-local one
+    if there is any, as the BSDs mostly do); the ``known`` one from before (a network restart
+    deletes it for a moment)."""
     found: list[Address] = []
     for version in config.families:
         configured = config.source if version == 4 else config.source_ipv6
@@ -42,7 +42,7 @@ def no_source(config: VipConfig, interface: str) -> str:
 
 
 def parameters(config: VipConfig, sources: Sequence[Address]) -> Parameters:
-    """What the election needs of a configuration, on a host that sends from these addresses."""
+    """The election's parameters for a configuration, on a host that sends from these addresses."""
     first, *also = sources or (NOWHERE,)
     return Parameters(
         first,

@@ -1,4 +1,4 @@
-"""Wanted against running: the only one that starts and ends VIPs."""
+"""Compares the VIPs that run with those that are wanted: only this module starts and ends VIPs."""
 
 import asyncio
 import time
@@ -22,34 +22,35 @@ from vipd.daemon.vips.ownerless import OwnerlessWatch
 from vipd.daemon.vips.services import Services
 from vipd.daemon.vips.vip import VipRunner
 
-#: Seconds before a VIP that broke is started again: doubled each time, up to the second value,
-#: and forgotten after it has run for that long.
+#: Seconds before a VIP that failed is restarted: doubled each time, up to the second value, and
+#: reset after it has run for that long.
 _BACKOFF = (1.0, 60.0)
-#: A delay that an administrator should know of, seconds.
+#: Seconds of a stall from which on it is logged.
 _WORTH_A_LINE = 0.5
 
 
 @dataclass(slots=True)
 class Run:
-    """A VIP that is wanted, whether it lives at the moment or waits to be started again."""
+    """A VIP that is wanted, whether it runs or waits to be restarted."""
 
     config: VipConfig
     interface: Interface
     task: asyncio.Task[None]
     vip: VipRunner | None = None
-    trouble: str = ""  # why it does not live,
+    trouble: str = ""  # why it does not run,
     broke_at: float = 0.0  # and since when (Unix time)
     ending: bool = False
 
     def change(self, config: VipConfig) -> None:
-        """Go on with another configuration, without a new life."""
+        """Change to another configuration without a restart of the VIP."""
         self.config = config
         if self.vip:
             self.vip.change(config)
 
 
 class Supervisor:
-    """Keeps one task per configured VIP. One VIP's failure is its own: logged, and retried."""
+    """Keeps one task per configured VIP. A VIP's failure does not affect others: it is logged, and
+    the VIP is restarted."""
 
     def __init__(
         self,
@@ -57,29 +58,29 @@ class Supervisor:
         loop: asyncio.AbstractEventLoop,
         maintenance: Container[str] = (),
     ) -> None:
-        """``maintenance``: the IDs of VIPs that are not to be master."""
+        """``maintenance``: the IDs of VIPs that must not become master."""
         #: The VIPs that are wanted, by ID.
         self.runs: dict[str, Run] = {}
         self.interfaces = Interfaces(loop, services.links, services.shared)
-        #: The longest time for which we did not run, seconds, and when that was (Unix time).
+        #: The longest stall of the event loop, seconds, and when that was (Unix time).
         self.late_worst = 0.0
         self.late_at: float | None = None
         self.stopping = False
         self._services = services
         self._loop = loop
         self._maintenance = maintenance
-        #: Those that begin to live when what is in their way has ended.
+        #: VIPs that start when the VIPs that they conflict with have ended.
         self._successors: dict[str, asyncio.Task[None]] = {}
-        self._holds: dict[str, float] = {}  # until when a VIP is not to be master
+        self._holds: dict[str, float] = {}  # until when a VIP must not become master
         self._ownerless = OwnerlessWatch(self.vips, services.clock)
         services.timers.catch_up = self._catch_up
 
     async def run(self, vip: VipConfig) -> None:
-        """Run this VIP, for which there are no files."""
+        """Run this VIP, which has no configuration files."""
         await self.apply(Snapshot((vip,), ()))
 
     async def stop(self) -> None:
-        """Hand over everything, and return when every VIP has let go."""
+        """Make every VIP hand over, and return when all have ended."""
         self.stopping = True
         self._ownerless.close()
         self._forget_successors()
@@ -90,14 +91,14 @@ class Supervisor:
         self.interfaces.close()
 
     def step_down_all(self) -> None:
-        """Every address is handed over, and we are not master for a while (SIGUSR2)."""
+        """Make every VIP hand over, and hold it as backup for a while (SIGUSR2)."""
         for identifier in self.runs:
             self.step_down(identifier, STEP_DOWN_HOLD, Reason.STEPPED_DOWN)
 
     def step_down(self, identifier: str, hold: float, reason: Reason) -> None:
-        """Hand over, and do not be master for ``hold`` seconds: in this life or the next (where
-        ``inf``, maintenance, is not our business: it may be over by then). Does nothing to a VIP
-        that is gone."""
+        """Make a VIP hand over, and hold it as backup for ``hold`` seconds, also across its
+        restart. (``inf`` is maintenance. It is not kept here across a restart, because it may be
+        over by then.) Does nothing if the VIP is gone."""
         run = self.runs.get(identifier)
         if run and hold < inf:
             until = self._loop.time() + hold
@@ -107,14 +108,14 @@ class Supervisor:
         self._ownerless.watch()
 
     def resume(self, identifier: str) -> None:
-        """Forget a hold."""
+        """End a hold."""
         self._holds.pop(identifier, None)
         run = self.runs.get(identifier)
         if run and run.vip:
             run.vip.resume()
 
     def _hold_of(self, identifier: str) -> float:
-        """Until when a VIP that begins to live is not to be master."""
+        """Until when a VIP that starts must not become master."""
         return inf if identifier in self._maintenance else self._holds.get(identifier, -inf)
 
     def log_states(self) -> None:
@@ -125,16 +126,16 @@ class Supervisor:
             vip.log.info("%s on %s id %d", state, *about, extra={"reason": "signal"})
 
     def vips(self) -> list[VipRunner]:
-        """Those that live at the moment."""
+        """The VIPs that run now."""
         return [running.vip for running in self.runs.values() if running.vip]
 
     def wanted(self) -> Iterator[tuple[VipConfig, VipRunner | None]]:
-        """All that are configured; None: it broke, and waits to be started again."""
+        """All configured VIPs; None: the VIP failed, and waits to be restarted."""
         return ((running.config, running.vip) for running in self.runs.values())
 
     @property
     def settled(self) -> bool:
-        """Whether every VIP listens, waits for something, or broke."""
+        """Whether every VIP listens, waits for something, or failed."""
         return all(
             running.vip.settled if running.vip else bool(running.trouble)
             for running in self.runs.values()
@@ -143,12 +144,12 @@ class Supervisor:
 
     @property
     def failing(self) -> int:
-        """How many VIPs broke, and wait to be started again."""
+        """How many VIPs failed, and wait to be restarted."""
         return len(self.runs) - len(self.vips())
 
     async def apply(self, snapshot: Snapshot) -> list[Outcome]:
-        """Make what runs what the files say; what became of each VIP, by ID. If they could not be
-        listed, everything stays as it is."""
+        """Start, change and end VIPs as the files say; return the outcome for each VIP, by ID. If
+        the directory could not be listed, everything stays as it is."""
         if not snapshot.listed:
             return [
                 Outcome(run, Result.KEPT, "its files cannot be read") for run in sorted(self.runs)
@@ -190,8 +191,9 @@ class Supervisor:
     def _last_good(self, snapshot: Snapshot, wanted: dict[str, VipConfig]) -> set[str]:
         """The running VIPs that stay as they are, because their files cannot be read as a whole.
 
-        A broken vip-common.conf changes nothing that runs: half of it is not what anybody wrote.
-        But nobody stays in the way of a VIP that is whole, on its VHID or with its addresses.
+        A broken vip-common.conf does not change a VIP that runs: to apply half of it would be
+        wrong. But a VIP whose own file has errors ends if it conflicts, in VHID or addresses, with
+        one without errors.
         """
         keep = set()
         for identifier, running in self.runs.items():
@@ -208,7 +210,7 @@ class Supervisor:
         return keep
 
     def _start_after(self, others: Collection[asyncio.Task[None]], config: VipConfig) -> None:
-        """Start a VIP as soon as these have ended: nobody else waits for them."""
+        """Start a VIP as soon as these have ended; the caller does not wait."""
         if others:
             task = tasks.start(self._succeed(others, config), f"VIP {config.id}, before its start")
             self._successors[config.id] = task
@@ -231,8 +233,8 @@ class Supervisor:
         self.runs[config.id] = Run(config, interface, task)
 
     async def _keep(self, config: VipConfig, interface: Interface) -> None:
-        """One VIP's task: its lives, one after the other."""
-        await asyncio.sleep(0)  # until self.runs knows us
+        """One VIP's task: its runs, one after the other."""
+        await asyncio.sleep(0)  # until this VIP is in self.runs
         running = self.runs[config.id]
         pause, longest = _BACKOFF
         while not running.ending:
@@ -245,7 +247,7 @@ class Supervisor:
             try:
                 await running.vip.run()
                 return
-            except Exception as error:  # a failing VIP must not take the others with it
+            except Exception as error:  # a failing VIP must not affect the others
                 if self._loop.time() - born > longest:
                     pause, _ = _BACKOFF
                 next_life = "as it ended" if running.ending else f"starts again in {pause:g} s"
@@ -266,7 +268,8 @@ class Supervisor:
             pause = min(2 * pause, longest)
 
     def _end(self, run: Run) -> None:
-        """Have a VIP hand over and end, by and by; it stays in ``runs`` until it has."""
+        """Make a VIP hand over and end, without waiting; it stays in ``runs`` until it has
+        ended."""
         if run.ending:
             return
         run.ending = True
@@ -284,7 +287,7 @@ class Supervisor:
         self.interfaces.keep({running.config.device for running in self.runs.values()})
 
     def _catch_up(self, late: float) -> None:
-        """We did not run for a while: hear what the others said before anything is decided."""
+        """The event loop stalled: read queued packets before anything is decided."""
         if late > self.late_worst:
             self.late_worst, self.late_at = late, time.time()
         if late > _WORTH_A_LINE:

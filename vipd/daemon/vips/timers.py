@@ -7,14 +7,14 @@ from math import inf
 
 from vipd.daemon.events.counters import Histogram
 
-#: Seconds; an advertisement may be 0.05 late, and a master-down time is seldom below 1.
+#: Seconds: an advertisement may be 0.05 late, and a master-down time is seldom below 1.
 _LATENESS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class Alarm:
     """One VIP's next deadline. It may be moved at any time, most often to later: a backup does that
-    with every advertisement it hears. Then nothing but a number changes; the entry in the heap
-    finds out when its old time comes."""
+    with every advertisement that it receives. That changes only a number; the entry in the heap is
+    corrected when its old time comes."""
 
     __slots__ = ("_timers", "call", "queued", "wanted")
 
@@ -32,14 +32,14 @@ class Alarm:
 
 
 class Timers:
-    """Alarms ordered by time. An alarm's function gets the time; when it raises, the loop's
-    exception handler is told, and the others ring all the same.
+    """Alarms ordered by time. An alarm's function gets the time; if it raises, the loop's exception
+    handler is called, and the other alarms still run.
 
-    ``catch_up`` is called before the alarms when they are more than `LATE` seconds late, with the
-    number of seconds: the process was stopped or starved, and what it would have heard meanwhile
-    has to be heard before it decides anything. (The loop does not see to that: after SIGCONT,
-    epoll_wait(2) reports no file, only that it was interrupted.) ``lateness``: by how many seconds
-    the earliest alarm of each wake-up was late.
+    ``catch_up`` is called before the alarms if they are more than `LATE` seconds late, with the
+    number of seconds: the process was stopped, or had no CPU, and must read the queued packets
+    before it decides anything. (The loop does not ensure that: after SIGCONT, epoll_wait(2) reports
+    no file, only that it was interrupted.) ``lateness``: by how many seconds the earliest alarm of
+    each wake-up was late.
     """
 
     LATE = 0.1
@@ -70,8 +70,8 @@ class Timers:
     def _fire(self) -> None:
         heap = self._heap
         self._handle = None
-        # Asked before the catching up: if we are stopped again in the middle of that, what is due
-        # then waits for the next turn, which finds itself late and hears the rest first.
+        # The time from before catching up: if we are stopped again during that, alarms that become
+        # due wait for the next turn, which is late as well and reads the queued packets first.
         now = self._loop.time()
         if heap:
             late = now - heap[0][0]
@@ -90,12 +90,12 @@ class Timers:
                 alarm.wanted = inf
                 self._guard("an alarm", alarm.call, now)
             elif alarm.wanted < alarm.queued:
-                # Moved; or this turn takes long, or we were stopped: the next one hears first.
+                # It was moved; or this turn is slow, or we were stopped: the next turn reads first.
                 self.queue(alarm, alarm.wanted)
         self._schedule()
 
     def _guard(self, what: str, call: Callable[[float], None], seconds: float) -> None:
-        """One VIP's mistake must not keep the alarms of all others from ringing, ever again."""
+        """Run ``call``: an exception in one VIP must not stop the alarms of all others for ever."""
         try:
             call(seconds)
         except Exception as error:

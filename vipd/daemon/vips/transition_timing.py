@@ -1,4 +1,4 @@
-"""A transition while it is carried out: when what was done."""
+"""A transition while it is carried out: the time of each effect."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from vipd.carp.situation import Heard
 
 class TransitionTiming:
     """Measures the time from a decision to each of its effects, in seconds. ``manages_address``:
-    whether the addresses are there once an Acquire has been carried out."""
+    whether the addresses are there as soon as an Acquire has been carried out."""
 
     def __init__(
         self, transition: Transition, clock: Callable[[], float], manages_address: bool
@@ -23,7 +23,7 @@ class TransitionTiming:
         self._advertisement: float | None = None
 
     def done(self, effect: Effect) -> None:
-        """This was carried out; only the first of its kind counts."""
+        """This effect was carried out; only the first of its kind counts."""
         took = self._clock() - self.began
         match effect:
             case Acquire() if self._manages_address and self._address is None:
@@ -34,7 +34,7 @@ class TransitionTiming:
                 self._advertisement = took
 
     def told(self, heard: Heard | None) -> events.Transition:
-        """For the event; ``heard`` is the other host's last advertisement."""
+        """The data for the event; ``heard`` is the other host's last advertisement."""
         return events.Transition(
             self.transition.old,
             self.transition.new,

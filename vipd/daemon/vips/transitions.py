@@ -24,14 +24,14 @@ class Transitions:
         self._clock = clock
 
     def begin(self, transition: Transition, manages_address: bool) -> TransitionTiming:
-        """It was decided, and is carried out now."""
+        """A transition was decided, and is carried out now."""
         self.last, self.since = transition, time.time()
         timed = TransitionTiming(transition, self._clock, manages_address)
         self.decided = timed.began
         return timed
 
     def publish(self, timed: TransitionTiming, heard: Heard | None) -> None:
-        """It was carried out. ``heard``: the other host's last advertisement."""
+        """The transition was carried out. ``heard``: the other host's last advertisement."""
         transition = timed.transition
         self.event = self._publisher.publish(
             Kind.TRANSITION,

@@ -169,7 +169,7 @@ def decode(packet: bytes, groups: Mapping[int, Address]) -> Advertisement | Drop
     to. Whether the digest verifies is the next question, see `vipd.carp.digest.Digest.verify`.
     Never raises.
     """
-    if packet[:1] >= b"\x60" and packet[:1] < b"\x70":
+    if packet and packet[0] >> 4 == 6:
         return _decode_ipv6(packet, groups)
     if len(packet) < IP_LENGTH + CARP_LENGTH:
         return Drop.SHORT
@@ -184,10 +184,7 @@ def decode(packet: bytes, groups: Mapping[int, Address]) -> Advertisement | Drop
         return Drop.SHORT
     if ttl != TTL:
         return Drop.TTL
-    read = _decode_carp(packet, header, source, destination, groups)
-    if isinstance(read, Advertisement) and not _intact(packet[:header]):
-        return Drop.CHECKSUM
-    return read
+    return _decode_carp(packet, header, source, destination, groups)
 
 
 def _decode_ipv6(packet: bytes, groups: Mapping[int, Address]) -> Advertisement | Drop:
@@ -202,10 +199,7 @@ def _decode_ipv6(packet: bytes, groups: Mapping[int, Address]) -> Advertisement 
         return Drop.SHORT
     if hop_limit != TTL:
         return Drop.TTL
-    read = _decode_carp(packet, IPV6_LENGTH, source, destination, groups)
-    if isinstance(read, Advertisement) and (label := first & 0xFFFFF):
-        return read._replace(host=by_label(label))
-    return read
+    return _decode_carp(packet, IPV6_LENGTH, source, destination, groups, first & 0xFFFFF)
 
 
 def carp_at(packet: bytes) -> int:
@@ -223,8 +217,15 @@ def source_of(packet: bytes) -> Address | None:
 
 
 def _decode_carp(
-    packet: bytes, at: int, source: bytes, destination: bytes, groups: Mapping[int, Address]
+    packet: bytes,
+    at: int,
+    source: bytes,
+    destination: bytes,
+    groups: Mapping[int, Address],
+    label: int = 0,
 ) -> Advertisement | Drop:
+    """The part that begins ``at`` this place, and what the header before it said. ``label``: the
+    flow label, if it is IPv6. An IPv6 header has no checksum."""
     version_type, vhid, advskew, authlen, demotion, advbase, _, counter, digest = _CARP.unpack_from(
         packet, at
     )
@@ -237,7 +238,11 @@ def _decode_carp(
         return Drop.VHID
     if destination != group.packed:
         return Drop.DESTINATION
-    if not _intact(packet[at : at + CARP_LENGTH]):
+    if not _intact(packet[at : at + CARP_LENGTH]) or (
+        len(source) == 4 and not _intact(packet[:at])
+    ):
         return Drop.CHECKSUM
     address, host = _sender(source)
+    if label:
+        host = by_label(label)
     return Advertisement(address, group, vhid, advbase, advskew, demotion, counter, digest, host)

@@ -19,7 +19,7 @@ def conf_page() -> str:
     return mdoc.page(
         "vip.conf",
         5,
-        "files of vipd and of the EPEL ucarp service",
+        "configuration files of vipd and of the EPEL ucarp service",
         [
             (
                 "SYNOPSIS",
@@ -37,23 +37,22 @@ def conf_page() -> str:
 
 def _description() -> list[str]:
     paragraphs = (
-        "There is one file for each floating address, vip-NNN.conf, where NNN is a number from 1 "
-        "to 255 (any other NAME works if ID or VHID stands in the file; a file that has neither a "
-        "number in its name, nor these, nor VIP_ADDRESS, is ignored), and what they share in "
-        "vip-common.conf, which is read before each of them. Names like vip-001.conf.rpmnew do "
-        "not count. BIND_INTERFACE, PASSWORD and PASSFILE, when a numbered file and "
-        "vip-common.conf do not set them, are taken from the numbered files before it, with a "
-        "warning.",
-        "They are shell-style assignments: NAME=value, with export, quotes of both kinds, "
+        "Each floating address has one file, vip-NNN.conf, where NNN is a number from 1 to 255. "
+        "Settings that they share are in vip-common.conf, which is read before each of them. "
+        "vip-NAME.conf with another NAME works if ID or VHID is set in it. Without a number in its "
+        "name, ID, VHID and VIP_ADDRESS, a file is ignored, and so are names like "
+        "vip-001.conf.rpmnew. If neither a numbered file nor vip-common.conf sets BIND_INTERFACE, "
+        "PASSWORD or PASSFILE, vipd uses the value of an earlier numbered file, and warns.",
+        "The files are shell-style assignments: NAME=value, with export, quotes of both kinds, "
         "backslashes, comments, continuation lines, and $NAME or ${NAME} of an earlier line or of "
         "vip-common.conf. A line . FILE, with a path that begins with /, reads more assignments "
         "from another file. Nothing is ever executed.",
-        "What the shell of the ucarp service did without a doubt is done, and warned of: "
-        "${NAME:-text} and its relatives := :+ :?, declare, typeset, readonly, unset; and commands "
-        "that set no variable are skipped. What could change values in ways that reading cannot "
-        "follow is refused with its line and column: substitutions of commands, if, loops, "
-        "functions, arrays, eval, exit, pipes. A broken file does not stop the others. vipctl "
-        "check shows how the files are understood.",
+        "Some more constructs of the shell have their usual meaning, with a warning: "
+        "${NAME:-text}, := :+ :?, declare, typeset, readonly, unset. Commands that set no variable "
+        "are skipped, with a warning. Code whose effect on the values is unknown until it runs is "
+        "refused, with its line and column: command substitution, if, loops, functions, arrays, "
+        "eval, exit, pipes. An error in one file does not affect the VIPs of the others. vipctl "
+        "check shows the settings in the files.",
         "Files that hold a password should have mode 0600.",
     )
     out: list[str] = []
@@ -75,13 +74,13 @@ def documented(model: type[BaseModel]) -> Iterator[tuple[list[str], str, object]
 
 _GLOBAL = ("METRICS_LISTEN",)
 _LINE = (
-    "OPTIONS is ucarp's command line, in any spelling that ucarp takes: unambiguous beginnings of "
-    "long options, --name value and --name=value, letters in clusters. It is split on blanks only, "
-    "quotes in it are literal. An option counts more than the key of the same meaning, but "
-    "UPSCRIPT, DOWNSCRIPT and VHID count more than theirs. Numbers are read as ucarp reads them: "
-    "a leading 0 means octal."
+    "OPTIONS is ucarp's command line, in any spelling that ucarp accepts: unambiguous "
+    "abbreviations of long options, --name value and --name=value, letters in clusters. It is "
+    "split on blanks only; quotes in it are literal. An option overrides the key of the same "
+    "meaning, except that UPSCRIPT, DOWNSCRIPT and VHID override their options. Numbers are read "
+    "as ucarp reads them: a leading 0 means octal."
 )
-_COMMON = "These keys stand in vip-common.conf."
+_COMMON = "These keys are valid in vip-common.conf only."
 
 
 def _keys() -> Iterator[tuple[str, list[str]]]:
@@ -111,10 +110,10 @@ def _options() -> Iterator[tuple[str, list[str]]]:
 
 
 _WITHOUT_EFFECT = {
-    "help": "Refused, as the daemon would only print its help and end.",
-    "debug": "Taken, and without effect: see vipd --log-level.",
-    "daemonize": "Taken, and without effect: vipd stays in the foreground.",
-    "facility": "Taken, and without effect: vipd logs to stderr or the journal.",
+    "help": "Refused, because ucarp would only print its help and exit.",
+    "debug": "Accepted, without effect: see vipd --log-level.",
+    "daemonize": "Accepted, without effect: vipd stays in the foreground.",
+    "facility": "Accepted, without effect: vipd logs to stderr or the journal.",
 }
 
 
@@ -142,7 +141,7 @@ def _default(value: object) -> list[str]:
 
 
 def _examples() -> list[str]:
-    out = mdoc.lines("A host that is the second choice for its first address:")
+    out = mdoc.lines("The backup of an address:")
     return [*out, *mdoc.literal(_bare(EXAMPLES / "vip-001.conf"))]
 
 

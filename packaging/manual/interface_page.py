@@ -27,7 +27,7 @@ def interface_page() -> str:
             ("SYNOPSIS", [f".Pa /run/vipd/{SOCKET}"]),
             ("DESCRIPTION", _description()),
             ("METHODS", mdoc.tagged(_methods())),
-            ("REFUSALS", mdoc.tagged(_errors())),
+            ("ERROR REPLIES", mdoc.tagged(_errors())),
             ("TYPES", mdoc.tagged(_types())),
             ("EXAMPLES", _EXAMPLES),
             (
@@ -49,10 +49,10 @@ def _description() -> list[str]:
         *mdoc.body(_plain(VipdInterface.__doc__)),
         ".Pp",
         *mdoc.lines(
-            "The interface describes itself: varlinkctl introspect prints it. Times named at, "
-            "since and last are Unix time, all others are seconds from now or ago, or durations "
-            "in seconds. Text may come from other hosts and from files: it is printable, and "
-            "holds no password."
+            "varlinkctl introspect prints the interface. Fields named at, since and last are Unix "
+            "time; all other times are seconds from now, seconds ago, or durations in seconds. "
+            "Text may come from other hosts and from files: it is printable and contains no "
+            "password."
         ),
     ]
 
@@ -64,7 +64,7 @@ def _methods() -> list[tuple[str, list[str]]]:
         if signature is not None:
             head = f"Ic {name} No {mdoc.text(signature.parameter_type.as_varlink)}"
             answer = mdoc.text(f"→ {signature.return_type.as_varlink}")
-            more = mdoc.lines("May be called with more, and then answers many times.")
+            more = mdoc.lines("With the flag more, it replies many times.")
             said = [answer, ".Pp", *mdoc.body(_plain(method.__doc__))]
             found.append((head, said + (more if signature.more else [])))
     return found
@@ -127,7 +127,7 @@ def _plain(doc: str | None) -> str:
 
 
 _EXAMPLES = [
-    *mdoc.lines("What runs, and what happens from now on:"),
+    *mdoc.lines("The methods, the state of the daemon, and events as they happen:"),
     ".Pp",
     f".Dl varlinkctl introspect /run/vipd/{SOCKET} io.vipd",
     f".Dl varlinkctl call /run/vipd/{SOCKET} io.vipd.Describe {{}}",

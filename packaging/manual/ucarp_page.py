@@ -36,25 +36,24 @@ def _said(option: re.Match[str]) -> str:
 
 
 _DESCRIPTION = (
-    "For what starts ucarp by itself: the scripts of Debian's package, and people's own. It reads "
-    "no configuration files. Options, messages, exit statuses and signals are those of ucarp "
-    "1.5.2; on the network it does what vipd does. It is an alternative for the command ucarp.",
-    "The upscript has to add the address; without one, nobody does. The address is held on a "
-    "lease, so that it goes when this program is killed. A password on the command line is "
-    "overwritten there at the start. If another process runs the same group on this host, it "
-    "waits for its end.",
-    "As ucarp, it ends with status 0 when the interface is set down or goes away, whatever -S "
-    "says: ifup starts it again, with the settings of that time. A cable that is pulled does not "
-    "end it.",
-    "Under the name ucarp it is found by that name: by pidof ucarp, pgrep -x ucarp, ps -C ucarp, "
-    "and start-stop-daemon --name ucarp. What compares the program file does not find it, because "
-    "that is Python's: pidof /usr/sbin/ucarp, and start-stop-daemon --exec /usr/sbin/ucarp, which "
-    "would start a second one and overwrite the --pidfile. Write --name ucarp --startas "
-    "/usr/sbin/ucarp in place of --exec.",
+    "vipd-ucarp replaces the command ucarp for scripts that start it: those of Debian's package, "
+    "and your own. It reads no configuration files. Options, messages, exit statuses and signals "
+    "are those of ucarp 1.5.2; on the network it behaves as vipd.",
+    "The upscript has to add the address; without an upscript, the address is not added. The "
+    "address is held on a lease, so that the kernel removes it when vipd-ucarp is killed. A "
+    "password on the command line is overwritten there at the start. If another process runs the "
+    "same group on this host, vipd-ucarp waits until that process ends.",
+    "Like ucarp, it exits with 0 when the interface is set down or removed, with and without -S: "
+    "ifup starts it again, with the new settings. A cable that is pulled does not end it.",
+    "When it is started as ucarp, these find it by that name: pidof ucarp, pgrep -x ucarp, ps -C "
+    "ucarp, and start-stop-daemon --name ucarp. Programs that compare the program file do not find "
+    "it, because that file is Python: pidof /usr/sbin/ucarp, and start-stop-daemon --exec "
+    "/usr/sbin/ucarp, which would start a second process and overwrite the --pidfile. Write --name "
+    "ucarp --startas /usr/sbin/ucarp instead of --exec.",
 )
 _SIGNALS = [
     ("Dv SIGUSR1", mdoc.lines("Log the state.")),
-    ("Dv SIGUSR2", mdoc.lines("Hand over, and be no master again for 3 s.")),
+    ("Dv SIGUSR2", mdoc.lines("Hand over, and stay backup for 3 s.")),
     (
         "Dv SIGTERM , Dv SIGINT , Dv SIGHUP , Dv SIGQUIT",
         mdoc.lines("Hand over, and end; with -z the downscript runs."),
@@ -63,8 +62,8 @@ _SIGNALS = [
 _STATUS = [
     (
         "Er 0",
-        mdoc.lines("Ended by a signal, or with its interface; help; an option that there is not."),
+        mdoc.lines("A signal or the interface ended it; --help; an unknown option."),
     ),
-    ("Er 1", mdoc.lines("A value that cannot be used, or one that is missing.")),
+    ("Er 1", mdoc.lines("A value is missing or cannot be used.")),
     ("Er 2", mdoc.lines("The interface (down, for instance) or the password cannot be used.")),
 ]

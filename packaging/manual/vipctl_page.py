@@ -14,7 +14,7 @@ def vipctl_page() -> str:
     return mdoc.page(
         "vipctl",
         8,
-        "look after vipd's floating IP addresses",
+        "show and control the floating IP addresses of vipd",
         [
             ("SYNOPSIS", [".Nm", ".Op Ar option ...", ".Ar command", ".Op Ar argument ..."]),
             ("DESCRIPTION", _description()),
@@ -31,9 +31,10 @@ def vipctl_page() -> str:
 
 def _description() -> list[str]:
     return mdoc.lines(
-        "vipctl asks the vipd that runs on this host, over its varlink interface, what it does and "
-        "has it do something else. Reading and changing are for root and the members of the group "
-        "vipd. Only check, completion and lab need no vipd; doctor makes do without."
+        "vipctl shows the state of the vipd on this host and controls it, over its varlink "
+        "interface, see io.vipd(7). It has to run as root or as a member of the group vipd. The "
+        "commands check, completion and lab need no running vipd. Without one, doctor looks at "
+        "the files and the kernel only."
     )
 
 
@@ -79,7 +80,7 @@ def _exit_status(found: list[tuple[str, click.Command]], context: click.Context)
         for name, each in _flat(found, context)
         if (status := mdoc.exit_status(each.help))
     ]
-    rest = mdoc.lines("Wrong usage ends every command with status 2, Ctrl-C with 130.")
+    rest = mdoc.lines("Every command exits with 2 after wrong usage, and with 130 after Ctrl-C.")
     return [*mdoc.tagged(told), ".Pp", *rest]
 
 
@@ -100,15 +101,15 @@ def _flat(
 
 
 _ENVIRONMENT = [
-    ("Ev NO_COLOR", mdoc.lines("Not empty: no colours, not even at a terminal.")),
-    ("Ev COLUMNS , Ev LINES", mdoc.lines("The size of the terminal, if not what it says itself.")),
+    ("Ev NO_COLOR", mdoc.lines("If not empty, output has no colours, even at a terminal.")),
+    ("Ev COLUMNS , Ev LINES", mdoc.lines("Override the size of the terminal.")),
 ]
 _FILES = [
-    ("Pa /run/vipd/io.vipd", mdoc.lines("Where vipd listens.")),
-    ("Pa /etc/ucarp", mdoc.lines("The configuration, where check looks.")),
+    ("Pa /run/vipd/io.vipd", mdoc.lines("The control socket of vipd.")),
+    ("Pa /etc/ucarp", mdoc.lines("The configuration files that check and doctor read.")),
 ]
 _EXAMPLES = [
-    *mdoc.lines("A check for Nagios, which takes the first line and the exit status:"),
+    *mdoc.lines("A Nagios check, which uses the first line and the exit status:"),
     ".Pp",
     ".Dl vipctl status",
     ".Pp",
@@ -117,7 +118,7 @@ _EXAMPLES = [
     ".Dl vipctl maintenance on",
     ".Dl vipctl maintenance off",
     ".Pp",
-    *mdoc.lines("Completion in bash, where the package did not install it:"),
+    *mdoc.lines("Completion in bash, if the package has not installed it:"),
     ".Pp",
     ".Dl source <(vipctl completion bash)",
 ]

@@ -38,20 +38,19 @@ def _description(options: argparse.ArgumentParser) -> list[str]:
 
 
 _MORE = (
-    "It reads the files of the EPEL ucarp service, see vip.conf(5), and speaks CARP with vipd, "
-    "ucarp and BSD hosts. It needs the capabilities CAP_NET_ADMIN and CAP_NET_RAW. The files are "
-    "watched: what changes in them is applied by itself, in place where that is possible.",
-    "A VIP ends when its file was removed, not when it cannot be read: a directory that is "
-    "missing, closed, on a disk that hangs or empty because a mount is lost, and a file that "
-    "cannot be read, leave everything as it is. The log, vipctl status and vipctl doctor say so, "
-    "and the files are read again until that works. A removal counts after 2 s, so that a file may "
-    "be replaced in any way; with SIGHUP and vipctl reload it counts at once. To stop a VIP, "
-    "remove its file; to stop all, stop vipd.",
-    "A master holds its addresses on a lease, which the kernel keeps and each advertisement that "
-    "left renews. If vipd freezes, dies or starves, the addresses go away by themselves about when "
-    "another host takes over. A master that leaves asks for a successor and answers until it is "
-    "heard, so that clients notice nothing.",
-    "vipctl(8) shows what it does, and has it do something else.",
+    "It reads the files of the EPEL ucarp service, see vip.conf(5), and exchanges advertisements "
+    "with vipd, ucarp and BSD hosts. It needs the capabilities CAP_NET_ADMIN and CAP_NET_RAW. It "
+    "watches the files and applies changes by itself, in place where that is possible.",
+    "To stop a VIP, remove its file; to stop all, stop vipd. A removal counts after 2 s, so that a "
+    "file may be replaced by any method; with SIGHUP and vipctl reload it counts at once. A file "
+    "that cannot be read changes nothing, nor does a directory that is missing, not accessible, on "
+    "a disk that hangs, or empty because a mount is lost. vipd then reads again until it works; "
+    "the log, vipctl status and vipctl doctor report it.",
+    "A master holds its addresses on a lease: the kernel removes them unless an advertisement that "
+    "left renews the lease. If vipd freezes, dies or starves, the addresses are removed about when "
+    "another host takes over. A master that leaves sends a final advertisement, at which a backup "
+    "takes over at once, and answers until it hears the successor, so that clients notice nothing.",
+    "vipctl(8) shows the state and controls the daemon.",
 )
 
 
@@ -87,14 +86,14 @@ def _status(text: str) -> tuple[str, list[str]]:
 
 
 _METRICS = (
-    "With METRICS_LISTEN in vip-common.conf, see vip.conf(5), these are served over HTTP at "
-    "/metrics, with those that Prometheus clients have for every process. A vipd that runs one VIP "
-    "only serves none."
+    "With METRICS_LISTEN in vip-common.conf, see vip.conf(5), vipd serves these metrics over HTTP "
+    "at /metrics, with the usual process metrics of a Prometheus client. With --only it serves "
+    "none."
 )
 _ENVIRONMENT = [
     (
         "Ev NOTIFY_SOCKET",
-        mdoc.lines("Where systemd wants to be told that vipd runs: sd_notify(3)."),
+        mdoc.lines("Set by systemd: the socket for readiness and watchdog, see sd_notify(3)."),
     ),
     (
         "Ev JOURNAL_STREAM",
@@ -106,12 +105,12 @@ _ENVIRONMENT = [
 ]
 _FILES = [
     ("Pa /etc/ucarp/vip\\-NNN.conf", mdoc.lines("One virtual IP each, see vip.conf(5).")),
-    ("Pa /etc/ucarp/vip\\-common.conf", mdoc.lines("What they share.")),
+    ("Pa /etc/ucarp/vip\\-common.conf", mdoc.lines("Settings that they share.")),
     ("Pa /run/vipd/io.vipd", mdoc.lines("The control socket, see io.vipd(7).")),
-    ("Pa /run/vipd/counter", mdoc.lines("The number that every advertisement's must exceed.")),
+    ("Pa /run/vipd/counter", mdoc.lines("A lower bound for the counter of every advertisement.")),
     ("Pa /var/lib/vipd", mdoc.lines("Which virtual IPs are in maintenance.")),
     (
         "Pa /usr/libexec/ucarp/vip\\-up , Pa /usr/libexec/ucarp/vip\\-down",
-        mdoc.lines("Scripts that run on every change when no others are named, if they exist."),
+        mdoc.lines("The default UPSCRIPT and DOWNSCRIPT, if they are executable."),
     ),
 ]

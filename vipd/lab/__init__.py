@@ -1,4 +1,4 @@
-"""Hosts, cables and faults in network namespaces on one machine."""
+"""A lab in network namespaces of one machine: hosts, cables and faults."""
 
 from vipd.lab.errors import LabError
 from vipd.lab.host import Cable, Host

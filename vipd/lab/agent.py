@@ -1,15 +1,15 @@
 """The first process (PID 1) of a lab and of each of its hosts: starts processes on request.
 
 Runs as a plain script (`python -I -S agent.py`), so it imports nothing of vipd and little of the
-standard library: it is up in some 15 ms. Its standard input is a SOCK_SEQPACKET socket whose other
-end the lab holds. One JSON object a message, each answered by one:
+standard library: it starts in some 15 ms. Its standard input is a SOCK_SEQPACKET socket; the lab
+has the other end. Each message is one JSON object, and gets one as answer:
 
     {"spawn": [argv…], "env": {…}} + three descriptors (stdin, stdout, stderr)
         → {"pid": PID} + one pidfd, or {"error": text, "errno": number}
     {"status": PID} → {"status": exit status, -signal, or null while it runs}
 
-When the lab goes away, however it ends, the socket closes and this process exits; the kernel then
-kills everything else in the PID namespace. That is the whole clean-up.
+When the lab ends, in whatever way, the socket closes and this process exits. The kernel then kills
+all other processes in the PID namespace. No other clean-up is needed.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Agent:
                 return
 
     def answer(self) -> bool:
-        """Serve one request; False when the lab is gone."""
+        """Serve one request; False when the lab has ended."""
         data, fds, _flags, _address = socket.recv_fds(
             self.sock, LARGEST_MESSAGE, 3, socket.MSG_CMSG_CLOEXEC
         )
@@ -87,12 +87,12 @@ class Agent:
             )
         except OSError as error:
             return {"error": f"{argv[0]}: {error.strerror}", "errno": error.errno}, []
-        # Nobody but reap() collects our children, so the pid is still theirs here.
+        # Only reap() collects our children, so the PID is still in use by this one.
         self.statuses[pid] = None
         return {"pid": pid}, [os.pidfd_open(pid)]
 
     def reap(self) -> None:
-        """Collect what has ended, orphans of daemons that fork twice included."""
+        """Collect the processes that have ended, including orphans of daemons that fork twice."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -105,10 +105,10 @@ class Agent:
 
 
 def main() -> None:
-    """Take the socket over from standard input, say that we stand, and serve."""
+    """Take the socket from standard input, report that we are ready, and serve."""
     sock = socket.socket(fileno=os.dup(0))
     if len(sys.argv) > 1:
-        with contextlib.suppress(PermissionError):  # a name of its own is a nicety
+        with contextlib.suppress(PermissionError):  # the name is not essential
             socket.sethostname(sys.argv[1])
     with contextlib.suppress(ConnectionError):
         sock.send(b'{"ready": true}')

@@ -1,7 +1,7 @@
 """The lab's side of an agent: a namespace in which processes can be started.
 
 An anchor is `unshare … python agent.py`: new network, mount, PID and UTS namespaces with our agent
-as PID 1. The world is an anchor that the lab starts; hosts are anchors started inside the world.
+as PID 1. The lab starts one anchor, called the world; hosts are anchors inside it.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ from typing import Any
 from vipd.lab.errors import LabError, missing, search_path
 
 AGENT = Path(__file__).with_name("agent.py")
-ANSWER_WITHIN = 20.0  # seconds; an agent answers in a millisecond, a starved machine more slowly
-END_WITHIN = 10.0  # seconds for the kernel to kill what lives in a namespace
+ANSWER_WITHIN = 20.0  # seconds; an agent answers in a millisecond, on an overloaded machine later
+END_WITHIN = 10.0  # seconds for the kernel to kill all processes in a namespace
 
 NAMESPACES = ("--net", "--mount", "--pid", "--uts", "--fork", "--kill-child", "--mount-proc")
 AS_ORDINARY_USER = ("--user", "--map-root-user")
@@ -38,17 +38,18 @@ container, start it privileged"""
 
 @dataclass(frozen=True, slots=True)
 class Spawned:
-    """A process just started: its pid in its own namespace and a handle that never goes stale."""
+    """A process just started: its PID in its own namespace, and a pidfd, which is never reused."""
 
     inner_pid: int
     pidfd: int
 
 
 class Anchor:
-    """One agent and the requests to it. Threads may share it."""
+    """One agent, and the requests to it. Safe to use in several threads."""
 
     def __init__(self, sock: socket.socket, ending: int, name: str) -> None:
-        """`ending` is a pidfd of the unshare process: readable once everything inside is gone."""
+        """`ending` is a pidfd of the unshare process: readable once all processes inside have
+        ended."""
         self._sock = sock
         self._ending = ending
         self._name = name
@@ -72,14 +73,15 @@ class Anchor:
         try:
             reply, _fds = self._ask({"status": inner_pid}, ())
         except LabError:
-            return -9  # the host crashed, and all that ran on it died with it
+            return -9  # the host crashed, and SIGKILL ended everything on it
         status: int | None = reply["status"]
         return status
 
     def run(
         self, argv: Sequence[str], *, text: str = "", timeout: float = 30.0
     ) -> subprocess.CompletedProcess[str]:
-        """Run `argv` to its end with `text` as its input; TimeoutError (and SIGKILL) after that."""
+        """Run `argv` to its end with `text` as its input. After `timeout` seconds: SIGKILL, and
+        TimeoutError."""
         with (
             tempfile.TemporaryFile() as stdin,
             tempfile.TemporaryFile() as stdout,
@@ -107,14 +109,14 @@ class Anchor:
             )
 
     def must(self, argv: Sequence[str], *, text: str = "") -> str:
-        """Run a command of the lab's own that has to succeed; returns its output."""
+        """Run a command of the lab itself, which has to succeed; returns its output."""
         done = self.run(argv, text=text)
         if done.returncode:
             raise LabError(f"{self._name}: {' '.join(argv)} failed: {done.stderr.strip()}\n{text}")
         return done.stdout
 
     def close(self) -> None:
-        """End the agent; the kernel kills everything inside. Returns when it is gone."""
+        """End the agent; the kernel kills all processes inside. Returns when they have ended."""
         with self._lock:
             if self._closed:
                 return
@@ -163,7 +165,7 @@ def start_world(log: int) -> tuple[Anchor, subprocess.Popen[bytes]]:
                 stdout=log,
                 stderr=log,
                 env=environment(),
-                start_new_session=True,  # Ctrl-C is for the lab, not for what lives in it
+                start_new_session=True,  # Ctrl-C ends the lab, not single processes in it
             )
         if _ready(ours):
             return Anchor(ours, os.pidfd_open(process.pid), "the lab"), process
@@ -174,7 +176,7 @@ def start_world(log: int) -> tuple[Anchor, subprocess.Popen[bytes]]:
 
 
 def start_host(world: Anchor, name: str, log: int) -> tuple[Anchor, int]:
-    """A host inside `world`; returns it and the pid by which `ip link … netns PID` finds it."""
+    """Start a host inside `world`; returns it, and the PID for `ip link … netns PID`."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         spawned = world.spawn(
@@ -190,12 +192,12 @@ def start_host(world: Anchor, name: str, log: int) -> tuple[Anchor, int]:
 
 
 def agent_command(name: str) -> list[str]:
-    """Python without site packages: quick, and independent of what is installed."""
+    """Python without site packages: starts fast, and does not depend on installed packages."""
     return [sys.executable, "-I", "-S", str(AGENT), name]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment, system directories in PATH, plain C messages, and this vipd importable."""
+    """Our environment, with system directories in PATH, locale C, and this vipd importable."""
     package_root = str(Path(__file__).parents[2])
     python_path = os.environ.get("PYTHONPATH")
     return {
@@ -208,14 +210,14 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def ended(pidfd: int, timeout: float) -> bool:
-    """Whether a process has ended, waiting up to `timeout` seconds for it."""
+    """Wait up to `timeout` seconds for the end of a process; return whether it has ended."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(timeout * 1000))
 
 
 def signal_kill(pidfd: int) -> None:
-    """SIGKILL by handle; nothing happens when it is already gone."""
+    """Send SIGKILL by pidfd; does nothing if the process has ended."""
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 

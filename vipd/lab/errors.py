@@ -1,9 +1,9 @@
-"""What goes wrong when a lab is built, said so that people know what to do next."""
+"""Errors when a lab is built, with their remedies."""
 
 import os
 import shutil
 
-#: Where programs live that ordinary users do not have in PATH (Debian keeps ip and ucarp there).
+#: Directories that ordinary users do not have in PATH (Debian has ip and ucarp there).
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 #: program → (Debian package, EL package)
@@ -20,7 +20,7 @@ PACKAGES = {
 
 
 class LabError(Exception):
-    """The lab cannot do what was asked; the message says why and what to do."""
+    """The lab cannot carry out a request; the message says why and what to do."""
 
 
 def search_path() -> str:
@@ -30,7 +30,7 @@ def search_path() -> str:
 
 
 def missing(program: str) -> LabError:
-    """The error for a program that is not installed, naming its package where we know it."""
+    """The error for a program that is not installed; it names the package if that is known."""
     packages = PACKAGES.get(program)
     if packages is None:
         return LabError(f"no program {program!r} on this machine: install it or give its full path")

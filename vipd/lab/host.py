@@ -16,13 +16,13 @@ from vipd.lab.logs import Logs
 from vipd.lab.ownership import MONITOR, MONITOR_ENV, History
 from vipd.lab.process import Process
 
-#: ucarp's UPSCRIPT and DOWNSCRIPT in every host, doing what EPEL's do.
+#: ucarp's UPSCRIPT and DOWNSCRIPT on every host; they do the same as EPEL's.
 VIP_UP = "/run/lab/vip-up"
 VIP_DOWN = "/run/lab/vip-down"
 RUNTIME_DIR = "/run/vipd"
 STATE_DIR = "/run/lab/vipd"
 
-#: The host's own /run, its own view of /sys, no waiting for duplicate address detection.
+#: Sets up the host's own /run, its own view of /sys, and no duplicate address detection.
 SET_UP = f"""
 set -e
 mount -t tmpfs -o mode=755 lab /run
@@ -42,8 +42,9 @@ for dad in /proc/sys/net/ipv6/conf/*/accept_dad; do
 done
 """
 
-#: Make a directory or file appear where there is none, without touching the machine: the nearest
-#: existing folder gets an overlay in this host's mount namespace, and the new name lives in that.
+#: Makes a directory or file appear where there is none, without a change to the machine: the
+#: nearest existing directory gets an overlay in this host's mount namespace, which has the new
+#: name.
 BIND = """
 set -e
 source=$1 target=$2
@@ -69,7 +70,7 @@ mount --bind "$source" "$target"
 
 @dataclass(frozen=True, slots=True)
 class Cable:
-    """One interface of a host and where its other end is plugged in."""
+    """One interface of a host, and the port that its other end is connected to."""
 
     interface: str
     port: str  # the other end's name in the world
@@ -78,7 +79,7 @@ class Cable:
 
 
 class Host:
-    """Made by Lab.host(). Everything on it runs as root of its own little world."""
+    """Made by Lab.host(). All its processes run as root in the host's own namespaces."""
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class Host:
     ) -> None:
         self.name = name
         self.cables = tuple(cables)
-        self.processes: list[Process] = []  # what start() started
+        self.processes: list[Process] = []  # those that start() started
         self.history = History(name)
         self._keep_history = keep_history
         self._world = world
@@ -134,9 +135,10 @@ class Host:
         name: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Process:
-        """Start a program (with `env` added to our environment); it ends with the lab at latest.
+        """Start a program (with `env` added to our environment); it ends with the lab at the
+        latest.
 
-        LabError when it cannot be started, naming the package when that is known.
+        LabError when it cannot be started; it names the package if that is known.
         """
         words = [str(word) for word in argv]
         process = self._start(self._anchor, words, name or Path(words[0]).name, env)
@@ -160,16 +162,16 @@ class Host:
     def run(
         self, argv: Sequence[str | Path], *, text: str = "", timeout: float = 30.0
     ) -> subprocess.CompletedProcess[str]:
-        """Run a program to its end, `text` on its stdin; its status is yours to judge.
+        """Run a program to its end, `text` on its stdin. The caller has to check its status.
 
-        After `timeout` seconds it is killed and TimeoutError raised.
+        After `timeout` seconds it is killed, and TimeoutError is raised.
         """
         return self._anchor.run([str(word) for word in argv], text=text, timeout=timeout)
 
     def vipd(
         self, config_dir: str | Path, *extra: str, env: Mapping[str, str] | None = None
     ) -> Process:
-        """Start this checkout's vipd on a configuration directory, its sockets in our own /run."""
+        """Start this checkout's vipd on a configuration directory; its sockets are in our /run."""
         return self.start(
             [
                 *(sys.executable, "-m", "vipd.daemon"),
@@ -191,10 +193,10 @@ class Host:
         interface: str | None = None,
         options: Sequence[str] = (),
     ) -> Process:
-        """Start the distribution's ucarp with up and down scripts that move `address` (/32).
+        """Start the distribution's ucarp with scripts that add and delete `address` (/32).
 
-        `source` and `interface` are the host's first unless given; `options` come last, so they
-        win: `["--preempt", "--advskew=10"]`.
+        `source` and `interface` default to the host's first; `options` come last and override the
+        others: `["--preempt", "--advskew=10"]`.
         """
         require("ucarp")
         cable = self.cable(interface)
@@ -216,11 +218,11 @@ class Host:
     def capture(
         self, *filter_words: str, interface: str | None = None, options: Sequence[str] = ()
     ) -> Process:
-        """Start tcpdump, decoded text in its log; returns when it listens.
+        """Start tcpdump, with decoded text in its log; returns when it listens.
 
-        `host.capture("proto", "112", options=["-v", "-T", "carp"])`; a file of packets instead:
-        `options=["-Z", "root", "-w", path]`. Needs root: tcpdump wants to change its groups, which
-        a user namespace forbids.
+        `host.capture("proto", "112", options=["-v", "-T", "carp"])`; for a file of packets instead:
+        `options=["-Z", "root", "-w", path]`. Needs root: tcpdump changes its groups, which a user
+        namespace forbids.
         """
         require("tcpdump")
         device = self.cable(interface).interface
@@ -234,14 +236,14 @@ class Host:
     def bind(self, source: str | Path, target: str | Path) -> None:
         """Make the file or directory `source` appear as `target`, on this host only.
 
-        `target` need not exist: the machine's own file system stays untouched all the same.
+        `target` need not exist: the machine's own file system is not changed in any case.
         """
         self._anchor.must(["sh", "-c", BIND, "bind", str(Path(source).resolve()), str(target)])
 
     # -- cables
 
     def cable(self, interface: str | None = None) -> Cable:
-        """The cable of an interface, or the first one; LabError when there is none of that name."""
+        """The cable of an interface, or the first one; LabError if there is none of that name."""
         for cable in self.cables:
             if interface in (None, cable.interface):
                 return cable
@@ -249,7 +251,7 @@ class Host:
         raise LabError(f"{self.name} has no interface {interface!r}, only {names}")
 
     def cut(self, interface: str | None = None) -> None:
-        """Pull the cable (all of them unless `interface` is given): carrier goes away."""
+        """Unplug the cable (all of them unless `interface` is given): the carrier is lost."""
         self._cables(interface, "link set {0.port} down")
 
     def join(self, interface: str | None = None) -> None:
@@ -257,11 +259,11 @@ class Host:
         self._cables(interface, "link set {0.port} up")
 
     def isolate(self, interface: str | None = None) -> None:
-        """A partition: nothing gets through any more, yet the carrier stays."""
+        """Make a partition: no packet gets through, but the carrier stays."""
         self._cables(interface, "link set {0.port} nomaster")
 
     def rejoin(self, interface: str | None = None) -> None:
-        """Heal the partition."""
+        """End the partition."""
         self._cables(interface, "link set {0.port} master {0.bridge}")
 
     def _cables(self, interface: str | None, command: str) -> None:
@@ -273,13 +275,13 @@ class Host:
     # -- the whole machine
 
     def crash(self) -> None:
-        """The power goes: carrier off, then SIGKILL of everything on the host."""
+        """Simulate a power failure: the carrier is lost, then SIGKILL to everything on the host."""
         self.cut()
         self._anchor.close()
         self.history.lost_everything(time.time())
 
     def boot(self) -> None:
-        """Switch it on again after crash(): same cables and addresses, nothing running."""
+        """Switch the host on again after crash(): same cables and addresses, no process runs."""
         if self.alive:
             raise LabError(f"{self.name} is running; boot() comes after crash()")
         self._world.run(["ip", "-batch", "-force", "-"], text=self._unplug())
@@ -291,7 +293,7 @@ class Host:
     # -- who owns what
 
     def addresses(self) -> set[str]:
-        """All addresses the kernel has here, without prefix lengths, loopback's left out."""
+        """All addresses of the host's kernel, without prefix lengths and without loopback's."""
         if not self.alive:
             return set()
         links = json.loads(self._anchor.must(["ip", "-j", "addr", "show"]))
@@ -304,6 +306,6 @@ class Host:
         }
 
     def close(self) -> None:
-        """End the host and give back what it holds; the lab does it at its end."""
+        """End the host and free its resources; the lab calls it at its end."""
         self._anchor.close()
         os.close(self._boot_log)

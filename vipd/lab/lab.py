@@ -7,8 +7,8 @@
         web02.vipd("conf.d.example/web02")
         lab.wait_owner("198.51.100.154", "web01")
 
-Nothing of the machine's own network is touched, and nothing is left behind: when this process ends,
-in whatever way, the kernel kills what the namespace holds and the namespace with it.
+The machine's own network is not changed, and nothing is left behind: when this process ends, in
+whatever way, the kernel kills all processes in the namespace, and deletes the namespace.
 """
 
 import itertools
@@ -31,10 +31,10 @@ BRIDGE = "lan"
 
 
 class Lab:
-    """A context manager; or close() it yourself.
+    """A context manager; without `with`, call close().
 
-    `keep_logs`: a directory for the logs of all processes, kept afterwards. `history=False` goes
-    without the address monitors, and so without ownership(), where even they would cost too much.
+    `keep_logs`: a directory for the logs of all processes, which is kept. `history=False`: no
+    address monitors, and thus no ownership(), for labs in which even these would cost too much.
     LabError when programs or permissions are missing.
     """
 
@@ -61,11 +61,11 @@ class Lab:
         self.close()
 
     def close(self) -> None:
-        """End everything in the lab. Returns when it is gone; a second call does nothing."""
+        """End everything in the lab. Returns when it has ended; a second call does nothing."""
         if self._closed:
             return
         self._closed = True
-        self._world.close()  # takes the hosts with it
+        self._world.close()  # ends the hosts, too
         self._process.wait()
         for host in self.hosts.values():
             host.close()
@@ -81,10 +81,10 @@ class Lab:
         interfaces: Mapping[str, Sequence[str]] | None = None,
         bridge: str | Mapping[str, str] = BRIDGE,
     ) -> Host:
-        """A new host, switched on and cabled.
+        """Make a host, switched on and cabled.
 
         Either `addresses` (with prefix length) on one `interface`, or `interfaces`: name →
-        addresses. All are plugged into one bridge unless `bridge` names another, or one for each
+        addresses. All are connected to one bridge unless `bridge` names another, or one for each
         interface.
         """
         if name in self.hosts:
@@ -122,7 +122,7 @@ class Lab:
         interfaces: Mapping[str, Sequence[str]] | None = None,
         bridge: str | Mapping[str, str] = BRIDGE,
     ) -> Observer:
-        """A host that only looks on; arguments as for host()."""
+        """Make a host that only observes; arguments as for host()."""
         host = self.host(name, *addresses, interfaces=interfaces, bridge=bridge)
         return Observer(host)
 
@@ -136,7 +136,7 @@ class Lab:
     def wait_owner(
         self, address: str, owner: str | None, *, timeout: float = 30.0, stable: float = 0.0
     ) -> None:
-        """Wait until exactly this host (None: nobody) owns the address, for `stable` seconds.
+        """Wait until only this host (None: no host) has owned the address for `stable` seconds.
 
         TimeoutError after `timeout` seconds; its message shows the owners and the logs' tails.
         """
@@ -172,7 +172,7 @@ class Lab:
         return timeline(address, (host.history for host in self.hosts.values()), until)
 
     def tails(self) -> str:
-        """The ends of the logs of everything that people started, for an error message."""
+        """The ends of the logs of all processes that the caller started, for an error message."""
         return "".join(
             process.tail()
             for host in self.hosts.values()

@@ -1,4 +1,4 @@
-"""The client's view: a host of its own that pings addresses, through its own ARP cache."""
+"""A client's view: a separate host that pings addresses, with its own ARP cache."""
 
 import itertools
 import re
@@ -14,15 +14,15 @@ from vipd.lab.waiting import wait_until
 INTERVAL = 0.005  # seconds between two pings
 NOTICEABLE = 0.02  # seconds: four pings in a row without an answer
 
-#: fping, not ping: at intervals of up to 10 ms ping waits in a loop that takes a whole processor.
-#: An answer within two seconds is one (`-t`), however late.
+#: fping, not ping: at intervals of up to 10 ms ping waits in a busy loop.
+#: An answer within two seconds counts (`-t`), however late.
 _PING = ("fping", "-D", "-l", "-i1", f"-p{INTERVAL * 1000:g}", "-t2000")
 _ANSWER = re.compile(rb"^\[(\d+\.\d+)\] \S+ +: \[\d+\], \d+ bytes, ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A time without answers: from one answer to the next, or to now when none came since."""
+    """A time without answers: from one answer to the next, or until now if none has come since."""
 
     address: str
     start: float  # seconds since the epoch: the last answer before it
@@ -33,7 +33,7 @@ class Gap:
 
 
 class Pings:
-    """One address, pinged every 5 ms; the answers' times, in seconds since the epoch."""
+    """One address, pinged every 5 ms, and the answers' times in seconds since the epoch."""
 
     def __init__(self, address: str, process: Process) -> None:
         self.address = address
@@ -54,7 +54,7 @@ class Pings:
         return self._answers
 
     def gaps(self, over: float, since: float) -> list[Gap]:
-        """Gaps longer than `over` seconds that ended after `since`, the one still open included."""
+        """Gaps longer than `over` seconds that ended after `since`, or have not ended yet."""
         end = self._until or time.time()
         answers = [*self.answers(), end]
         return [
@@ -64,7 +64,7 @@ class Pings:
         ]
 
     def stop(self) -> None:
-        """No more pings; an open gap grows no further."""
+        """Stop the pings; an open gap does not grow any more."""
         self._until = time.time()
         self.process.stop()
 
@@ -87,7 +87,7 @@ class Watch:
         self.stop()
 
     def stop(self) -> None:
-        """End the pings; what they saw stays."""
+        """Stop the pings; their results are kept."""
         for pings in self._pings.values():
             pings.stop()
 
@@ -96,23 +96,23 @@ class Watch:
     ) -> list[Gap]:
         """Times longer than `over` seconds between two answers, of one address or of all.
 
-        A gap that has not ended counts up to now. Time before the first answer is no gap.
-        `since` (seconds since the epoch) leaves out gaps that ended before.
+        A gap that has not ended counts up to now. The time before the first answer is not a gap.
+        `since` (seconds since the epoch) leaves out gaps that ended before it.
         """
         chosen = self._pings.values() if address is None else (self._pings[address],)
         gaps = [gap for pings in chosen for gap in pings.gaps(over, since)]
         return sorted(gaps, key=lambda gap: gap.start)
 
     def longest(self, address: str | None = None, *, since: float = 0.0) -> float:
-        """Seconds of the longest time between two answers; about 0.005 when nothing happened."""
+        """Seconds of the longest time between two answers; about 0.005 without any loss."""
         return max((gap.seconds for gap in self.gaps(address, over=0, since=since)), default=0.0)
 
     def answers(self, address: str) -> int:
-        """How many answers came from an address so far."""
+        """The number of answers from an address so far."""
         return len(self._pings[address].answers())
 
     def last_answer(self, address: str) -> float | None:
-        """When an address answered last, in seconds since the epoch."""
+        """The time of an address's last answer, in seconds since the epoch."""
         answers = self._pings[address].answers()
         return answers[-1] if answers else None
 
@@ -126,9 +126,9 @@ class Observer:
     def watch(self, *addresses: str, answer_within: float | None = 5.0) -> Watch:
         """Start to ping; `with observer.watch(address) as w: …; w.gaps()`.
 
-        Returns when each address has answered, so that what happens next is measured in full;
-        TimeoutError when one does not within `answer_within` seconds. None does not wait: for
-        addresses that nobody owns yet.
+        Returns when each address has answered, so that everything after that is measured;
+        TimeoutError if one does not answer within `answer_within` seconds. None: do not wait, for
+        addresses that no host owns yet.
         """
         watch = Watch({address: Pings(address, self._ping(address)) for address in addresses})
         if answer_within is not None:

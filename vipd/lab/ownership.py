@@ -1,6 +1,6 @@
-"""Who owned an address when: the kernel's own account, exact to the event, nothing polled.
+"""The owners of an address over time: from the kernel's notices, without polling.
 
-`ip -ts -o monitor address` runs in every host and writes down each address that comes and goes.
+`ip -ts -o monitor address` runs on every host and logs each address that is added or deleted.
 """
 
 import re
@@ -28,7 +28,7 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An address came to a host or left it; `time` in seconds since the epoch."""
+    """An address was added to a host, or deleted; `time` in seconds since the epoch."""
 
     time: float
     host: str
@@ -40,7 +40,7 @@ class Change:
 
 
 class History:
-    """All addresses of one host over time, read from its monitor's log bit by bit."""
+    """All addresses of one host over time, read incrementally from its monitor's log."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -49,9 +49,9 @@ class History:
         self._position = 0
 
     def follow(self, monitor: Process) -> None:
-        """Read this monitor from now on (the host has started, or started again).
+        """Read this monitor from now on (the host was started, or restarted).
 
-        Returns when it listens, so that nothing is missed.
+        Returns when the monitor listens, so that no notice is missed.
         """
         monitor.hurry()
         _wait_for_monitor(monitor, lambda: bool(_unread(monitor.pid)))
@@ -59,14 +59,14 @@ class History:
         self._position = 0
 
     def lost_everything(self, time: float) -> None:
-        """The host crashed: its addresses are gone with it, and no monitor could say so."""
+        """The host crashed: its addresses are gone, and no monitor could report that."""
         self._read()
         self._monitor = None
         for address in self._changes:
             self._note(address, Change(time, self._host, added=False))
 
     def changes(self, address: str) -> tuple[Change, ...]:
-        """What happened to an address here, oldest first; renewals are not changes."""
+        """The changes of an address on this host, oldest first; renewals are not changes."""
         self._read()
         return tuple(self._changes.get(str(ip_address(address)), ()))
 
@@ -104,26 +104,26 @@ class Ownership:
         return f"{self.address}:\n" + "\n".join(f"  {change}" for change in self.changes)
 
     def since(self, time: float) -> "Ownership":
-        """The timeline from `time` on; who owned it then has it added at that moment."""
+        """The timeline from `time` on; for the owners at that time it begins with an addition."""
         owners = _owners(change for change in self.changes if change.time < time)
         held = tuple(Change(time, host, added=True) for host in owners)
         later = tuple(change for change in self.changes if change.time >= time)
         return Ownership(self.address, held + later, self.until)
 
     def owners(self) -> list[str]:
-        """Who owns it at the end."""
+        """The owners at the end."""
         return _owners(self.changes)
 
     def longest_overlap(self) -> float:
-        """Seconds of the longest time with two owners or more; 0.0 when there was none."""
+        """Seconds of the longest time with two owners or more; 0.0 if there was none."""
         return max((end - start for start, end, count in self._spans() if count > 1), default=0.0)
 
     def longest_none(self) -> float:
-        """Seconds of the longest time without an owner, once there had been one."""
+        """Seconds of the longest time without an owner, after the first owner."""
         return max((end - start for start, end, count in self._spans() if count == 0), default=0.0)
 
     def _spans(self) -> list[tuple[float, float, int]]:
-        """(start, end, number of owners), neighbours of the same kind (0, 1, more) as one span."""
+        """(start, end, number of owners); adjacent spans of one kind (0, 1, more) are merged."""
         spans: list[tuple[float, float, int]] = []
         owners: set[str] = set()
         ends: Sequence[float] = [*(change.time for change in self.changes[1:]), self.until]
@@ -138,7 +138,7 @@ class Ownership:
 
 
 def timeline(address: str, histories: Iterable[History], until: float) -> Ownership:
-    """Put the hosts' accounts of one address together."""
+    """Merge the hosts' histories of one address."""
     changes = [change for history in histories for change in history.changes(address)]
     changes.sort(key=lambda change: change.time)
     return Ownership(str(ip_address(address)), tuple(changes), until)
@@ -151,7 +151,7 @@ def _wait_for_monitor(monitor: Process, ready: Callable[[], bool]) -> None:
         try:
             return ready() or None
         except OSError:
-            return None  # its /proc changes under our eyes while it starts or ends
+            return None  # its /proc entries change while it starts or ends
 
     wait_until(
         look,
@@ -162,9 +162,9 @@ def _wait_for_monitor(monitor: Process, ready: Callable[[], bool]) -> None:
 
 
 def _has_written_everything(pid: int) -> bool:
-    """Whether a monitor has written all that happened before this call.
+    """Whether a monitor has logged all that happened before this call.
 
-    Its queue was empty, and after that it was asleep: then it waits for the next event.
+    If its queue is empty and it sleeps after that, it waits for the next notice.
     """
     empty = not any(_unread(pid))
     state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -172,9 +172,9 @@ def _has_written_everything(pid: int) -> bool:
 
 
 def _unread(pid: int) -> list[int]:
-    """Bytes waiting in each socket by which this process follows addresses."""
+    """Bytes that wait in each socket through which this process gets notices of addresses."""
     process = Path("/proc", str(pid))
-    # The table is that of its whole network namespace, where a daemon may follow addresses, too.
+    # The table has all sockets of its network namespace: a daemon may get such notices, too.
     own = {str(fd.readlink()) for fd in process.joinpath("fd").iterdir()}
     rows = process.joinpath("net/netlink").read_text().splitlines()[1:]
     fields = [row.split() for row in rows]  # sk, protocol, port, groups, bytes unread, … inode

@@ -1,4 +1,4 @@
-"""What a lab looks like for given configuration directories: interfaces, addresses, networks."""
+"""Plans a lab for given configuration directories: interfaces, addresses, networks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +20,9 @@ AnyNetwork = IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class HostPlan:
-    """One host to be: its interfaces, what runs on it, and the addresses it takes part in.
+    """The plan of one host: its interfaces, its daemon, and the floating addresses that it may own.
 
-    `rank`: for each floating address, how this host stands in its election.
+    `rank`: for each floating address, the rank of this host in the election.
     """
 
     name: str
@@ -32,12 +32,12 @@ class HostPlan:
     rank: Mapping[AnyAddress, Rank] = field(default_factory=dict)
 
     def networks(self) -> list[AnyNetwork]:
-        """Every network it has an address in."""
+        """Every network in which it has an address."""
         return [address.network for address in chain(*self.interfaces.values())]
 
 
 def plan_bare(name: str, address: AnyInterface, command: Sequence[str] | None) -> HostPlan:
-    """A host that was given its address outright."""
+    """A host with an address from the command line, without a configuration directory."""
     return HostPlan(name, {DEFAULT_INTERFACE: (address,)}, command=tuple(command or ()) or None)
 
 
@@ -73,7 +73,7 @@ def plan_from_config(
 
 
 def preferred(address: AnyAddress, plans: Iterable[HostPlan]) -> str | None:
-    """Which of these hosts wins the election for an address."""
+    """The host of these that wins the election for an address."""
     ranks = [(plan.rank[address], plan.name) for plan in plans if address in plan.rank]
     return min(ranks)[1] if ranks else None
 
@@ -88,7 +88,7 @@ def free_address(network: AnyNetwork, taken: Iterable[AnyAddress]) -> AnyInterfa
 
 
 def floating(plans: Iterable[HostPlan]) -> list[AnyAddress]:
-    """All addresses that the plans' hosts pass around, in order."""
+    """All floating addresses of the plans' hosts, in order."""
     return in_order(address for plan in plans for address in plan.rank)
 
 

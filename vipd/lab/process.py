@@ -1,4 +1,4 @@
-"""A process on a lab host: its log, its life, its signals."""
+"""A process on a lab host: its log, its state, its signals."""
 
 import contextlib
 import os
@@ -11,15 +11,15 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals, pidfd_send_signa
 from vipd.lab.anchor import Anchor, Spawned, ended
 from vipd.lab.waiting import wait_until
 
-#: Reading a log never costs more than this many bytes from its end.
+#: At most this many bytes of a log are read, from its end.
 LOG_LIMIT = 1 << 20
 TAIL = 2000  # bytes of log that go into error messages
 
 
 class Process:
-    """Started by Host.start(). Its output, stdout and stderr merged, is its log.
+    """Started by Host.start(). Its log is its output, stdout and stderr merged.
 
-    The handle is a pidfd: a signal can never reach another process that got the same pid.
+    The handle is a pidfd: a signal can never reach another process that has got the same PID.
     """
 
     def __init__(self, anchor: Anchor, spawned: Spawned, log: int, name: str) -> None:
@@ -31,7 +31,7 @@ class Process:
         self._log = log
         self._status: int | None = None
         self._finished = False
-        # Not closed with the lab: a log can still be read after that, and no stale number can.
+        # Not closed with the lab: the log can still be read, and the descriptor is not reused.
         weakref.finalize(self, os.close, log)
         weakref.finalize(self, os.close, spawned.pidfd)
 
@@ -42,11 +42,11 @@ class Process:
     # -- the log
 
     def mark(self) -> int:
-        """The end of the log now, for `since` of log() and wait_for()."""
+        """The present end of the log, for `since` of log() and wait_for()."""
         return os.fstat(self._log).st_size
 
     def log(self, since: int = 0) -> str:
-        """The log so far, from position `since`; of a long one the last MiB."""
+        """The log so far, from position `since`; at most its last MiB."""
         return self.log_bytes(since).decode(errors="replace")
 
     def log_bytes(self, since: int = 0, *, skip: bool = True) -> bytes:
@@ -57,8 +57,8 @@ class Process:
     def wait_for(self, pattern: str, timeout: float = 30.0, since: int = 0) -> re.Match[str]:
         """Wait until the log, from position `since`, has a match for the regex `pattern`.
 
-        `^` and `$` match at lines. TimeoutError, with the log's tail, when the time is up or the
-        process has ended without writing it.
+        `^` and `$` match at lines. TimeoutError, with the log's tail, if the time is up or the
+        process has ended without a match.
         """
         regex = re.compile(pattern, re.MULTILINE)
         size = -1
@@ -85,17 +85,17 @@ class Process:
         text = self.log(max(0, self.mark() - TAIL)).strip()
         return f"\n--- log of {self.name} ---\n{text or '(empty)'}"
 
-    # -- its life
+    # -- its state
 
     @property
     def alive(self) -> bool:
-        """Whether it still runs; a frozen process does."""
+        """Whether it still runs; a stopped process (SIGSTOP) does."""
         if not self._finished:
             self._finish(0)
         return not self._finished
 
     def wait(self, timeout: float = 30.0) -> int:
-        """Wait for its end; the exit status, or -signal. TimeoutError with the log's tail."""
+        """Wait for its end; return the exit status, or -signal. TimeoutError has the log's tail."""
         if not self._finished:
             self._finish(timeout)
         if not self._finished:
@@ -110,29 +110,29 @@ class Process:
     # -- signals
 
     def signal(self, number: Signals) -> None:
-        """Send a signal; ProcessLookupError when it has ended."""
+        """Send a signal; ProcessLookupError if it has ended."""
         pidfd_send_signal(self._pidfd, number)
 
     def stop(self, timeout: float = 30.0) -> int:
-        """SIGTERM, waking it if it is frozen, and wait; its exit status. As wait() if it stays."""
+        """Send SIGTERM (and SIGCONT) and wait(); return its exit status."""
         return self._end(lambda: self._signals(SIGTERM, SIGCONT), timeout)
 
     def kill(self) -> int:
-        """SIGKILL, and wait until it is gone."""
+        """Send SIGKILL, and wait until it has ended."""
         return self._end(lambda: self._signals(SIGKILL), 30.0)
 
     def freeze(self) -> None:
-        """SIGSTOP: as a process on a machine that hangs."""
+        """Send SIGSTOP: the process is then as on a machine that hangs."""
         self.signal(SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """Send SIGCONT."""
         self.signal(SIGCONT)
 
     def hurry(self) -> None:
-        """Let it run before all ordinary processes, where we may: the time that it notes is then
-        the time when something happened, however busy the machine is."""
-        if self.pid:  # 0 would be ourselves
+        """Give it real-time priority if that is permitted: the times that it logs are then those of
+        the events, however busy the machine is."""
+        if self.pid:  # 0 would be this process
             with contextlib.suppress(PermissionError, ProcessLookupError):
                 os.sched_setscheduler(self.pid, os.SCHED_RR, os.sched_param(1))
 
@@ -142,13 +142,13 @@ class Process:
 
     def _end(self, send: Callable[[], None], timeout: float) -> int:
         if self.alive:
-            with contextlib.suppress(ProcessLookupError):  # it ended by itself: as good
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
                 send()
         return self.wait(timeout)
 
 
 def _pid_from_outside(pidfd: int) -> int:
-    """The pid as this machine's /proc shows it (0 when it is gone already)."""
+    """The PID in this machine's /proc (0 if it has ended already)."""
     for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
         if line.startswith("Pid:"):
             return max(0, int(line.split()[1]))

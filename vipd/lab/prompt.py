@@ -1,4 +1,4 @@
-"""The interactive prompt of `vipctl lab run`: faults by name, and what a client saw of them."""
+"""The interactive prompt of `vipctl lab run`: commands for faults, and their effect on a client."""
 
 import cmd
 import shlex
@@ -21,9 +21,9 @@ GIVE_UP_SETTLING = 12.0  # seconds
 
 
 class Prompt(cmd.Cmd):
-    """Reads commands from a terminal, or from a pipe (then each is echoed, and end of file ends).
+    """Reads commands from a terminal, or from a pipe (then it echoes each, and exits at its end).
 
-    `failed` tells whether any command did: scripts want to know.
+    `failed`: whether any command failed, for the exit status.
     """
 
     prompt = "lab> "
@@ -136,7 +136,7 @@ class Prompt(cmd.Cmd):
         return True
 
     def do_EOF(self, _line: str) -> bool:  # noqa: N802 -- cmd's name for it
-        """The end of the input ends the lab."""
+        """End the lab at the end of the input."""
         if not self.piped:
             self.console.print()
         return True
@@ -144,16 +144,16 @@ class Prompt(cmd.Cmd):
     # -- how commands are read
 
     def emptyline(self) -> bool:
-        """An empty line does nothing (cmd would repeat the last command: another fault)."""
+        """Do nothing for an empty line (cmd would repeat the last command, and thus the fault)."""
         return False
 
     def default(self, line: str) -> None:
-        """An unknown command; `#` begins a comment in scripts."""
+        """Report an unknown command; `#` begins a comment in scripts."""
         if not line.startswith("#"):
             raise LabError(f"unknown command {line.split()[0]!r}; help lists what there is")
 
     def onecmd(self, line: str) -> bool:
-        """Run one command; what goes wrong is said, and the lab goes on."""
+        """Run one command; an error is shown, and the lab keeps running."""
         if self.piped and line.strip() not in ("", "EOF"):
             self.console.print(f"lab> {line.strip()}", markup=False, highlight=False)
         try:
@@ -174,7 +174,7 @@ class Prompt(cmd.Cmd):
         return [name for name in self.site.plans if name.startswith(text)]
 
     def get_names(self) -> list[str]:
-        """What help lists."""
+        """The commands that help lists."""
         return [name for name in super().get_names() if name != "do_EOF"]
 
     # -- doing
@@ -195,7 +195,7 @@ class Prompt(cmd.Cmd):
         self._observed(lambda: action(daemon))
 
     def _observed(self, action: Callable[[], object]) -> None:
-        """Do it, wait until nothing moves any more, and say who has what and what it cost."""
+        """Carry out `action`, wait until no address changes, and show the owners and the gaps."""
         since = time.time()
         action()
         self.site.settle(self.quiet, GIVE_UP_SETTLING)

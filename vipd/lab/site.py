@@ -1,4 +1,4 @@
-"""A lab as the command line uses it: planned hosts, their daemons, and an observer of it all."""
+"""A lab for the command line: planned hosts, their daemons, and an observer of all addresses."""
 
 import time
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from vipd.linux.addresses import AnyAddress
 
 
 class Site:
-    """Hosts built from plans inside a lab, with all floating addresses pinged all the time."""
+    """Hosts made from plans in a lab; an observer pings all floating addresses all the time."""
 
     def __init__(self, lab: Lab, plans: Sequence[HostPlan], extra: Sequence[AnyAddress]) -> None:
         """`extra`: addresses to watch besides those in the configurations."""
@@ -47,7 +47,7 @@ class Site:
         return observer.watch(*self.addresses, answer_within=None)
 
     def start(self, name: str) -> Process:
-        """Start what a host's plan says: its command, or vipd on its configuration."""
+        """Start the process of a host's plan: its command, or vipd on its configuration."""
         running = self.daemons.get(name)
         if running is not None and running.alive:
             raise LabError(f"{running!r} runs already")
@@ -61,22 +61,22 @@ class Site:
         return self.daemons[name]
 
     def start_all(self) -> None:
-        """Start every host that has something to run."""
+        """Start the process of every host that has one in its plan."""
         for name, plan in self.plans.items():
             if plan.command or plan.config is not None:
                 self.start(name)
 
     def daemon(self, name: str) -> Process:
-        """The process on a host; LabError when none was ever started."""
+        """The process on a host; LabError if none was started."""
         if name not in self.daemons:
             raise LabError(f"nothing has been started on {name}")
         return self.daemons[name]
 
     def settle(self, quiet: float, timeout: float, *, all_answer: bool = False) -> None:
-        """Wait until for `quiet` seconds no address changed its owner or failed to answer.
+        """Wait until no address has changed its owner or failed to answer for `quiet` seconds.
 
-        `all_answer`: not before each address has answered at least once. Comes back after `timeout`
-        seconds at the latest: an address may stay away for good.
+        `all_answer`: wait also until each address has answered at least once. Returns after
+        `timeout` seconds at the latest: an address may never come back.
         """
         start = time.time()
         while (now := time.time()) < start + timeout:
@@ -87,7 +87,7 @@ class Site:
             time.sleep(0.05)
 
     def _last_event(self, address: str) -> float:
-        """When the address last changed its owner or came back (now, while it is away)."""
+        """The last time when the address changed its owner or came back; now while it is away."""
         changes = self.lab.ownership(address).changes[-1:]
         gaps = self.watch.gaps(address)[-1:]
         return max(
@@ -96,7 +96,7 @@ class Site:
         )
 
     def worst_gaps(self, since: float) -> list[Gap]:
-        """For each address, its longest noticeable gap that ended after `since`."""
+        """The longest noticeable gap of each address that ended after `since`."""
         worst = []
         for address in self.addresses:
             gaps = self.watch.gaps(address, over=NOTICEABLE, since=since)

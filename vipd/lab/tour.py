@@ -1,4 +1,4 @@
-"""The scripted tour: the published pair of hosts, a cable cut and joined, the gaps measured."""
+"""The scripted tour: it cuts and joins a cable of the example pair, and measures the gaps."""
 
 import sys
 import time
@@ -16,7 +16,7 @@ from vipd.lab.observer import Gap
 from vipd.lab.plan import HostPlan, plan_from_config, preferred
 from vipd.lab.site import Site
 
-STEP_WITHIN = 10.0  # seconds for addresses to arrive where they belong
+STEP_WITHIN = 10.0  # seconds until each address must be on the preferred host
 STABLE = 1.0  # seconds that they have to stay there
 
 
@@ -36,13 +36,13 @@ def example_pair() -> list[Path]:
 
 
 def _short(path: Path | None) -> str:
-    """A path as people would type it from here."""
+    """The path as one would type it in the current directory."""
     here = Path.cwd()
     return str(path.relative_to(here) if path and path.is_relative_to(here) else path)
 
 
 class Tour:
-    """Shows two or more hosts through the loss of the first one's cable."""
+    """Shows how two or more hosts behave when the first one's cable is cut."""
 
     def __init__(self, directories: Sequence[Path], console: Console) -> None:
         if len(directories) < 2:
@@ -56,7 +56,7 @@ class Tour:
         self.measured: list[tuple[str, list[Gap]]] = []
 
     def run(self, lab: Lab) -> bool:
-        """The whole tour, in some 15 s; whether everything went where it belongs."""
+        """Run the whole tour, in some 15 s; return whether each address was on the right host."""
         site = Site(lab, self.plans, ())
         first = self.plans[0].name
         self._say("The hosts", "Network namespaces on this machine, joined by a bridge.")
@@ -91,7 +91,7 @@ class Tour:
         return good
 
     def _expect(self, site: Site, plans: Sequence[HostPlan], since: float | None = None) -> bool:
-        """Wait until each address is with the host that `plans` prefer, and stays; show it."""
+        """Wait until each address is on the host that `plans` prefer, and stays; show it."""
         start = since or time.time()
         good = True
         for address in site.addresses:

@@ -1,4 +1,4 @@
-"""The one way to wait in a lab: look again and again, for a bounded time."""
+"""The one way to wait in a lab: poll, for a limited time."""
 
 import time
 from collections.abc import Callable
@@ -14,10 +14,10 @@ def wait_until(
     complaint: Callable[[], str],
     interval: float = 0.02,
 ) -> Found:
-    """Return the first result of `look()` that is not None, looking every `interval` seconds.
+    """Call `look()` every `interval` seconds; return its first result that is not None.
 
     After `timeout` seconds: TimeoutError(complaint()). `look` is called at least once, and once
-    more after the time is up, so that a slow machine does not lose a result it already has.
+    more after the time is up, so that a slow machine does not miss a result that is there already.
     """
     deadline = time.monotonic() + timeout
     while True:

@@ -1,1 +1,1 @@
-"""The kernel's side: packet sockets, announcements, addresses and links."""
+"""Interfaces to the Linux kernel: packet sockets, announcements, addresses and links."""

@@ -1,4 +1,4 @@
-"""Addresses on interfaces: put there, held on a lease, taken away."""
+"""Addresses on interfaces: add them, renew their leases, delete them."""
 
 import errno
 import socket
@@ -29,7 +29,7 @@ _IFA_ADDRESS = 1
 _IFA_LOCAL = 2
 _IFA_CACHEINFO = 6
 _LIFETIMES = struct.Struct("=II")  # struct ifa_cacheinfo: preferred and valid, seconds
-#: A secondary address of its subnet (IPv4); for IPv6 it means a temporary one.
+#: A secondary address of its subnet (IPv4); for IPv6 a temporary address.
 IFA_F_SECONDARY = 0x1
 
 AnyAddress = IPv4Address | IPv6Address
@@ -37,18 +37,18 @@ AnyInterface = IPv4Interface | IPv6Interface
 
 
 class Address:
-    """One address on one interface (by index). The messages are built once, so that taking over
-    hundreds of addresses costs no more than the kernel needs.
+    """One address on one interface (by index). The messages are built once, so that a take-over of
+    hundreds of addresses takes only the kernel's own time.
 
-    ``lease``: whole seconds after which the kernel takes the address away by itself (valid_lft),
-    unless it was added or renewed since; None for ever. The kernel is late: by 0.02 to 0.4 s while
-    the machine does other things, by up to 0.8 s (measured, HZ=250) when its processors sleep. It
-    rounds the time up, by 0.25 s at most, then to what its timer wheel can tell apart that far
-    ahead (0.26 s), and does not wake a processor for it (``DEFERRABLE`` in net/ipv4/devinet.c).
+    ``lease``: whole seconds after which the kernel deletes the address by itself (valid_lft),
+    unless it was added or renewed since; None: never. The kernel is late: by 0.02 to 0.4 s while
+    the machine is busy, by up to 0.8 s (measured, HZ=250) when its processors sleep. It rounds the
+    time up, by 0.25 s at most, then to the resolution of its timer wheel that far ahead (0.26 s),
+    and does not wake a processor for it (``DEFERRABLE`` in net/ipv4/devinet.c).
 
-    All operations may be repeated: adding what is there (which renews the lease) and deleting what
-    is not there succeed. They raise NetlinkError when the kernel refuses: ENODEV interface gone,
-    EPERM no CAP_NET_ADMIN.
+    All operations may be repeated: to add an address that is there (which renews the lease) and to
+    delete one that is not there both succeed. They raise NetlinkError if the kernel refuses: ENODEV
+    interface gone, EPERM no CAP_NET_ADMIN.
     """
 
     __slots__ = ("_add", "_delete", "_lifetimes", "index", "interface", "lease", "renewal")
@@ -66,12 +66,12 @@ class Address:
         self._lifetimes = places.get(_IFA_CACHEINFO, 0)  # none without a lease
 
     def add(self, netlink: Netlink, lease: int | None = None) -> None:
-        """Add it, for a first ``lease`` of other seconds if they are given."""
+        """Add it; ``lease``: seconds of the first lease, if they differ."""
         netlink.request(self._lasting(self._add, lease))
 
     def restore(self, netlink: Netlink, lease: int | None = None) -> bool:
-        """Add it if it is not there, and leave it alone if it is; whether it was gone, and is there
-        again. On an interface that is gone it cannot be (ENODEV)."""
+        """Add it if it is not there, and do not change it if it is; return whether it was added.
+        False, too, if the interface is gone (ENODEV)."""
         flags = _NLM_F_CREATE | _NLM_F_EXCL | NLM_F_ACK
         try:
             netlink.request(self._lasting(_request(self._add, RTM_NEWADDR, flags), lease))
@@ -90,11 +90,11 @@ class Address:
 
     @property
     def deletion(self) -> bytes:
-        """The request that deletes it, for others to send."""
+        """The request that deletes it, for the clean-up after a crash."""
         return bytes(self._delete)
 
     def delete(self, netlink: Netlink) -> bool:
-        """Whether it was there."""
+        """Delete it; return whether it was there."""
         try:
             netlink.request(self._delete)
         except NetlinkError as error:
@@ -106,8 +106,8 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a netlink message about an address says: ``kind`` RTM_NEWADDR or RTM_DELADDR, ``port``
-    and ``sequence`` of the request that caused it, 0 if none did."""
+    """A netlink notice about an address: ``kind`` RTM_NEWADDR or RTM_DELADDR; ``port`` and
+    ``sequence`` of the request that caused it, or 0."""
 
     kind: int
     port: int
@@ -118,8 +118,8 @@ class Notice:
 
 
 def notice(message: bytes) -> Notice | None:
-    """Read a message about an address. By hand: pyroute2 takes 0.15 ms, and there are as many as
-    addresses when all VIPs hand over at once."""
+    """Decode a notice about an address. Not with pyroute2, which takes 0.15 ms: when all VIPs hand
+    over at once, there is one for each address."""
     _, kind, _, sequence, port = _HEADER.unpack_from(message)
     family, prefix, flags, _, index = _IFADDR.unpack_from(message, _HEADER.size)
     found = {number: message[begin:end] for number, begin, end in _attributes(message)}
@@ -136,15 +136,15 @@ def notice(message: bytes) -> Notice | None:
 
 
 def _request(message: bytearray, kind: int, flags: int) -> bytearray:
-    """The same about the same address: encoding takes 40 times as long as changing the header. (To
-    a deletion the kernel does not care for lifetimes.)"""
+    """Another request for the same address: to encode one takes 40 times as long as to change the
+    header. (The kernel ignores lifetimes in a deletion.)"""
     copy = bytearray(message)
     struct.pack_into("=HH", copy, 4, kind, flags | NLM_F_REQUEST)
     return copy
 
 
 def _attributes(message: bytes | bytearray) -> Iterator[tuple[int, int, int]]:
-    """The attributes of a message about an address: number, and where the value begins and ends."""
+    """The attributes of a message about an address: number, and begin and end of the value."""
     at = _HEADER.size + _IFADDR.size
     while at + _ATTRIBUTE.size <= len(message):
         length, number = _ATTRIBUTE.unpack_from(message, at)
@@ -168,8 +168,8 @@ def _message(index: int, address: AnyInterface, lease: int | None) -> ifaddrmsg:
         message["family"] = socket.AF_INET
     else:
         message["family"] = socket.AF_INET6
-        # The election has already decided that it is ours alone; duplicate detection would keep
-        # the address unusable for a second, and for ever if the old owner still answers.
+        # The election has already decided that only we own it. Duplicate address detection would
+        # make it unusable for a second, and for ever if the old owner still answers.
         attributes.append(("IFA_FLAGS", IFA_F_NODAD))
     message["attrs"] = attributes
     return message

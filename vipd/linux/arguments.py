@@ -1,18 +1,18 @@
-"""What others see of our command line."""
+"""Changes the command line that other processes see."""
 
 import ctypes
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-#: Fields of /proc/self/stat behind the program's name: where the arguments are in memory (proc(5)).
+#: Fields of /proc/self/stat after the program's name: the addresses of the arguments (proc(5)).
 _ARG_START, _ARG_END = 48 - 3, 49 - 3
 
 
 def show(command: Sequence[str]) -> None:
-    """Have lists of processes show ``command``, the end of our command line, from its beginning:
-    without the interpreter and its options, which a script's has in front. So `pidof` finds it.
-    Does nothing if it is longer than what is there. Raises OSError where /proc does not tell."""
+    """Make ``command``, the end of our command line, the whole of it in lists of processes: without
+    the interpreter and its options, which a script has in front. So `pidof` finds it. Does nothing
+    if it is longer than the command line. Raises OSError if /proc does not give its place."""
     start, end = _place()
     words = b"".join(os.fsencode(word) + b"\0" for word in command)
     if len(words) <= end - start:
@@ -21,7 +21,7 @@ def show(command: Sequence[str]) -> None:
 
 def hide(secret: str) -> None:
     """Overwrite an argument, or the end of one (``--pass=secret``, ``-zpsecret``), with x, so that
-    no list of processes shows it. Raises OSError where /proc does not tell."""
+    no list of processes shows it. Raises OSError if /proc does not give its place."""
     start, end = _place()
     length = len(wanted := os.fsencode(secret))
     if not length:
@@ -35,7 +35,7 @@ def hide(secret: str) -> None:
 
 
 def _place() -> tuple[int, int]:
-    """Where the arguments are in memory; nowhere (0, 0) if the kernel does not say."""
+    """The begin and end of the arguments in memory; (0, 0) if the kernel does not give them."""
     stat = Path("/proc/self/stat").read_text()
     fields = stat.rpartition(")")[2].split()
     return int(fields[_ARG_START]), int(fields[_ARG_END])

@@ -1,4 +1,4 @@
-"""Room in a socket for what arrives while the daemon does not get the processor."""
+"""Room in a socket for packets that arrive while the daemon has no CPU."""
 
 import socket
 
@@ -6,10 +6,10 @@ _SO_RCVBUFFORCE = 33  # asm-generic/socket.h; Python has no name for it
 
 
 def make_room(sock: socket.socket, size: int) -> None:
-    """Let ``sock`` hold ``size`` bytes that wait to be read, or as many as we are allowed.
+    """Set the receive buffer of ``sock`` to ``size`` bytes, or as many as are permitted.
 
-    The system's limit (net.core.rmem_max, 208 KiB unless somebody raised it) is for ordinary
-    programs; CAP_NET_ADMIN may go beyond it, except in a user namespace on older kernels.
+    The system's limit (net.core.rmem_max, 208 KiB by default) is for ordinary programs;
+    CAP_NET_ADMIN may exceed it, except in a user namespace on older kernels.
     """
     try:
         sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)

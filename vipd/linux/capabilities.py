@@ -1,4 +1,4 @@
-"""Whether the kernel lets this process do what it is for."""
+"""The capabilities that vipd needs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _NEEDED = {
 
 
 def missing() -> tuple[str, ...]:
-    """What is missing, each as "CAP_NAME (what it is needed for)"; empty if nothing is."""
+    """The missing capabilities, each as "CAP_NAME (what it is needed for)"; empty if none is."""
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("CapEff:"))
     effective = int(line.split()[1], 16)

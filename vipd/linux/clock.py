@@ -1,4 +1,4 @@
-"""The system clock, as the kernel judges it."""
+"""The synchronisation of the system clock."""
 
 import ctypes
 
@@ -7,8 +7,8 @@ _TIMEX_SIZE = 256  # bytes; struct timex has 208
 
 
 def synchronised() -> bool | None:
-    """Whether something (chrony, ntpd, systemd-timesyncd) keeps the clock right; None when the
-    kernel does not tell. adjtimex(2), which changes nothing when it is asked to change nothing."""
+    """Whether the kernel counts the clock as synchronised (by chrony, ntpd, systemd-timesyncd);
+    None if it does not report that. Uses adjtimex(2) without any change."""
     try:
         state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_SIZE))
     except (OSError, AttributeError):

@@ -1,5 +1,5 @@
-"""What differs between IPv4 and IPv6 on a packet socket: the Ethernet type, where the fields of a
-CARP packet are, and how to become a member of a multicast group."""
+"""The differences between IPv4 and IPv6 on a packet socket: the Ethernet type, the places of fields
+in a CARP packet, and how to join a multicast group."""
 
 import socket
 import struct
@@ -15,10 +15,10 @@ _IP_ADD_MEMBERSHIP = 35
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Family:
-    """``protocol_at`` and ``ttl_at``: where in the frame the IP header has its protocol (next
-    header) and its TTL (hop limit). ``whole``: BPF instructions that reject fragments. ``header``:
-    the BPF instruction that loads X with the length of the IP header. ``membership``: level,
-    option and value that make a socket a member of a group on an interface (by number)."""
+    """``protocol_at`` and ``ttl_at``: offsets in the frame of the IP header's protocol (next
+    header) and TTL (hop limit). ``whole``: BPF instructions that reject fragments. ``header``: the
+    BPF instruction that loads X with the length of the IP header. ``membership``: level, option and
+    value that make a socket join a group on an interface (by index)."""
 
     version: int
     ethertype: int
@@ -30,7 +30,7 @@ class Family:
     membership: Callable[[AnyAddress, int], tuple[int, int, bytes]]
 
     def join(self, group: AnyAddress, index: int) -> socket.socket:
-        """A socket that is a member of the group for as long as it is open. Raises OSError."""
+        """Return a socket that is a member of the group while it is open. Raises OSError."""
         member = socket.socket(self.socket_family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         try:
             member.setsockopt(*self.membership(group, index))
@@ -77,7 +77,7 @@ def family_of(address: AnyAddress) -> Family:
 
 
 def family_of_packet(packet: bytes) -> Family:
-    """The family of an IP packet that we have made."""
+    """The family of an IP packet of ours."""
     return IPV6 if packet[0] >> 4 == 6 else IPV4
 
 

@@ -1,14 +1,14 @@
 """One process for each CARP group on an interface of this host.
 
-Two on the same host would not hear each other (nobody hears its own host's packets) and both be
-master. So each process of ours claims its groups where all others see it, and no user can claim,
-fill or fake anything: a claim is a packet socket, which only CAP_NET_RAW opens, and that is also
-what one needs to speak CARP. The socket receives nothing. Its filter program carries the claim:
-interface, VHIDs and process. sock_diag(7) shows the packet sockets of a network namespace with
-their filters, whatever directories a process sees. A claim ends with its process.
+Two processes on the same host would not receive each other's packets (a host does not receive its
+own) and both be master. So each process of ours claims its groups where all others see it. Ordinary
+users cannot forge or exhaust claims: a claim is a packet socket, which needs CAP_NET_RAW, just as
+CARP itself does. The socket receives nothing. Its filter program has the claim: interface, VHIDs
+and process. sock_diag(7) shows the packet sockets of a network namespace with their filters,
+whatever directories a process sees. A claim ends with its process.
 
-Nothing is exclusive about a socket, so the order makes it so: claim first, then look. Of two that
-claim the same group the later one sees the other, and withdraws.
+A socket is not exclusive, so the order of steps has to ensure that: claim first, then look. Of two
+processes that claim the same group, the later one sees the other, and withdraws.
 """
 
 import os
@@ -23,7 +23,7 @@ from vipd.linux import bpf, processes
 from vipd.linux.names import canonical
 
 Group = tuple[str, int]
-"""Interface, by the name that the kernel has for it, and VHID."""
+"""Interface, by its kernel name, and VHID."""
 
 _MAGIC = int.from_bytes(b"vipd")
 _INTERFACE = struct.Struct("=4I")  # IFNAMSIZ, 16 bytes
@@ -40,29 +40,29 @@ _REQUEST = struct.Struct("=BBHIIII")  # struct packet_diag_req
 _ANSWER = struct.Struct("=BBHIII")  # struct packet_diag_msg
 _ATTRIBUTE = struct.Struct("=HH")  # struct nlattr
 _PACKET_SHOW_FILTER, _PACKET_DIAG_FILTER = 0x20, 7
-#: The kernel ends a dump early, without an error, at a filter that its buffer has no room for. It
-#: makes the buffer as large as the largest that was offered to it before, up to 32 kB.
+#: The kernel ends a dump early, without an error, at a filter that does not fit into its buffer.
+#: Its buffer is as large as the largest one that a recv(2) has offered before, up to 32 kB.
 _BUFFER = 1 << 18
-#: Seconds for an answer: the kernel gives it at once.
+#: Seconds to wait for an answer, which the kernel sends at once.
 _PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process that runs the group already. ``end``: a pidfd, which becomes readable when it has
-    ended, or None: look again every now and then."""
+    """A process that runs the group already. ``end``: a pidfd, which becomes readable when the
+    process ends; or None: check again from time to time."""
 
     process: int  # 0: in another PID namespace, where we cannot see it
     end: int | None = None
 
     @property
     def name(self) -> str:
-        """What to call it: "ucarp (process 77, ucarp@001.service)"."""
+        """Its name for messages: "ucarp (process 77, ucarp@001.service)"."""
         return processes.name(self.process) if self.process else "a vipd in a container"
 
     @property
     def unit(self) -> str:
-        """The systemd service it belongs to, "" if it is none's."""
+        """The systemd service that it belongs to, or ""."""
         return processes.unit(self.process)
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class Holder:
 
 
 def watched(process: int) -> Holder | None:
-    """A process found by `processes.ucarps` as a tenant; None if it has ended."""
+    """The holder for a process that `processes.ucarps` found; None if it has ended."""
     try:
         return Holder(process, os.pidfd_open(process))
     except ProcessLookupError:
@@ -80,7 +80,7 @@ def watched(process: int) -> Holder | None:
 
 def of_ucarps(group_of: Callable[[Sequence[str]], Group | None]) -> dict[Group, int]:
     """The groups that real ucarps run in our network namespace, and their processes. ``group_of``
-    finds the interface, by any of its names, and the VHID in the arguments of one."""
+    returns interface (by any of its names) and VHID from the arguments of a ucarp."""
     found = {}
     for process, arguments in processes.ucarps():
         if group := group_of(arguments):
@@ -89,7 +89,7 @@ def of_ucarps(group_of: Callable[[Sequence[str]], Group | None]) -> dict[Group, 
 
 
 class Claims:
-    """What this process claims: a socket for each interface."""
+    """The claims of this process: a socket for each interface."""
 
     def __init__(self) -> None:
         self._sockets: dict[str, socket.socket] = {}
@@ -99,7 +99,7 @@ class Claims:
         return group[1] in self._vhids.get(group[0], ())
 
     def add(self, group: Group) -> None:
-        """Others see it from now on. Raises OSError."""
+        """Claim a group: others see it from now on. Raises OSError."""
         interface, vhid = group
         claim = self._sockets.get(interface)
         if claim is None:
@@ -114,9 +114,9 @@ class Claims:
         self._sockets[interface], self._vhids[interface] = claim, vhids
 
     def drop(self, group: Group) -> socket.socket | None:
-        """Others do not see it any more (if the kernel has no memory for the new filter: not before
-        the next change). Returns the socket when it was the last claim on this interface, for the
-        caller to close: that takes the kernel 10 ms."""
+        """Withdraw a claim: others do not see it any more. (If the kernel has no memory for the new
+        filter, they see it until the next change.) If it was the last claim on this interface, this
+        returns the socket, which the caller must close: closing takes the kernel 10 ms."""
         interface, vhid = group
         if group not in self:
             return None
@@ -129,9 +129,9 @@ class Claims:
         return self._sockets.pop(interface)
 
     def of_others(self) -> dict[Group, int]:
-        """The groups that other processes in this network namespace claim, and which processes
-        (0: not to be seen from here). Raises OSError: ENOENT without the kernel module packet_diag,
-        EPERM without CAP_NET_ADMIN."""
+        """The groups that other processes in this network namespace claim, and the processes (0: in
+        another PID namespace). Raises OSError: ENOENT without the kernel module packet_diag, EPERM
+        without CAP_NET_ADMIN."""
         ours = {os.fstat(each.fileno()).st_ino for each in self._sockets.values()}
         namespace = _pid_namespace()
         found: dict[Group, int] = {}
@@ -145,7 +145,8 @@ class Claims:
 
 
 def _written(interface: str, vhids: set[int]) -> list[bpf.Instruction]:
-    """A claim as a filter, which loads its words one after the other and then drops the packet."""
+    """A claim as a filter: it loads the claim's words one after the other, then drops the
+    packet."""
     bits = sum(1 << vhid for vhid in vhids)
     words = (
         _MAGIC,
@@ -180,8 +181,8 @@ def _pid_namespace() -> int:
 def _filters() -> Iterator[tuple[int, bytes]]:
     """Inode and filter of each packet socket in our network namespace.
 
-    Asked for twice: the first answer makes the kernel's buffer large enough for the second, and
-    a socket that one of the two missed, because another was closed meanwhile, is in the other.
+    Requested twice: the first answer makes the kernel's buffer large enough for the second, and a
+    socket that is missing in one answer, because another was closed during it, is in the other.
     """
     with socket.socket(
         socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG

@@ -1,4 +1,4 @@
-"""The number of an interface."""
+"""The index of an interface."""
 
 import errno
 import os
@@ -6,8 +6,8 @@ import socket
 
 
 def index_of(interface: str) -> int:
-    """The kernel's number for the interface of this name. Raises OSError (ENODEV) when there is
-    none, with an errno, which Python's own function leaves out."""
+    """The kernel's index of the interface with this name. Raises OSError (ENODEV) if there is none,
+    with an errno, which Python's own function does not set."""
     try:
         return socket.if_nametoindex(interface)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Interfaces and their addresses as the kernel has them now, and news of their changes."""
+"""The kernel's interfaces and their addresses, and their changes."""
 
 import struct
 from collections.abc import Sequence
@@ -26,7 +26,8 @@ _IFF_RUNNING = 0x40
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One interface. ``running`` is what ucarp looks at: up, and with a carrier (IFF_RUNNING)."""
+    """One interface. ``running``: up and with a carrier (IFF_RUNNING), which is what ucarp
+    checks."""
 
     index: int
     name: str
@@ -35,17 +36,17 @@ class Link:
     running: bool
     #: Why CARP cannot run here ("is a loopback interface"), or "".
     unsuitable: str
-    #: Other names that it also has (`ip link property add … altname`).
+    #: Its alternative names (`ip link property add … altname`).
     altnames: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them, its own first."""
+        """All its names, the kernel name first."""
         return (self.name, *self.altnames)
 
 
 class Cause(Enum):
-    """Who took an address off an interface."""
+    """The cause of an address's deletion."""
 
     OURSELVES = "this program, deleting it or its primary address"
     KERNEL = "the kernel, by itself: a lease ended, or the interface went down"
@@ -56,7 +57,7 @@ class Cause(Enum):
 @dataclass(frozen=True, slots=True)
 class Loss:
     """An address that is not on an interface any more. ``primary``: the primary address of its
-    subnet, if the kernel deleted this one together with that (`vipd.linux.secondaries`)."""
+    subnet, if the kernel deleted this address together with it (`vipd.linux.secondaries`)."""
 
     index: int
     name: str
@@ -67,13 +68,13 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What changed since the last look, except what we added.
+    """The changes since the last call, except addresses that we added.
 
-    ``names``: interfaces that came, went, or changed, themselves or in the addresses that others
-    put there. ``gained``: addresses that others put on an interface (its number). ``lost``:
-    addresses that went, whoever caused it. ``gap``: the kernel could not tell us all of it;
-    everything was read again and compared, and what we added ourselves has to be looked at.
-    ``down``: interfaces (their numbers) that went, or were set down, even if they are up again.
+    ``names``: interfaces that were created, deleted, or changed, themselves or in the addresses
+    that others added. ``gained``: addresses that others added to an interface (its index).
+    ``lost``: addresses that were deleted, whatever the cause. ``gap``: notices were lost;
+    everything was read again and compared, and the caller has to check the addresses that we added.
+    ``down``: interfaces (their indexes) that were deleted or set down, even if they are up again.
     """
 
     names: frozenset[str]
@@ -90,35 +91,35 @@ class Links:
         self._netlink = netlink
         self._port = netlink.port
         self._places: dict[IPv4Address | IPv6Address, list[tuple[Link, AnyInterface]]] | None = None
-        # Listen before looking: what changes in between is then told twice, not never.
+        # Listen before reading: a change in between is then reported twice, not never.
         self._monitor = Monitor(_RTMGRP_LINK | _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR, netlink)
         self._by_index: dict[int, Link] = {}
         self._addresses: dict[int, dict[AnyInterface, bool]] = {}  # true: a primary one
-        self._behind = False  # what the kernel told last was not taken in
+        self._behind = False  # the last notices could not be applied
         self._read_all()
 
     def fileno(self) -> int:
         return self._monitor.fileno()
 
     def get(self, name: str) -> Link | None:
-        """The interface that has this name or altname."""
+        """The interface with this name or alternative name."""
         return next((link for link in self._by_index.values() if name in link.names), None)
 
     def numbered(self, index: int) -> Link | None:
         return self._by_index.get(index)
 
     def put(self, index: int, address: AnyInterface) -> None:
-        """Count an address that we added as one of others'."""
+        """Treat an address that we added as one that others added."""
         self._addresses.setdefault(index, {})[address] = False
         self._places = None
 
     def addresses(self, link: Link) -> list[AnyInterface]:
-        """Its addresses, the primary ones first; what we put there need not be among them."""
+        """Its addresses, the primary ones first; those that we added may be missing."""
         found = self._addresses.get(link.index, {})
         return sorted(found, key=lambda address: not found[address])  # stable
 
     def places(self, address: IPv4Address | IPv6Address) -> Sequence[tuple[Link, AnyInterface]]:
-        """The interfaces on which others have put this address, with its prefix length there."""
+        """The interfaces to which others have added this address, with its prefix length there."""
         if self._places is None:
             self._places = {}
             for index, addresses in self._addresses.items():
@@ -128,12 +129,13 @@ class Links:
         return self._places.get(address, ())
 
     def macs(self) -> frozenset[bytes]:
-        """Those of all interfaces of this host."""
+        """The MAC addresses of all interfaces of this host."""
         return frozenset(link.mac for link in self._by_index.values())
 
     def changes(self) -> News:
-        """Raises OSError when the kernel refuses to tell: then things are as they were, and the
-        next call reads everything again. Nothing else calls for it: call again in a while."""
+        """Read and apply the notices. Raises OSError if the kernel refuses: then nothing changes,
+        and the next call reads everything again. No event triggers that call: call it after a
+        while."""
         behind, self._behind = self._behind, True
         messages = self._monitor.read()
         self._places = None
@@ -157,7 +159,7 @@ class Links:
             link = self._by_index.get(each.index)
             if link is None:
                 continue
-            # An address that is known is put there again by each router advertisement.
+            # Each router advertisement causes a notice for an address that is known already.
             if self._apply_address(each):
                 names.update(link.names)
             if each.kind == RTM_NEWADDR:
@@ -168,7 +170,7 @@ class Links:
         return News(frozenset(names), tuple(gained), tuple(lost), down=frozenset(down))
 
     def _compare(self) -> News:
-        """Notices were lost: read everything, and tell what is not as it was."""
+        """Notices were lost: read everything, and return the differences."""
         links, addresses, up = self._by_index, self._addresses, self._up()
         self._read_all()
         gained = [
@@ -200,7 +202,7 @@ class Links:
         self._monitor.close()
 
     def _read_all(self) -> None:
-        # Both, before anything is forgotten: the kernel may refuse for want of memory.
+        # Read both before the old state is dropped: the kernel may refuse if memory is short.
         links = self._netlink.dump(encode(ifinfmsg(), _RTM_GETLINK, NLM_F_DUMP))
         addresses = self._netlink.dump(encode(ifaddrmsg(), _RTM_GETADDR, NLM_F_DUMP))
         self._by_index = {}
@@ -212,11 +214,11 @@ class Links:
                 self._apply_address(each)
 
     def _apply_link(self, data: bytes) -> set[str]:
-        """Take in a message about a link; its names, and those that it had before."""
+        """Apply a notice about a link; return its names, and those that it had before."""
         message = ifinfmsg(data)
         message.decode()
         index = message["index"]
-        if message["family"] != 0:  # a bridge speaking of its port, not of the interface itself
+        if message["family"] != 0:  # from a bridge about its port, not about the interface itself
             known = self._by_index.get(index)
             return set(known.names) if known else set()
         before = self._by_index.pop(index, None)
@@ -228,7 +230,7 @@ class Links:
         return names | set(link.names)
 
     def _apply_address(self, each: Notice) -> bool:
-        """Take in a message about an address; whether that was news to us."""
+        """Apply a notice about an address; return whether it changed anything."""
         known = self._addresses.setdefault(each.index, {})
         if each.kind == RTM_NEWADDR:
             before, primary = known.get(each.address), not each.secondary
@@ -238,14 +240,15 @@ class Links:
 
 
 def _notice(message: bytes) -> Notice | None:
-    """A message about an address; None: one about a link."""
+    """A notice about an address; None: it is about a link."""
     (kind,) = _KIND.unpack_from(message, 4)
     return notice(message) if kind in (RTM_NEWADDR, RTM_DELADDR) else None
 
 
 def _primaries(notices: Sequence[Notice | None]) -> dict[int, AnyInterface]:
-    """The primary address with which a secondary one went, by the notice's place: the kernel tells
-    of the secondary ones, and then of the primary one, with one sender and sequence number."""
+    """For each secondary address that was deleted with its primary one, the latter, by the notice's
+    position. The kernel sends the notices of the secondary addresses first, then that of the
+    primary one, with the same port and sequence number."""
     found: dict[int, AnyInterface] = {}
     last: dict[tuple[int, int, int], AnyInterface] = {}
     for number in range(len(notices) - 1, -1, -1):

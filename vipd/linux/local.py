@@ -1,4 +1,4 @@
-"""Whether this host answers for an address, whatever makes it do so."""
+"""Whether an address is local to this host, for whatever reason."""
 
 import struct
 from ipaddress import IPv4Address, IPv6Address
@@ -16,8 +16,8 @@ _TYPE_AT = _HEADER.size + 7
 
 
 def is_local(netlink: Netlink, address: IPv4Address | IPv6Address) -> bool:
-    """Whether the kernel takes packets to this address for its own: it is on an interface (outside
-    of VRFs), or a route of type local says so. False when there is no route at all."""
+    """Whether the kernel delivers packets to this address locally: it is on an interface (outside
+    of VRFs), or there is a route of type local. False if there is no route at all."""
     family = AF_INET if address.version == 4 else AF_INET6
     bits = address.max_prefixlen
     body = _ROUTE.pack(family, bits, 0, 0, 0, 0, 0, 0, 0)
@@ -26,6 +26,6 @@ def is_local(netlink: Netlink, address: IPv4Address | IPv6Address) -> bool:
     request = _HEADER.pack(_HEADER.size + len(body), _RTM_GETROUTE, flags, 0, 0) + body
     try:
         answer = netlink.ask(bytearray(request))
-    except OSError:  # ENETUNREACH, and whatever a rule says
+    except OSError:  # ENETUNREACH, or the error of a routing rule
         return False
     return len(answer) > _TYPE_AT and answer[_TYPE_AT] == _RTN_LOCAL

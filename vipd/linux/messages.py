@@ -1,8 +1,8 @@
 """pyroute2's netlink messages, without the rest of pyroute2.
 
-Importing any part of pyroute2 runs its ``__init__``, which imports everything it has, a database
-and a 9P client among it: 7 MB and 0.1 s for a daemon that needs two classes. While these are
-imported a bare package stands in for it; afterwards ``import pyroute2`` works as ever.
+To import any part of pyroute2 runs its ``__init__``, which imports all of it, including a database
+and a 9P client: 7 MB and 0.1 s for a daemon that needs two classes. While these are imported, an
+empty package takes its place; afterwards ``import pyroute2`` works as usual.
 """
 
 import logging
@@ -10,7 +10,7 @@ import sys
 from importlib.util import find_spec
 from types import ModuleType
 
-# It warns that traffic control is limited where /proc/net is hidden (ProcSubset=pid): we do none.
+# It warns about traffic control, which we do not use, if /proc/net is hidden (ProcSubset=pid).
 logging.getLogger("pyroute2").setLevel(logging.ERROR)
 _bare = "pyroute2" not in sys.modules and find_spec("pyroute2")
 if _bare:

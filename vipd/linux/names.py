@@ -1,18 +1,17 @@
-"""The names of an interface: its own, others that it also has, and labels."""
+"""The names of an interface: its kernel name, alternative names, and labels."""
 
 import socket
 
 
 def real_name(name: str) -> str:
-    """What the kernel calls the interface that it finds by this name, as in /sys/class/net: eth1
-    for an altname of it (enp7s0) and for a label on it (eth1:100). Raises OSError if there is
-    none."""
-    # The ioctl behind if_nametoindex looks at altnames, too, and ends the name at a colon.
+    """The kernel name, as in /sys/class/net, of the interface with this name: eth1 for an altname
+    of it (enp7s0) and for a label on it (eth1:100). Raises OSError if there is none."""
+    # The ioctl behind if_nametoindex finds altnames, too, and ends the name at a colon.
     return socket.if_indextoname(socket.if_nametoindex(name))
 
 
 def canonical(name: str) -> str:
-    """The same; ``name`` as it is when there is no such interface now."""
+    """The same; ``name`` unchanged if there is no such interface now."""
     try:
         return real_name(name)
     except (OSError, ValueError):

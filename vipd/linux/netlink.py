@@ -1,8 +1,8 @@
-"""One rtnetlink socket: requests answered while we wait, dumps, and the kernel's notices.
+"""rtnetlink sockets: synchronous requests, dumps, and the kernel's notices.
 
-Messages are built with pyroute2's classes. The socket is a plain one because every request
-of a daemon that moves addresses should take microseconds and need no event loop: the kernel
-carries a request out inside ``send`` and its answer is there when ``send`` returns.
+Messages are built with pyroute2's classes. The socket is a plain one, because a request of a daemon
+that moves addresses should take microseconds and need no event loop: the kernel carries it out
+inside ``send``, and its answer is there when ``send`` returns.
 """
 
 import errno
@@ -30,14 +30,14 @@ _SEQUENCE = struct.Struct("=I")
 _SEQUENCE_AT = 8
 _LAST_SEQUENCE = 0xFFFFFFFF
 _ERROR = struct.Struct("=i")
-#: More than the kernel puts into one answer (32 KiB). It is kept: to get so much memory for each
+#: More than the kernel puts into one answer (32 KiB). The buffer is reused: to allocate it for each
 #: answer takes longer than the rest of a request.
 _BUFFER = 1 << 16
-#: Most bytes in one send(2) of many messages, as far as SO_SNDBUF (208 KiB unless somebody changed
-#: net.core.wmem_default) leaves room: 450 renewals. A longer one would be refused (EMSGSIZE).
+#: Most bytes in one send(2) of many messages: 450 renewals. The kernel refuses one that is longer
+#: than SO_SNDBUF allows (EMSGSIZE), which is 208 KiB by default (net.core.wmem_default).
 _SLICE = 1 << 15
-#: How often a dump is asked for again because something changed while the kernel wrote it. On a
-#: machine where addresses change without end, the last answer has to do.
+#: How often a dump is requested again because something changed while the kernel wrote it. On a
+#: machine where addresses change all the time, the last answer is used.
 _DUMPS = 8
 
 
@@ -46,7 +46,7 @@ class NetlinkError(OSError):
 
 
 def encode(message: Any, kind: int, flags: int) -> bytearray:
-    """The bytes of a pyroute2 message, ready for `Netlink.request` (which numbers it)."""
+    """The bytes of a pyroute2 message for `Netlink.request` (which sets its sequence number)."""
     message["header"]["type"] = kind
     message["header"]["flags"] = flags | NLM_F_REQUEST
     message["header"]["sequence_number"] = 0
@@ -55,26 +55,26 @@ def encode(message: Any, kind: int, flags: int) -> bytearray:
 
 
 class Netlink:
-    """A request socket. Not for several threads at once."""
+    """A socket for requests. Not for use in several threads at once."""
 
     def __init__(self) -> None:
         self._socket = _open()
         self._socket.bind((0, 0))
-        # Dumps can then ask for one interface instead of all.
+        # With this, a dump can be limited to one interface.
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
         self._sequence = 0
         self._buffer = bytearray(_BUFFER)
 
     def request(self, message: bytearray) -> None:
-        """Have ``message`` (made by `encode` with NLM_F_ACK) carried out. Raises NetlinkError."""
+        """Send ``message`` (made by `encode` with NLM_F_ACK). Raises NetlinkError if it fails."""
         self._send(message)
         for _ in self._replies():
             pass
 
     def post(self, messages: Sequence[bytes]) -> dict[int, int]:
-        """Have many messages (without NLM_F_ACK) carried out at once; those that were not, by their
-        place in ``messages``, with the errno. Never raises OSError: what could not be sent was not
-        carried out."""
+        """Send many messages (without NLM_F_ACK) at once; return those that failed, by their
+        position in ``messages``, with the errno. Never raises OSError: a message that could not be
+        sent counts as failed."""
         failed: dict[int, int] = {}
         room = min(_SLICE, self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) // 2)
         begin = 0
@@ -88,7 +88,7 @@ class Netlink:
         return failed
 
     def _post(self, messages: Sequence[bytes], number: int) -> dict[int, int]:
-        """As `post`, in one system call; the first message has this ``number``."""
+        """As `post`, in one system call; the first message has position ``number``."""
         first, offset = self._sequence + 1, 0
         batch = bytearray().join(messages)
         for message in messages:
@@ -105,8 +105,8 @@ class Netlink:
         }
 
     def _refused(self) -> Iterator[tuple[int, int]]:
-        """Sequence number and errno of what was refused of the batch that was just sent. Raises
-        OSError when the kernel had no memory to say it (ENOBUFS)."""
+        """Sequence number and errno of the messages of the last batch that failed. Raises OSError
+        if the kernel had no memory to report them (ENOBUFS)."""
         while True:
             try:
                 size = self._socket.recv_into(self._buffer, 0, socket.MSG_DONTWAIT)
@@ -121,19 +121,19 @@ class Netlink:
 
     @property
     def port(self) -> int:
-        """Our netlink address; notices of what we did carry it."""
+        """Our netlink address; notices of our own changes have it."""
         port: int = self._socket.getsockname()[0]
         return port
 
     def ask(self, message: bytearray) -> bytes:
-        """The message that answers a request (made by `encode` with NLM_F_ACK) for one thing, as it
-        came. Raises NetlinkError."""
+        """The answer, undecoded, to a request (made by `encode` with NLM_F_ACK) for one object.
+        Raises NetlinkError."""
         self._send(message)
         return b"".join(answer for answer, _ in self._replies())
 
     def dump(self, message: bytearray) -> list[bytes]:
-        """The messages that answer a dump request, of one moment: what changed while the kernel
-        wrote them (NLM_F_DUMP_INTR) is asked for again. Raises NetlinkError."""
+        """The messages that answer a dump request. If something changed while the kernel wrote them
+        (NLM_F_DUMP_INTR), the dump is requested again. Raises NetlinkError."""
         for _ in range(_DUMPS):
             self._send(message)
             found: list[bytes] = []
@@ -155,7 +155,7 @@ class Netlink:
         self._socket.send(message)
 
     def _replies(self) -> Iterator[tuple[bytes, int]]:
-        """The messages that answer our last request, and their flags; the last one is empty."""
+        """The messages that answer our last request, with their flags; the last one is empty."""
         while True:
             size = self._socket.recv_into(self._buffer)
             data = self._buffer[:size]  # the next request overwrites it
@@ -174,17 +174,17 @@ class Netlink:
 
 
 class Monitor:
-    """What the kernel tells everybody who listens; ``groups`` is a mask of RTMGRP bits.
+    """Receives the kernel's notices; ``groups`` is a mask of RTMGRP bits.
 
     Notices of addresses that ``silent`` added are dropped in the kernel: a master renews every
-    address every second, and need not be told about it. Those of addresses that went come through
-    whoever caused it: an address of another VIP may go with one that we delete.
+    address every second, and needs no notice of that. Notices of deleted addresses pass, whatever
+    the cause: the kernel may delete an address of another VIP together with one that we delete.
     """
 
     def __init__(self, groups: int, silent: Netlink) -> None:
         self._socket = _open()
-        # struct nlmsghdr has the type at byte 4 and the port at byte 12, as this machine loads
-        # them; BPF loads them in network byte order.
+        # struct nlmsghdr has the type at byte 4 and the port at byte 12, in this machine's byte
+        # order; BPF loads them in network byte order.
         kind = int.from_bytes(struct.pack("=H", RTM_NEWADDR), "big")
         port = int.from_bytes(struct.pack("=I", silent.port), "big")
         bpf.attach(
@@ -206,7 +206,7 @@ class Monitor:
         return self._socket.fileno()
 
     def read(self) -> list[bytes] | None:
-        """The notices that wait, or None when some were lost and everything must be read again."""
+        """The queued notices, or None if some were lost and everything must be read again."""
         messages: list[bytes] = []
         while True:
             try:
@@ -226,6 +226,6 @@ class Monitor:
 def _open() -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
     sock.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
-    # Room for the notices of a few hundred addresses that change at once.
+    # Room for the notices when a few hundred addresses change at once.
     make_room(sock, 4 << 20)
     return sock

@@ -1,4 +1,4 @@
-"""Other processes of this host: what they are called, and which of them are a real ucarp."""
+"""Other processes of this host: their names, and which of them are a real ucarp."""
 
 import os
 from collections.abc import Iterator
@@ -7,17 +7,17 @@ from pathlib import Path
 
 _PROC = Path("/proc")
 _CAP_NET_RAW = 13
-_DELETED = " (deleted)"  # how the kernel marks a program that was replaced by an upgrade
+_DELETED = " (deleted)"  # the kernel's mark for a program that an upgrade has replaced
 
 
 def name(process: int) -> str:
-    """What to call it: "ucarp (process 77, ucarp@001.service)"."""
+    """Its name for messages: "ucarp (process 77, ucarp@001.service)"."""
     service = unit(process)
     return f"{_command(process)} (process {process}{f', {service}' if service else ''})"
 
 
 def unit(process: int) -> str:
-    """The systemd service it belongs to, "" if it is none's."""
+    """The systemd service that it belongs to, or ""."""
     try:
         groups = (_PROC / str(process) / "cgroup").read_text()
     except OSError:
@@ -27,11 +27,11 @@ def unit(process: int) -> str:
 
 
 def ucarps() -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Process and arguments of every ucarp in our network namespace, as far as we may look.
+    """Process and arguments of every ucarp in our network namespace, as far as we may read them.
 
-    Any user can start a program under this name. Only a process that the kernel lets speak CARP
-    here counts: root's, or one that has CAP_NET_RAW in our user namespace (in a user namespace of
-    its own every user has it, and it permits nothing here).
+    Any user can start a program under this name. Only a process that can send CARP here counts:
+    root's, or one that has CAP_NET_RAW in our user namespace (any user has it in a user namespace
+    of their own, but it permits nothing here).
     """
     network, user = _namespace(_PROC / "self", "net"), _namespace(_PROC / "self", "user")
     for entry in _PROC.iterdir():
@@ -40,7 +40,7 @@ def ucarps() -> Iterator[tuple[int, tuple[str, ...]]]:
         with suppress(OSError, ValueError, StopIteration):  # it has ended
             if not _is_ucarp((entry / "comm").read_text().strip()):
                 continue
-            # First: other users' command lines are megabytes long, if they like, and may hang.
+            # Check this first: other users' command lines may be megabytes long, or hang.
             if not _may_speak(entry, user) or _namespace(entry, "net") not in (network, None):
                 continue
             words = (entry / "cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
@@ -49,17 +49,17 @@ def ucarps() -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 def _runs_ucarp(entry: Path, called: str) -> bool:
-    """Whether the program is ucarp. vipd-ucarp may go by this name, too, but that is a Python
-    program; and a link with this name can lead to any program of root's (sudo, su)."""
+    """Whether the program is ucarp. vipd-ucarp may have this name, too, but it is a Python program;
+    and a link with this name can lead to any program of root's (sudo, su)."""
     try:
         program = os.readlink(entry / "exe")  # noqa: PTH115 (a path may be gone)
-    except PermissionError:  # we are not root: the name it was called by has to do
+    except PermissionError:  # we are not root: use the name it was called by
         return _is_ucarp(Path(called).name)
     return _is_ucarp(Path(program.removesuffix(_DELETED)).name)
 
 
 def _is_ucarp(program: str) -> bool:
-    return program in ("ucarp", "ucarp.distrib")  # so called where it is one of two alternatives
+    return program in ("ucarp", "ucarp.distrib")  # its name if it is one of two alternatives
 
 
 def _may_speak(entry: Path, our_users: int | None) -> bool:
@@ -71,7 +71,7 @@ def _may_speak(entry: Path, our_users: int | None) -> bool:
 
 
 def _namespace(entry: Path, kind: str) -> int | None:
-    """The inode of a namespace of the process; None if we may not look."""
+    """The inode of a namespace of the process; None if we may not read it."""
     try:
         return (entry / "ns" / kind).stat().st_ino
     except PermissionError:

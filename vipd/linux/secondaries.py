@@ -1,13 +1,14 @@
-"""What the kernel does with the other addresses of a subnet when the primary one goes.
+"""Keeps the kernel from deleting the other addresses of a subnet with the primary one.
 
-The first IPv4 address of a subnet on an interface is its primary one, those that come later are
-secondary. When the primary address goes, in whatever way, the kernel deletes the secondary ones as
-well (``__inet_del_ifa`` in net/ipv4/devinet.c), unless ``promote_secondaries`` of the interface, or
-of all interfaces, is 1: then the next one becomes primary. systemd sets it to 1; the kernel's own
+The first IPv4 address of a subnet on an interface is its primary address; later ones are secondary.
+When the primary address is deleted, in whatever way, the kernel deletes the secondary ones as well
+(``__inet_del_ifa`` in net/ipv4/devinet.c), unless ``promote_secondaries`` of the interface, or of
+all interfaces, is 1: then the next one becomes primary. systemd sets it to 1; the kernel's own
 default is 0. IPv6 has no primary addresses, and an IPv4 address without a prefix length (/32) is
 the only one of its subnet.
 
-The setting is read and made over rtnetlink: /proc/sys may be read-only, or hidden, in a service.
+vipd reads and writes the setting over rtnetlink: /proc/sys may be read-only, or hidden, in a
+service.
 """
 
 import struct
@@ -33,12 +34,12 @@ _PROMOTE_SECONDARIES = 20
 
 
 def has_others(address: AnyInterface) -> bool:
-    """Whether other addresses may be in its subnet, and go with it."""
+    """Whether its subnet may have other addresses, which the kernel would delete with it."""
     return address.version == 4 and address.network.prefixlen < 32
 
 
 def promotion(index: int) -> bytes:
-    """The request (to be acknowledged) that sets ``promote_secondaries`` of an interface to 1."""
+    """The request (with NLM_F_ACK) that sets ``promote_secondaries`` of an interface to 1."""
     setting = _attribute(_PROMOTE_SECONDARIES, _NUMBER.pack(1))
     for nest in (_IFLA_INET_CONF, _AF_INET, _IFLA_AF_SPEC):
         setting = _attribute(nest | _NESTED, setting)
@@ -46,8 +47,8 @@ def promotion(index: int) -> bytes:
 
 
 def promote(netlink: Netlink, index: int) -> bool:
-    """See that ``promote_secondaries`` of an interface is 1; whether it was 0. Takes 10 µs when
-    there is nothing to do. Raises NetlinkError."""
+    """Set ``promote_secondaries`` of an interface to 1; return whether it was 0. Takes 10 µs if it
+    is 1 already. Raises NetlinkError."""
     if _promotes(netlink, index):
         return False
     netlink.request(bytearray(promotion(index)))
@@ -55,7 +56,7 @@ def promote(netlink: Netlink, index: int) -> bool:
 
 
 def _promotes(netlink: Netlink, index: int) -> bool:
-    # Setting it without asking would tell everybody who listens that the interface has changed.
+    # Setting it without this check would cause a notice that the interface has changed.
     mask = _attribute(_IFLA_EXT_MASK, _NUMBER.pack(_RTEXT_FILTER_SKIP_STATS))
     answer = netlink.ask(bytearray(_message(_RTM_GETLINK, index, mask)))
     begin, end = _HEADER.size + _IFINFO.size, len(answer)
@@ -66,7 +67,7 @@ def _promotes(netlink: Netlink, index: int) -> bool:
 
 
 def _find(data: bytes, wanted: int, begin: int, end: int) -> tuple[int, int]:
-    """Where the value of an attribute begins and ends, among those from ``begin`` to ``end``."""
+    """Begin and end of an attribute's value, among the attributes from ``begin`` to ``end``."""
     while begin + _ATTRIBUTE.size <= end:
         length, kind = _ATTRIBUTE.unpack_from(data, begin)
         if length < _ATTRIBUTE.size:

@@ -1,8 +1,8 @@
-"""Starting a program without keeping the rest of the process from running.
+"""Starts a program without blocking the other threads of the process.
 
-Python's own ways (subprocess, os.posix_spawn) hold the interpreter's lock until the new program has
-been loaded: on a busy machine a real-time daemon waits for an ordinary process to get a processor
-(10 ms and more, 255 times at a take-over), and for the disk that the program lies on.
+Python's own functions (subprocess, os.posix_spawn) hold the interpreter's lock until the new
+program has been loaded: on a busy machine a real-time daemon waits until an ordinary process gets a
+processor (10 ms and more, 255 times at a take-over), and for the disk that has the program.
 """
 
 import ctypes
@@ -18,17 +18,17 @@ _close_from = getattr(_libc, "posix_spawn_file_actions_addclosefrom_np", None)  
 
 
 def spawn(command: Sequence[str], environment: Mapping[str, str], files: Mapping[int, int]) -> int:
-    """Start ``command`` (a path, and its arguments) in a session of its own, with no signal blocked
+    """Start ``command`` (a path and its arguments) in a session of its own, with no signal blocked
     or ignored; returns its process ID when it has been loaded. ``files``: the descriptors that it
-    gets → ours; it gets no others but 0 to 2. Raises OSError.
+    gets → ours; it gets no others except 0 to 2. Raises OSError.
 
-    To be called in a thread: others run meanwhile."""
+    Call this in a thread: other threads run during the call."""
 
     attributes, actions, nothing, everything = (
         ctypes.create_string_buffer(_OPAQUE) for _ in range(4)
     )
     _libc.sigemptyset(nothing)
-    # Not sigfillset: it leaves out two that glibc has for itself, which would be ignored then.
+    # Not sigfillset: it leaves out two signals that glibc uses itself, which would stay ignored.
     ctypes.memset(everything, 0xFF, _OPAQUE)
     _libc.posix_spawnattr_init(attributes)
     _libc.posix_spawn_file_actions_init(actions)
@@ -64,10 +64,10 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], files: Mapping
 
 
 def _inherited(first: int) -> Iterator[int]:
-    """What we were given open across exec by our starter: Python opens nothing like that. Slow with
-    hundreds of descriptors."""
+    """Descriptors without FD_CLOEXEC that we got from the process that started us: Python itself
+    opens none. Slow with hundreds of descriptors."""
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
-        with suppress(OSError):  # the look at the directory itself
+        with suppress(OSError):  # the descriptor of this directory itself
             if int(name) >= first and os.get_inheritable(int(name)):
                 yield int(name)
 

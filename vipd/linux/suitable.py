@@ -1,4 +1,4 @@
-"""On which interfaces CARP can run: Ethernet, with ARP, and more than one other host in reach."""
+"""The interfaces on which CARP can run: Ethernet, with ARP, and not point-to-point."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ _SYS = Path("/sys/class/net")
 
 
 def unsuitable(flags: int, hardware: int) -> str:
-    """Why CARP cannot run on an interface with these flags (IFF_…) and of this hardware type
+    """Why CARP cannot run on an interface with these flags (IFF_…) and this hardware type
     (ARPHRD_…), like “is a loopback interface”; "" if it can."""
     if flags & _IFF_LOOPBACK:
         return "is a loopback interface"
@@ -22,9 +22,9 @@ def unsuitable(flags: int, hardware: int) -> str:
 
 
 def why_not(interface: str) -> str:
-    """The same for an interface of this machine, by name; "" also when it cannot be told.
+    """The same for an interface of this machine, by name; "", too, if it is unknown.
 
-    Read from /sys, which takes no netlink library and no time.
+    Reads /sys, which needs no netlink library and takes no time.
     """
     try:
         flags = int((_SYS / interface / "flags").read_text(), 16)

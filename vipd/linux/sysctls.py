@@ -1,5 +1,5 @@
-"""What the kernel was told to do with ARP and IPv6, and where its addresses and routes are: read,
-from /proc and /sys, without netlink and without privileges."""
+"""The kernel's settings for ARP and IPv6, and its addresses and routes: read from /proc and /sys,
+without netlink and without privileges."""
 
 import re
 import sys
@@ -18,9 +18,9 @@ _LOCAL = re.compile(r"\|-- (\S+)\n\s+/32 host LOCAL")
 
 
 def effective(interface: str, name: str) -> int:
-    """The value of net.ipv4.conf.*.`name` that counts for `interface`: the larger of its own and
-    that of “all”, as for rp_filter, arp_ignore, arp_announce, arp_filter, drop_gratuitous_arp
-    and promote_secondaries (ip-sysctl). 0 when it cannot be read."""
+    """The value of net.ipv4.conf.*.`name` that is effective for `interface`: the larger of its own
+    and that of “all”, as for rp_filter, arp_ignore, arp_announce, arp_filter, drop_gratuitous_arp
+    and promote_secondaries (ip-sysctl). 0 if it cannot be read."""
     values = [0]
     for who in ("all", interface):
         try:
@@ -61,7 +61,7 @@ def default_routes() -> set[str]:
 
 
 def networks() -> dict[str, set[IPv4Network]]:
-    """Interface → the IPv4 networks that are reached through it without a router."""
+    """Interface → the IPv4 networks that are directly connected to it."""
     found: dict[str, set[IPv4Network]] = {}
     for line in _read(_ROUTE).splitlines()[1:]:
         words = line.split()
@@ -73,19 +73,19 @@ def networks() -> dict[str, set[IPv4Network]]:
 
 
 def _number(text: str) -> int:
-    """An address as /proc/net/route has it: hexadecimal, as this machine loads it."""
+    """An address in the format of /proc/net/route: hexadecimal, in this machine's byte order."""
     return int.from_bytes(int(text, 16).to_bytes(4, sys.byteorder), "big")
 
 
 def local_addresses() -> set[str]:
-    """Every address that this host has, on whatever interface."""
+    """Every address of this host, on any interface."""
     words = [line.split() for line in _read(_INET6).splitlines()]
     ipv6_addresses = {str(IPv6Address(int(line[0], 16))) for line in words if line}
     return ipv6_addresses.union(_LOCAL.findall(_read(_TRIE)))
 
 
 def has_multicast(interface: str) -> bool:
-    """Whether the interface is allowed multicast (IFF_MULTICAST); True when it cannot be told."""
+    """Whether the interface permits multicast (IFF_MULTICAST); True if it is unknown."""
     try:
         return bool(int((_SYS / interface / "flags").read_text(), 16) & _IFF_MULTICAST)
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the control socket says about a VIP: its `vipd.api.io_vipd.VipStatus`."""
+"""The status of a VIP for the control socket: its `vipd.api.io_vipd.VipStatus`."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -21,8 +21,8 @@ from vipd.daemon.vips.vip import VipRunner
 
 
 def overdue(last: Heard, now: float) -> int:
-    """How many advertisements the host that was heard last should have sent since, and did not.
-    One that has said that it leaves owes none."""
+    """How many advertisements are missing from the host that was heard last. Zero if it has sent
+    its final advertisement."""
     ad = last.ad
     if bows_out(ad):
         return 0
@@ -33,7 +33,7 @@ def overdue(last: Heard, now: float) -> int:
 def of_vip(
     vip: VipRunner, interface: Interface, maintenance: bool, now: float
 ) -> io_vipd.VipStatus:
-    """A VIP that lives; ``now`` on the loop's clock."""
+    """The status of a VIP that runs; ``now`` on the loop's clock."""
     config, machine = vip.config, vip.machine
     ours, outlook = machine.parameters, machine.outlook(now)
     running = vip.scripts.running
@@ -70,7 +70,8 @@ def of_vip(
 
 
 def of_broken(config: VipConfig, maintenance: bool, why: str, since: float) -> io_vipd.VipStatus:
-    """A VIP that broke (Unix time), or has not begun to live: ``why``."""
+    """The status of a VIP that does not run: it failed, or has not started. ``why`` is the reason,
+    ``since`` a Unix time."""
     return io_vipd.VipStatus(
         **_settings(config),
         state=State.INIT,
@@ -104,12 +105,12 @@ def of_broken(config: VipConfig, maintenance: bool, why: str, since: float) -> i
 
 
 def failure(config: VipConfig, why: str, since: float) -> Problem:
-    """A VIP that broke (Unix time)."""
+    """The problem of a VIP that failed; ``since`` is a Unix time."""
     return _standing("failed", config, why, since)
 
 
 def problems_of(vip: VipRunner, interface: Interface, now: float) -> Iterator[Problem]:
-    """Everything that is wrong with a VIP now, or was a short while ago."""
+    """All problems of a VIP, now or a short while ago."""
     config = vip.config
     if why := nobody_owns(vip, now):
         yield _standing("nobody", config, why, vip.transitions.since)
@@ -130,7 +131,7 @@ def problems_of(vip: VipRunner, interface: Interface, now: float) -> Iterator[Pr
 def of_complaints(
     complaints: RateLimitedProblems, identifier: str, interface: str, vhid: int | None = None
 ) -> Iterator[Problem]:
-    """What is complained of; only about ``vhid``, if it is given."""
+    """The problems that ``complaints`` remember; only those of ``vhid``, if it is given."""
     lag = time.time() - complaints.clock()
     for complaint in complaints.current():
         if vhid is None or complaint.vhid == vhid:
@@ -138,7 +139,7 @@ def of_complaints(
 
 
 def of_files(problems: Iterable[ConfigProblem], since: float) -> Iterator[Problem]:
-    """What is wrong in the files, since they were read."""
+    """The problems in the files, since they were read."""
     for problem in problems:
         yield Problem(
             code="configuration",
@@ -175,7 +176,7 @@ def _settings(config: VipConfig) -> dict[str, Any]:
 
 
 def _heard(machine: Machine, now: float) -> io_vipd.Heard | None:
-    """The master that a backup follows; else who was heard last."""
+    """The master that a backup follows; else the host that was heard last."""
     backup = machine.state is State.BACKUP
     master = machine.peers.best(now) if backup else None
     last = Heard(master.ad, master.at) if master else machine.heard
@@ -199,7 +200,7 @@ def _left(until: float | None, now: float) -> float | None:
 
 
 def _standing(code: str, config: VipConfig, text: str, since: float) -> Problem:
-    """A problem that is there until it is not."""
+    """A problem that lasts until it is solved."""
     return Problem(
         code, "warning", config.id, config.interface, text, "", "", 0, 0, since, time.time(), 1
     )

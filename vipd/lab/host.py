@@ -73,7 +73,7 @@ class Cable:
     """One interface of a host, and the port that its other end is connected to."""
 
     interface: str
-    port: str  # the other end's name in the world
+    port: str  # name of the other end, on the bridge's side
     bridge: str
     addresses: tuple[str, ...]  # with prefix length
 
@@ -290,7 +290,7 @@ class Host:
     def _unplug(self) -> str:
         return "\n".join(f"link del {cable.port}" for cable in self.cables)
 
-    # -- who owns what
+    # -- addresses
 
     def addresses(self) -> set[str]:
         """All addresses of the host's kernel, without prefix lengths and without loopback's."""

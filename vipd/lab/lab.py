@@ -126,7 +126,7 @@ class Lab:
         host = self.host(name, *addresses, interfaces=interfaces, bridge=bridge)
         return Observer(host)
 
-    # -- who owns what
+    # -- owners of addresses
 
     def owners(self, address: str) -> list[str]:
         """The hosts whose kernel has this address now, sorted by name."""
@@ -165,7 +165,7 @@ class Lab:
         )
 
     def ownership(self, address: str) -> Ownership:
-        """Who owned this address when, since the lab began."""
+        """The owners of this address over time, since the lab began."""
         if not self._history:
             raise LabError("this lab keeps no history: make it without history=False")
         until = time.time()

@@ -236,7 +236,8 @@ class Child:
 
     def _leave(self) -> None:
         """The program has ended. If it left a process in the background, which may write for years,
-        the pipe still needs a reader: else SIGPIPE kills that process, or it blocks for ever."""
+        the pipe still needs a reader: otherwise SIGPIPE kills that process, or it blocks for
+        ever."""
         if self._read() and self._read():  # all that the pipe holds, then whether it is at its end
             assert self._reader is not None
             tasks.start(self._children.drain(self._reader), "reading what a script left behind")

@@ -19,7 +19,7 @@ Identity = tuple[int, int]
 def listen(
     path: Path, mode: int, backlog: int, group: int | None = None
 ) -> tuple[socket.socket, Identity]:
-    """Listen there. Only those whom ``mode`` and ``group`` (None: ours) permit can connect, from
+    """Listen there. Only clients that ``mode`` and ``group`` (None: ours) permit can connect, from
     the beginning. Raises OSError: EEXIST if something else is there, EADDRINUSE if a process
     listens."""
     _make_way(path)

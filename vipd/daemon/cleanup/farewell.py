@@ -44,7 +44,7 @@ def wills_in(runtime_dir: str) -> str:
 
 
 def trusted(directory: os.stat_result) -> bool:
-    """Whether nobody but root and this process's user can have written what is in a directory."""
+    """Whether only root and this process's user can have written the files in a directory."""
     return directory.st_uid in (0, os.geteuid()) and not directory.st_mode & 0o022
 
 
@@ -106,7 +106,7 @@ def _carry_out_all(runtime_dir: str, wills: int, bow_out: bool) -> Iterator[str]
 
 
 def _set_aside(runtime_dir: str, path: str, directory: int | None = None) -> str:
-    """Rename it to NAME.refused; return what came of that, for people."""
+    """Rename it to NAME.refused; return the outcome as text."""
     aside = f"{runtime_dir}/{os.path.basename(path)}.refused"  # noqa: PTH119
     try:
         os.rename(path, aside, src_dir_fd=directory)
@@ -188,7 +188,7 @@ def _hurry() -> None:
     """Use real-time priority: CPU starvation may be why the daemon was killed."""
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except OSError:  # not permitted: go on with ordinary priority
+    except OSError:  # not permitted: continue with ordinary priority
         return
 
 

@@ -36,7 +36,7 @@ class BothFamilies:
 
     def take(self, ad: Advertisement) -> Advertisement:
         """Return the advertisement with its sender's name for groups of both families
-        (`vipd.carp.host`), and with its IPv4 address as source if that is known, so that people see
+        (`vipd.carp.host`), and with its IPv4 address as source if that is known, so that users see
         one host and not two."""
         if ad.source.version == 4:
             ad = ad._replace(host=in_both(ad.source))

@@ -42,6 +42,7 @@ class Faults:
             What.NOISE: self._noise,
             What.MUTE: self._mute,
             What.UNPLUG: self._unplug,
+            What.FAMILY: self._family,
             What.FREEZE: self._freeze,
             What.PAUSE: self._pause,
             What.SLEEP: self._sleep,
@@ -135,6 +136,15 @@ class Faults:
 
         mute(+1)
         return lambda: mute(-1)
+
+    def _family(self, host: Host, fault: Fault) -> Undo:
+        def lose(more: int) -> None:
+            self._counts[What.FAMILY, host.number] += more
+            lost = self._counts[What.FAMILY, host.number] > 0
+            host.lost_families = {fault.family} if lost else set()
+
+        lose(+1)
+        return lambda: lose(-1)
 
     def _unplug(self, host: Host, _fault: Fault) -> Undo:
         def unplug(more: int) -> None:

@@ -36,6 +36,7 @@ class Host:
         self.demotion = 0  # of its OpenBSD's carp interfaces
         self.silences = 0  # counts up whenever it can be heard again
         self.deaf_to: set[int] = set()  # hosts whose packets do not get here
+        self.lost_families: set[int] = set()  # whose packets do not get here
         self.noisy = False
         self.waiting: list[Advertisement] = []  # in the sockets of a stopped process
         self.reaches: list[Host] = []

@@ -1,7 +1,7 @@
 """Every host's cable to every other: what is sent arrives, later, twice, or not at all."""
 
 from collections import Counter
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
 from sim.host import Host
@@ -25,31 +25,54 @@ class Network:
         self._random = world.random.random
         self._weather = world.scenario.weather
         self._delay_range = self._weather.slowest - self._weather.fastest
-        self._lost: Counter[tuple[int, int, int]] = Counter()  # in a row
-        self._ads: dict[tuple[int, int, int, int, int], Advertisement] = {}
+        self._lost: Counter[tuple[int, int, int, int]] = Counter()  # in a row
+        self._families = (4, 6) if world.scenario.both else (4,)
+        self._ads: dict[tuple[int, int, int, int, int, int], Advertisement] = {}
 
     def send(self, seat: Seat, advbase: int, advskew: int) -> bool:
         """Whether it left."""
         host = seat.host
         if host.mute or not host.linked:
             return False
-        key = (host.number, seat.group, advbase, advskew, seat.demotion)
-        words = self._ads.get(key)
-        if words is None:
-            words = self._ads[key] = advertisement(host.source, *key[1:])
-        ad = words._replace(counter=seat.counter())
+        counter = seat.counter()
+        for family in self._families:
+            key = (host.number, seat.group, advbase, advskew, seat.demotion, family)
+            words = self._ads.get(key)
+            if words is None:
+                words = self._ads[key] = self._words(host, *key[1:])
+            self._send(seat, words._replace(counter=counter), family)
+        return True
+
+    def _words(
+        self, host: Host, group: int, advbase: int, advskew: int, demotion: int, family: int
+    ) -> Advertisement:
+        ad = advertisement(host.source, group, advbase, advskew, demotion)
+        if len(self._families) == 1:
+            return ad
+        if family == 4:  # `vipd.daemon.vips.both_families` does that on the receiving side
+            return ad._replace(host=hosts.in_both(host.source))
+        source = IPv6Address(f"fe80::{host.number + 1}")
+        no_label = host.plan.kind == "openbsd"
+        named = hosts.by_address(source) if no_label else hosts.in_both(host.source)
+        return ad._replace(source=source, host=named)
+
+    def _send(self, seat: Seat, ad: Advertisement, family: int) -> None:
+        host = seat.host
         for other in host.reaches:
-            if (self._weather.loss or host.noisy or other.noisy) and self._gets_lost(seat, other):
+            if family in other.lost_families:
+                continue
+            if (self._weather.loss or host.noisy or other.noisy) and self._gets_lost(
+                seat, other, family
+            ):
                 continue
             self._fly(other, ad)
             if self._weather.doubled and self._random() < self._weather.doubled:
                 self._fly(other, ad)
-        return True
 
-    def _gets_lost(self, seat: Seat, other: Host) -> bool:
+    def _gets_lost(self, seat: Seat, other: Host, family: int) -> bool:
         if (seat.host.noisy or other.noisy) and self._random() < _NOISE:
             return True
-        key = (seat.host.number, seat.group, other.number)
+        key = (seat.host.number, seat.group, other.number, family)
         if self._random() < self._weather.loss and self._lost[key] < self._weather.in_a_row:
             self._lost[key] += 1
             return True

@@ -36,6 +36,7 @@ class OpenBSD(Seat):
         self._cookie = self._draw.getrandbits(64)
         self._lives = 0
         self._queued = inf
+        self._down = dict.fromkeys((4, 6) if world.scenario.both else (4,), inf)
 
     # What the world does to it
 
@@ -106,7 +107,7 @@ class OpenBSD(Seat):
             elif self.setting.advbase and 3 * self.setting.advbase < theirs:
                 self._take_over("going to time out")
             else:
-                self._set_run()
+                self._set_run(ad.source.version)
 
     def flushed(self) -> None:
         """Nobody does that."""
@@ -135,13 +136,18 @@ class OpenBSD(Seat):
 
     # Its timers
 
-    def _set_run(self) -> None:
-        """`carp_setrun`."""
+    def _set_run(self, family: int | None = None) -> None:
+        """`carp_setrun`. Each family has a master-down timer of its own."""
         if self.state is State.INIT:
             return
-        master = self.state is State.MASTER
-        wait = self.setting.interval if master else self.setting.master_down
-        self.due = self.host.clock() + wait
+        now = self.host.clock()
+        if self.state is State.MASTER:
+            self.due = now + self.setting.interval
+        else:
+            for each in self._down:
+                if family in (None, each):
+                    self._down[each] = now + self.setting.master_down
+            self.due = min(self._down.values())
         self._queue()
 
     def _queue(self) -> None:

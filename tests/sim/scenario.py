@@ -103,6 +103,8 @@ class What(StrEnum):
     """Somebody takes the addresses off the interface."""
     DEMOTE = "demote"
     """An OpenBSD host demotes itself, by so much, and takes that back."""
+    FAMILY = "family"
+    """No advertisement of one family arrives at the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Fault:
     group: int = 0
     setting: Setting | None = None
     demotion: int = 0
+    family: int = 0
 
     def __str__(self) -> str:
         about = {
@@ -126,18 +129,20 @@ class Fault:
             What.CHANGE: f" group={self.group} {self.setting}",
             What.STRANGER: f" group={self.group} {self.setting}",
             What.DEMOTE: f" by {self.demotion}",
+            What.FAMILY: f" IPv{self.family}",
         }.get(self.what, "")
         return f"{self.what}{about} ({self.seconds:.3f} s)"
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """``seed`` also feeds the delays and losses."""
+    """``seed`` also feeds the delays and losses. ``both``: the groups have both families."""
 
     seed: int
     hosts: tuple[HostPlan, ...]
     weather: Weather
     faults: tuple[Fault, ...]
+    both: bool = False
 
     def to_json(self) -> bytes:
         return _ADAPTER.dump_json(self, indent=1, exclude_defaults=True)
@@ -156,7 +161,7 @@ Draw = Callable[[Random, int, int], Setting]
 
 _HOSTS, _HOST_WEIGHTS = (2, 3, 4, 5, 8), (40, 40, 12, 6, 2)
 _GROUPS, _GROUP_WEIGHTS = (1, 2, 4), (70, 20, 10)
-_FAULTS = tuple(what for what in What if what is not What.DEMOTE)
+_FAULTS = tuple(what for what in What if what not in (What.DEMOTE, What.FAMILY))
 #: How much of its master-down time a fault lasts, roughly; the shortest do not matter to anybody.
 _LENGTHS = (0.01, 0.3, 0.9, 1.5, 4.0)
 
@@ -188,8 +193,29 @@ def from_seed(seed: int) -> Scenario:
     scenario = Scenario(seed, plans, weather, faults)
     with_openbsd = Random(f"openbsd {seed}")  # the scenarios without it stay what they were
     if settings in (_published, _usual, _fast) and not mixed and with_openbsd.random() < 0.15:
-        return _with_openbsd(with_openbsd, scenario, scale)
+        scenario = _with_openbsd(with_openbsd, scenario, scale)
+    families = Random(f"families {seed}")  # likewise
+    if not mixed and families.random() < 0.2:
+        return _in_both_families(families, scenario, scale)
     return scenario
+
+
+def _in_both_families(draw: Random, scenario: Scenario, scale: float) -> Scenario:
+    """The same in groups of both families, and one of these is lost now and then on the way to a
+    vipd. (OpenBSD counts for each family, and takes over when one is lost.)"""
+    vipds = [number for number, plan in enumerate(scenario.hosts) if plan.kind == "vipd"]
+    last, family = max(fault.at for fault in scenario.faults), draw.choice((4, 6))
+    lost = tuple(
+        Fault(
+            at=draw.uniform(0, last + 4 * scale),
+            what=What.FAMILY,
+            host=draw.choice(vipds),
+            seconds=draw.choice(_LENGTHS) * 4 * scale,
+            family=family,
+        )
+        for _ in range(draw.randint(0, 4))
+    )
+    return replace(scenario, faults=scenario.faults + lost, both=True)
 
 
 def _with_openbsd(draw: Random, scenario: Scenario, scale: float) -> Scenario:

@@ -7,8 +7,10 @@ from types import MappingProxyType
 
 import pytest
 
+from sim.network import Network
 from sim.play import shortest, verdict
 from sim.scenario import from_json, from_seed
+from sim.seat import Seat
 from vipd.carp import backup, host, machine, master, peers, rank, timing
 from vipd.carp.effects import Effects
 from vipd.carp.machine import TABLE, Machine
@@ -24,7 +26,7 @@ SOON = 500
 
 REGRESSIONS = Path(__file__).parent / "regressions"
 
-EVERY, DOWN, HEAR = timing.interval, timing.master_down, Peers.hear
+EVERY, DOWN, HEAR, SEND = timing.interval, timing.master_down, Peers.hear, Network._send
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -77,6 +79,25 @@ def knows_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Peers, "hear", hear_and_forget)
 
 
+def sends_one_family(patch: pytest.MonkeyPatch) -> None:
+    """A group has both families, and IPv6 is left to the BSDs."""
+
+    def send(self: Network, seat: Seat, ad: Advertisement, family: int) -> None:
+        if family == 4 or seat.host.plan.kind == "openbsd":
+            SEND(self, seat, ad, family)
+
+    patch.setattr(Network, "_send", send)
+
+
+def is_two_hosts(patch: pytest.MonkeyPatch) -> None:
+    """Each family has a tie-break of its own, and they disagree: in IPv6 each loses."""
+
+    def send(self: Network, seat: Seat, ad: Advertisement, family: int) -> None:
+        SEND(self, seat, ad._replace(host=bytes(3)) if family == 6 else ad, family)
+
+    patch.setattr(Network, "_send", send)
+
+
 def does_not_wait(patch: pytest.MonkeyPatch) -> None:
     without((Mode.BACKUP, Input.PREFERRED))(patch)
     patch.setattr(Peers, "silent_at", lambda _self: -inf)
@@ -123,6 +144,8 @@ MUTANTS: dict[str, tuple[Mutation, str]] = {
         with_row(Mode.BACKUP, Input.DEMOTED, backup.heard_slower), "get its address back"),
     "a demoted master is not": (
         without((Mode.BACKUP, Input.DEMOTED)), ""),
+    "a group of both families advertises in one": (sends_one_family, "for no reason"),
+    "a group of both families has two tie-breaks": (is_two_hosts, ""),
 }
 
 # What is too rare for that: which of the regressions finds it.

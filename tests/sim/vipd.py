@@ -12,6 +12,7 @@ from sim.host import Host
 from sim.scenario import Setting
 from sim.seat import Seat
 from vipd.carp.effects import Acquire, Announce, Effects, Release, SendAdvertisement, Transition
+from vipd.carp.host import in_both
 from vipd.carp.lease import first_lease
 from vipd.carp.machine import Machine
 from vipd.carp.packet import Advertisement
@@ -248,7 +249,8 @@ class Vipd(Seat):
 
     def _parameters(self) -> Parameters:
         s = self.setting
-        return Parameters(self.host.source, s.advbase, s.advskew, s.deadratio, s.preempt)
+        name = in_both(self.host.source) if self.world.scenario.both else b""
+        return Parameters(self.host.source, s.advbase, s.advskew, s.deadratio, s.preempt, host=name)
 
     # The kernel
 

@@ -31,7 +31,8 @@ LEFT
     before it and overtaken on the way: it is ignored. Without this, it makes the successor yield
     to a host that is gone. Counters of different hosts, or far apart in time, say nothing: ucarp
     draws random ones until it hears a peer, OpenBSD keeps one for life (so its are never lower) and
-    draws a new one when it starts again. Therefore the rule ends after `OVERTAKEN` seconds.
+    draws a new one when it starts again. Therefore the rule ends after `OVERTAKEN` seconds, and
+    after `OVERTAKEN_PACKETS`.
 
 States are not stored. They follow from the time of the last advertisement, so that an
 advertisement which says the same as the one before costs its receiver one assignment (`Peer.at`).
@@ -58,18 +59,32 @@ PLACES = 32
 #: How long after a bow-out an advertisement that it has overtaken may still come, seconds. Longer
 #: than packets wait in a network; shorter than a host takes to start again with another counter.
 OVERTAKEN = 1.0
+#: How many such advertisements there can be: one, in both families, each doubled by the network.
+#: Without this, a host that was frozen takes all that a restarted OpenBSD sent meanwhile for them.
+OVERTAKEN_PACKETS = 4
 
 
 class Peer:
     """A host that is heard.
 
     ``ad``: its last advertisement, which came ``at`` this time; ``said``: the part of it that
-    decides. ``leaves``: it bowed out, or is too
-    slow for us. In seconds: after ``patience`` it must have advertised again, after ``trust`` it is
-    doubted, after ``wait`` it is silent.
+    decides. ``leaves``: it bowed out, or is too slow for us. In seconds: after ``patience`` it must
+    have advertised again, after ``trust`` it is doubted, after ``wait`` it is silent.
+    ``overtaken``: how many of its advertisements were ignored because they came after its bow-out.
     """
 
-    __slots__ = ("ad", "at", "host", "leaves", "patience", "rank", "said", "trust", "wait")
+    __slots__ = (
+        "ad",
+        "at",
+        "host",
+        "leaves",
+        "overtaken",
+        "patience",
+        "rank",
+        "said",
+        "trust",
+        "wait",
+    )
 
     ad: Advertisement
     host: bytes
@@ -81,7 +96,7 @@ class Peer:
     wait: float
 
     def __init__(self, ad: Advertisement, at: float, ours: Parameters) -> None:
-        self.at, self.host = at, ad.host
+        self.at, self.host, self.overtaken = at, ad.host, 0
         self.assess(ad, ours)
 
     def assess(self, ad: Advertisement, ours: Parameters) -> None:
@@ -129,6 +144,7 @@ class Peers:
                 self._make_room(now)
             self._by_host[ad.host] = peer = Peer(ad, now, self._ours)
         elif peer.leaves and self._is_overtaken(ad, peer, now):
+            peer.overtaken += 1
             return None
         elif said(ad) == peer.said:
             peer.ad, peer.at = ad, now
@@ -163,7 +179,8 @@ class Peers:
     @staticmethod
     def _is_overtaken(ad: Advertisement, peer: Peer, now: float) -> bool:
         earlier = ad.counter < peer.ad.counter
-        return earlier and bows_out(peer.ad) and now < peer.at + OVERTAKEN
+        late = now < peer.at + OVERTAKEN and peer.overtaken < OVERTAKEN_PACKETS
+        return earlier and bows_out(peer.ad) and late
 
     def _make_room(self, now: float) -> None:
         if now >= self._full_until:

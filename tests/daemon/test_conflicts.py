@@ -26,7 +26,12 @@ class Master:
         )
         machine = SimpleNamespace(state=State.MASTER)
         self.detector = ConflictDetector(
-            cast(Any, machine), cast(Any, None), cast(Any, None), cast(Any, complaints), self.clock
+            cast(Any, machine),
+            cast(Any, None),
+            cast(Any, None),
+            cast(Any, complaints),
+            self.clock,
+            lambda: None,
         )
         self.detector.changed(MASTER)
 

@@ -1,15 +1,18 @@
 """What is wrong between two hosts is one line: who, what, and what to do about it."""
 
 import re
+from ipaddress import IPv4Address
 from pathlib import Path
+from time import sleep
 
 import pytest
 from carp.handmade import Packet
 from helpers.configured import QUICK, VIP, WEB01, WEB02, write_vip
-from helpers.forging import frame, send, signed
+from helpers.forging import FORGER_MAC, frame, send, signed
 from helpers.hosts import complaints, ip, transitions, until
 
 from vipd.lab import Host, Lab, Process
+from vipd.linux.announce import announcement
 
 pytestmark = pytest.mark.lab
 
@@ -221,3 +224,29 @@ def test_an_election_that_does_not_settle_is_told_with_both_sides_numbers(
         r"and advskew 0, we have 1 and 7, deadratio 1\. Use the same --advbase on all hosts",
         line,
     )
+
+
+def test_a_master_announces_again_when_another_host_has_announced_its_address(
+    lab: Lab, web01: Host, web02: Host, files: Path
+) -> None:
+    """A backup that was deaf for a moment took over and yielded: only its announcement was heard.
+    Clients believe it until they hear another one."""
+    write_vip(files, OPTIONS=QUICK)
+    daemon = web01.vipd(files)
+    lab.wait_owner(VIP, "web01")
+    client = lab.host("client", "198.51.100.10/24")
+
+    def believes(mac: str) -> bool:
+        client.run(["ping", "-c1", "-W1", VIP])
+        return mac in client.run(["ip", "neigh", "show", VIP]).stdout
+
+    ours = web01.run(["cat", "/sys/class/net/eth1/address"]).stdout.strip()
+    until(lambda: believes(ours), daemon.tail)
+    sleep(3)  # until it has been master for longer than the last owner may take to let go
+
+    def forge_until_believed() -> bool:
+        send(web02, announcement(IPv4Address(VIP), FORGER_MAC))
+        return FORGER_MAC.hex(":") in client.run(["ip", "neigh", "show", VIP]).stdout
+
+    until(forge_until_believed, daemon.tail)
+    until(lambda: ours in client.run(["ip", "neigh", "show", VIP]).stdout, daemon.tail, 5)

@@ -31,8 +31,8 @@ LEFT
     before it and overtaken on the way: it is ignored. Without this, it makes the successor yield
     to a host that is gone. Counters of different hosts, or far apart in time, say nothing: ucarp
     draws random ones until it hears a peer, OpenBSD keeps one for life (so its are never lower) and
-    draws a new one when it starts again. Therefore the rule ends after `OVERTAKEN` seconds, and
-    after `OVERTAKEN_PACKETS`.
+    draws a new one when it starts again. Therefore the rule ends after `OVERTAKEN` seconds or
+    one interval, and after `OVERTAKEN_PACKETS`.
 
 States are not stored. They follow from the time of the last advertisement, so that an
 advertisement which says the same as the one before costs its receiver one assignment (`Peer.at`).
@@ -56,8 +56,9 @@ from vipd.carp.rank import Rank, bows_out, rank_of
 
 #: Hosts remembered at most. A segment with more than two masters of one group is broken already.
 PLACES = 32
-#: How long after a bow-out an advertisement that it has overtaken may still come, seconds. Longer
-#: than packets wait in a network; shorter than a host takes to start again with another counter.
+#: How long after a bow-out an advertisement that it has overtaken may still come, seconds; at most
+#: one interval of its sender. Longer than packets wait in a network; shorter than a host takes to
+#: start again with another counter.
 OVERTAKEN = 1.0
 #: How many such advertisements there can be: one, in both families, each doubled by the network.
 #: Without this, a host that was frozen takes all that a restarted OpenBSD sent meanwhile for them.
@@ -70,13 +71,15 @@ class Peer:
     ``ad``: its last advertisement, which came ``at`` this time; ``said``: the part of it that
     decides. ``leaves``: it bowed out, or is too slow for us. In seconds: after ``patience`` it must
     have advertised again, after ``trust`` it is doubted, after ``wait`` it is silent.
-    ``overtaken``: how many of its advertisements were ignored because they came after its bow-out.
+    ``overtaken``: how many of its advertisements were ignored because they came after its bow-out;
+    ``late_for``: for how many seconds after it they may come.
     """
 
     __slots__ = (
         "ad",
         "at",
         "host",
+        "late_for",
         "leaves",
         "overtaken",
         "patience",
@@ -97,12 +100,15 @@ class Peer:
 
     def __init__(self, ad: Advertisement, at: float, ours: Parameters) -> None:
         self.at, self.host, self.overtaken = at, ad.host, 0
+        self.late_for = OVERTAKEN
         self.assess(ad, ours)
 
     def assess(self, ad: Advertisement, ours: Parameters) -> None:
         """What its words mean to a host with these parameters."""
         self.ad, self.said = ad, said(ad)
         self.rank, self.leaves = rank_of(ad), ours.gives_up(ad)
+        if not bows_out(ad):
+            self.late_for = min(OVERTAKEN, self.rank.interval)
         self.patience = self.rank.interval + timing.grace(self.rank.interval)
         if self.leaves:
             self.trust = self.wait = -inf
@@ -116,7 +122,7 @@ class Peer:
 
     def needed_until(self) -> float:
         """When nothing is lost if it is forgotten."""
-        return self.at + (OVERTAKEN if self.leaves else self.wait)
+        return self.at + (self.late_for if self.leaves else self.wait)
 
 
 class Peers:
@@ -179,7 +185,7 @@ class Peers:
     @staticmethod
     def _is_overtaken(ad: Advertisement, peer: Peer, now: float) -> bool:
         earlier = ad.counter < peer.ad.counter
-        late = now < peer.at + OVERTAKEN and peer.overtaken < OVERTAKEN_PACKETS
+        late = now < peer.at + peer.late_for and peer.overtaken < OVERTAKEN_PACKETS
         return earlier and bows_out(peer.ad) and late
 
     def _make_room(self, now: float) -> None:

@@ -20,6 +20,9 @@ from vipd.linux.neighbours import mac_text
 _CLAIM = 1.0
 #: How long after a claim was looked into the next one is, seconds.
 _CLAIM_EVERY = 60.0
+#: How often a master announces its addresses again because another host claims one, seconds: two
+#: owners that do so must not fill the network.
+_REASSERT_EVERY = 10.0
 #: Becoming master this often, each time in little more than a master-down time, is an election
 #: that does not settle.
 _OSCILLATION = 5
@@ -38,12 +41,15 @@ class ConflictDetector:
         neighbourhood: Neighbourhood,
         complaints: RateLimitedProblems,
         clock: Callable[[], float],
+        announce: Callable[[], None],
     ) -> None:
+        """``announce``: announces all addresses."""
         self._machine = machine
         self._config = config
         self._neighbourhood = neighbourhood
         self._complaints = complaints
         self._clock = clock
+        self._announce = announce
         self._since = clock()  # the last transition
         self._ascents: deque[float] = deque(maxlen=_OSCILLATION)
         self._others = 0  # advertisements of another, in a row, while we are master
@@ -52,10 +58,13 @@ class ConflictDetector:
         self._claimed_address: AnyAddress | None = None  # that is asked for once more,
         self._claimed_by = b""  # and the MAC that answered
         self._no_claim_before = 0.0
+        self._reassertion: asyncio.TimerHandle | None = None
+        self._no_reassertion_before = 0.0
 
     def close(self) -> None:
-        if self._claim:
-            self._claim.cancel()
+        for timer in (self._claim, self._reassertion):
+            if timer:
+                timer.cancel()
 
     def changed(self, transition: Transition) -> None:
         """Our own state is another now."""
@@ -108,10 +117,24 @@ class ConflictDetector:
         """Another host speaks ARP for an address of ours. A successor announces itself so, just
         before it advertises; and anybody can forge one packet. So we ask for the address when a
         successor would have advertised, and believe what is answered then."""
+        self._reassert_later()
         if address == self._claimed_address:
             self._claimed_by = mac
         elif self._claim is None and self._clock() >= self._no_claim_before and self.owns_alone:
             self._later(_CLAIM, self._ask, address, self._since)
+
+    def _reassert_later(self) -> None:
+        """A backup that was deaf for a moment may have taken over, announced and yielded, and we
+        may have heard nothing of it but this. Clients would send to it until their caches end."""
+        now = self._clock()
+        if now >= self._no_reassertion_before and self.owns_alone:
+            self._no_reassertion_before = now + _REASSERT_EVERY
+            loop = asyncio.get_running_loop()
+            self._reassertion = loop.call_later(_CLAIM, self._reassert, self._since)
+
+    def _reassert(self, since: float) -> None:
+        if self.owns_alone and self._since == since:
+            self._announce()
 
     def _later(self, seconds: float, act: Callable[..., None], *about: object) -> None:
         self._claim = asyncio.get_running_loop().call_later(seconds, act, *about)

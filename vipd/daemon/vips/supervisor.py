@@ -49,14 +49,10 @@ class Run:
 
 
 class Supervisor:
-    """Keeps one task per configured VIP. A VIP's failure does not affect others: it is logged, and
-    the VIP is restarted."""
+    """Keeps one task per configured VIP. A VIP that fails is logged and restarted."""
 
     def __init__(
-        self,
-        services: Services,
-        loop: asyncio.AbstractEventLoop,
-        maintenance: Container[str] = (),
+        self, services: Services, loop: asyncio.AbstractEventLoop, maintenance: Container[str] = ()
     ) -> None:
         """``maintenance``: the IDs of VIPs that must not become master."""
         #: The VIPs that are wanted, by ID.

@@ -33,33 +33,31 @@ from vipd.linux.addresses import AnyAddress
 
 
 class VipRunner:
-    """Runs one configured VIP on its interface: `run` is the task, everything else is called by the
-    event loop in between. What goes wrong in there ends `run` with the exception."""
+    """One VIP on its interface. `run` is its task; everything else is called by the event loop, and
+    an error there ends `run` with that exception."""
 
     def __init__(
         self, config: VipConfig, interface: Interface, services: Services, hold_until: float = -inf
     ) -> None:
-        """``hold_until``: not master before this, a hold from an earlier life."""
+        """``hold_until``: not master before this, a hold from an earlier run."""
         self.config = config
         self.machine = Machine(parameters(config, find_sources(config, (), ())))
         self.publisher = Publisher(self, services.hub)
-        self.log = self.publisher.log
-        self.transitions = Transitions(self.publisher, services.clock)
+        self.log, clock = self.publisher.log, services.clock
+        self.transitions = Transitions(self.publisher, clock)
         self._interface = interface
         self._services = services
         self._alarm = services.timers.alarm(self._tick)
         self.scripts = ScriptRuns(self, services.children)
         self.counters = Counters()
         complain, budget = self.publisher.complain, services.shared.budget
-        self.complaints = RateLimitedProblems(complain, services.clock, budget)
-        self.conflicts = ConflictDetector(
-            self.machine, config, interface.neighbourhood, self.complaints, services.clock
-        )
+        self.complaints = RateLimitedProblems(complain, clock, budget)
+        around = interface.neighbourhood, self.complaints, clock, self.announce
+        self.conflicts = ConflictDetector(self.machine, config, *around)
         self._advertiser = Advertiser(config, interface, services.counter, self.complaints)
         self._repeater = Repeater(lambda reply: self.guard(lambda: self.announce(reply=reply)))
         self._both_families = BothFamilies(self.complaints)
-        #: Whether it is to end.
-        self.stopping = False
+        self.stopping = False  # whether it is to end
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.owned = Ownership(
             config,
@@ -72,7 +70,7 @@ class VipRunner:
         )
         self.link = LinkWatch(self, self.owned, interface, services)
         self.addresses = AddressWatch(self, self.owned, interface, services.clock)
-        if hold_until > (now := services.clock()):
+        if hold_until > (now := clock()):
             self.machine.step_down(now, hold_until - now)
 
     # The life of a VIP
@@ -230,9 +228,9 @@ class VipRunner:
                         self.owned.renew()
                     else:
                         self.counters.unsent += 1
+                    if left and self.machine.last_send_failed:
+                        self.complaints.forget("send")
                     if not left or self.machine.last_send_failed:
-                        if left:
-                            self.complaints.forget("send")
                         todo += self.machine.sent(left, self._services.clock())
                 case Announce():
                     self.announce()

@@ -30,7 +30,7 @@ _FLAGS = ("preempt", "neutral", "shutdown", "ignoreifstate", "nomcast")
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """One virtual IP, None when it cannot run; where its settings stand; what is wrong.
+    """One virtual IP (None when it cannot run), the places of its settings, and its problems.
 
     `files`: the password file that was read for it, or would have been. `ignored`: the file is no
     virtual IP. `unset`: keys that it does not have and a file before it has, with the place there.
@@ -46,9 +46,9 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What counts for a virtual IP besides its variables. `earlier`: the keys that the files before
-    it have set. EPEL's init script sourced all files in one shell, so that they counted for the
-    next ones, too; ucarp@NNN looked at one file only."""
+    """What affects a virtual IP besides its variables. `earlier`: the keys set by the files before
+    it. EPEL's init script sourced all files in one shell, so a key also counted for the files
+    after it; ucarp@NNN read one file only."""
 
     directory: Path
     common_broken: bool
@@ -65,9 +65,9 @@ LEFT_OUT = ("OPTIONS", "SOURCE_ADDRESS", "UPSCRIPT", "DOWNSCRIPT")
 
 
 def is_no_vip(own: Mapping[str, Binding]) -> bool:
-    """Whether a file without a number in its name is none of a virtual IP: it has neither a number
-    nor an address, among these variables that it set itself. (With an address but no number, it is
-    one whose number was forgotten.)"""
+    """Whether a file without a number in its name is no virtual IP: the variables that it set
+    itself contain neither a number nor an address. (With an address but no number, it is a virtual
+    IP whose number was forgotten.)"""
     if any(key in own for key in ("ID", "VID", "VHID", "VIP_ADDRESS")):
         return False
     line = options.parse(own["OPTIONS"].value) if "OPTIONS" in own else None
@@ -75,7 +75,7 @@ def is_no_vip(own: Mapping[str, Binding]) -> bool:
 
 
 def daemon_settings(variables: Variables) -> tuple[Settings, tuple[Problem, ...]]:
-    """What the variables that are left after vip-common.conf say about the daemon."""
+    """The daemon's settings, from the variables as they are after vip-common.conf."""
     problems: list[Problem] = []
     listen = None
     if (binding := variables.bindings.get("METRICS_LISTEN")) is not None:
@@ -84,7 +84,7 @@ def daemon_settings(variables: Variables) -> tuple[Settings, tuple[Problem, ...]
 
 
 def build(name: str, file: str, variables: Variables, around: Around) -> Built:
-    """Check the variables that are left after all files of the virtual IP `name` were read."""
+    """Check the variables as they are after all files of the virtual IP `name` were read."""
     return _Builder(name, file, variables, around).build()
 
 
@@ -140,7 +140,7 @@ class _Builder:
         try:
             vip = VipConfig(**settings)
         except ValidationError as why:
-            # The model is the second fence: whatever passed the first one by mistake ends here.
+            # The model validates again: it rejects what the checks above let through by mistake.
             for each in why.errors(include_input=False, include_url=False):
                 key = str(each["loc"][0]) if each["loc"] else "the settings"
                 self._error(FileLocation(self.file), f"{key}: {each['msg']}", f"correct {key}")
@@ -152,7 +152,7 @@ class _Builder:
         self.problems.append(error(place, message, hint))
 
     def _key(self, key: str) -> Value | None:
-        """What a file says for this key; None when none does, or only what the service set."""
+        """The value of this key from a file; None when only the service, or nothing, set it."""
         binding = self._binding(key)
         return binding.value if binding is not None and binding.value.text.strip() else None
 
@@ -229,7 +229,7 @@ class _Builder:
         return None
 
     def _other_vhid(self, vhid: int | None) -> int | None:
-        """What a host makes of our number that reads it otherwise, or does not know VHID=."""
+        """The VHID of a host that reads our number differently, or does not know VHID=."""
         given = self._option("vhid") or self._key("ID") or self._key("VID")
         text = self.name if given is None else given.text
         return None if vhid is None else values.other_vhid(text, vhid)
@@ -311,7 +311,7 @@ class _Builder:
             if name in KEYS or binding.preset or name in self.variables.used:
                 continue
             if self.problems.full(Severity.WARNING):
-                break  # to look for what was meant takes long
+                break  # searching for a similar name is slow
             near = get_close_matches(name[:40].upper(), (*KEYS, *DAEMON_KEYS), 1, 0.6)
             hint = f"did you mean {near[0]}?" if near else "remove it, or put # in front"
             self.problems.append(

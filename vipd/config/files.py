@@ -1,4 +1,4 @@
-"""Reading files that somebody else wrote: bounded, never blocking, never following surprises."""
+"""Reads files that others wrote: bounded, without blocking, regular files only."""
 
 import errno
 import os
@@ -12,9 +12,9 @@ _PART = 65536
 
 
 class UnreadableError(Exception):
-    """The file cannot be read; `message` and `hint` are what is wrong and what to do next.
+    """The file cannot be read; `message` says what is wrong, `hint` what to do next.
 
-    `absent`: it is not there. `fault`: it may be readable later although nobody changes it (a disk,
+    `absent`: it does not exist. `fault`: it may become readable without a change to it (a disk,
     a network file system, descriptors, permissions that depend on more than its mode). `known`: it
     was read before.
     """
@@ -38,12 +38,12 @@ def read_regular(path: Path, limit: int = MAX_BYTES) -> bytes:
     """
     try:
         _must_be_regular(path.stat().st_mode)
-        # Between the check and here it may have become a FIFO: O_NONBLOCK, and look again.
+        # It may have become a FIFO since the check: open with O_NONBLOCK and check again.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
             _must_be_regular(os.fstat(descriptor).st_mode)
             content = b""
-            # In parts: room for the largest file there may be takes longer to get than to read one.
+            # In parts: allocating room for the largest file takes longer than reading a usual one.
             while part := os.read(descriptor, min(_PART, limit - len(content))):
                 content += part
             return content

@@ -1,4 +1,4 @@
-"""A directory of configuration files → the virtual IPs that are to run, and what is wrong."""
+"""Reads a directory of configuration files: the virtual IPs that are to run, and the problems."""
 
 import os
 import re
@@ -26,9 +26,9 @@ _OLDER_COMMON = "vip-common"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the directory said at one moment.
+    """The contents of the directory at one moment.
 
-    `places` tells where the keys of each virtual IP stand, by `VipConfig.id`. `files` are the
+    `places` has the places of the keys of each virtual IP, by `VipConfig.id`. `files` are the
     paths of all files that were read, or would have been if they were there. `common_broken`: an
     ERROR stands in vip-common.conf, so that any virtual IP may have other settings than meant.
     `settings`: what it says about the daemon. `failed`: the names of the files that are there, and
@@ -121,7 +121,7 @@ def loading(
         yield _not_listed(directory, files, what, hint)
         return
     memory.directory = identity
-    # What is gone is looked at last: whatever is there may take its VHID and addresses at once.
+    # Files that are gone come last: an existing file may take their VHID and addresses at once.
     gone = [name for name in before if _is_vip_file(name) or name in (_COMMON, _OLDER_COMMON)]
     names += gone
     if only is not None:
@@ -167,7 +167,7 @@ def loading(
     memory.end()
     if gone:
         vips.sort(key=lambda vip: os.fsencode(f"vip-{vip.id}.conf"))
-    # What is wrong in vip-common.conf is found once for each virtual IP, and reported once.
+    # A problem in vip-common.conf is found once for each virtual IP, but reported once.
     unique = tuple(dict.fromkeys(problems))
     common_broken = any(is_error(problem) and problem.file in shared for problem in unique)
     yield Snapshot(
@@ -186,7 +186,7 @@ def loading(
 
 
 def _listing(directory: Path) -> tuple[list[str], tuple[int, int]]:
-    """The names in a directory, and which one it is: device and inode. Raises OSError."""
+    """The names in a directory, and its device and inode. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
@@ -211,7 +211,7 @@ def _settings(
     """What vip-common.conf says about the daemon, the files that it reads, what is wrong."""
     place = FileLocation(_path(directory / _COMMON))
     variables = Variables.of({"CONFDIR": _path(directory)}, place, _reader(memory))
-    variables.run(common)  # what is wrong with its variables is told of each virtual IP
+    variables.run(common)  # problems of its variables are reported with each virtual IP
     settings, problems = daemon_settings(variables)
     return settings, set(map(_shown, variables.sourced)), problems
 

@@ -1,4 +1,4 @@
-"""What files said when they were read before, for who reads the same files again and again."""
+"""Remembers the contents of files, for a caller that reads the same files repeatedly."""
 
 import os
 from collections.abc import Callable, Container, Iterator
@@ -9,8 +9,8 @@ from vipd.config.files import UnreadableError
 from vipd.config.shell import Script, parse
 
 ABSENCE = 2.0
-"""Seconds for which a file has to be gone until that counts: editors, rsync, `git checkout` and
-configuration management remove files that they write again, and directories are swapped."""
+"""Seconds for which a file must be absent before it counts as removed: editors, rsync, `git
+checkout` and configuration management remove and rewrite files, and directories are swapped."""
 
 _LONGEST = 65536
 """Bytes of a file that are remembered; a real one has less than a thousand."""
@@ -20,19 +20,19 @@ _LONGEST = 65536
 class _File:
     content: bytes
     script: Script | None = None
-    gone: float | None = None  # since when it is not there
+    gone: float | None = None  # when it was first found absent
 
 
 class Memory:
     """For one directory, and one thread at a time.
 
-    What has not changed need not be parsed again. A file that is gone is as it was for ABSENCE
-    seconds; without `begin`, that it is gone counts at once.
+    An unchanged file is not parsed again. A file that is gone keeps its last content for ABSENCE
+    seconds; without `begin`, it counts as removed at once.
     """
 
     def __init__(self) -> None:
         self.faults = False
-        """Whether something could not be read, this time, that may be readable without a change."""
+        """Whether a file could not be read this time that may become readable without a change."""
         self.current = ""
         """The path that is being read; for another thread, when that takes long."""
         self.directory: tuple[int, int] | None = None
@@ -43,7 +43,7 @@ class Memory:
         self._patience = 0.0
 
     def is_another(self, directory: tuple[int, int]) -> bool:
-        """Whether another directory than before is in its place, which nobody has asked for."""
+        """Whether a different directory is in its place, without a requested reload."""
         return self._patience > 0 and self.directory not in (None, directory)
 
     def begin(self, now: float, *, asked: bool) -> None:
@@ -101,7 +101,7 @@ class Memory:
         )
 
     def forget(self, path: Path) -> None:
-        """That it is gone counts at once."""
+        """Count this file as removed at once."""
         self._files.pop(str(path), None)
 
     def end(self) -> None:

@@ -1,7 +1,7 @@
 """Numbers as ucarp reads them: `strtoul(text, NULL, 0)`, which has surprises.
 
 With base 0 a leading 0 means octal and 0x hexadecimal, blanks and a sign may stand in front, a
-negative number wraps around, and whatever follows the digits is dropped without a word.
+negative number wraps around, and anything after the digits is ignored silently.
 """
 
 import re
@@ -18,7 +18,7 @@ _BASES = {"hexadecimal": 16, "octal": 8, "decimal": 10}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What strtoul makes of a text: the value (0 to 2**64-1) and what it left unread."""
+    """The result of strtoul: the value (0 to 2**64-1) and the text that it left unread."""
 
     value: int
     rest: str

@@ -192,7 +192,7 @@ class _Reader:
 
     def _cluster(self, word: Value) -> None:
         if (name := word.text[1:].partition("=")[0]) in _BY_NAME and name[0] in "px":
-            # -preempt is -p reempt: another password, and nothing else would say so.
+            # -preempt is -p reempt: another password, and nothing else would report it.
             self._problems.append(
                 warning(
                     word.place,

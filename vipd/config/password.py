@@ -39,8 +39,8 @@ def from_keys(
     memory: Memory,
     report: Report,
 ) -> bytes | None:
-    """The password of PASSFILE, which the newer package reads, else of PASSWORD, as the older.
-    A PASSFILE that was read before and cannot be read for a fault is an error: that nobody wished.
+    """The password of PASSFILE (as in the newer package), else of PASSWORD (as in the older).
+    If a PASSFILE that was read before becomes unreadable through a fault, that is an error.
     """
     if passfile is None:
         if password is None:

@@ -15,7 +15,7 @@ _PASSWORD = re.compile(r"(=|--?p\w*\s|^-[a-z]*p).+", re.DOTALL | re.IGNORECASE)
 
 
 MAX_OF_A_KIND = 20
-"""How many of a kind are told of one virtual IP: the rest may follow from the first."""
+"""How many of a kind are reported for one virtual IP: the rest may follow from the first."""
 
 
 class Severity(StrEnum):
@@ -24,7 +24,7 @@ class Severity(StrEnum):
     ERROR = "error"
     """This virtual IP, or this file, does not run; or the host is open to its users."""
     WARNING = "warning"
-    """It runs, but somebody should look."""
+    """It runs, but needs attention."""
 
 
 class FileLocation(NamedTuple):
@@ -37,8 +37,8 @@ class FileLocation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run(Sequence[FileLocation]):
-    """The places of characters that stand side by side on one line. Each is made when it is asked
-    for, which is seldom: when something is wrong there."""
+    """The places of adjacent characters on one line. Each is created on demand: only a problem
+    needs one."""
 
     file: str
     line: int
@@ -105,7 +105,7 @@ class Problems(list[Problem]):
             )
 
     def clear(self) -> None:
-        """Begin again."""
+        """Remove all problems."""
         super().clear()
         self._left = dict.fromkeys(Severity, MAX_OF_A_KIND)
 
@@ -121,7 +121,7 @@ def warning(place: FileLocation, message: str, hint: str) -> Problem:
 
 
 def alarm(place: FileLocation, message: str, hint: str) -> Problem:
-    """An ERROR that keeps nothing from running: ucarp ran with it, and no address may go."""
+    """An ERROR that does not stop the virtual IP: ucarp ran with it, so the address must stay."""
     return Problem(Severity.ERROR, *place, message, hint, runs=True)
 
 

@@ -32,10 +32,10 @@ class Chooser:
     def both(self) -> tuple[str | None, str | None]:
         """The paths of the scripts that are to run.
 
-        Neither does when anybody on this host may change what runs: every local user would be root
-        at the next transition. ucarp ran them, so the address must not go for it: vipd adds and
-        removes it itself, with MANAGE_ADDRESS=auto. When a certain user or group may, they run, as
-        with ucarp: that user may well be the administrator.
+        If anybody on this host may change a script, neither runs: every local user would be root at
+        the next transition. ucarp ran them, so the address must not be lost: with
+        MANAGE_ADDRESS=auto, vipd adds and removes it itself. If only a certain user or group may
+        change them, they run, as with ucarp: that user may be the administrator.
         """
         up, down = self._named("UPSCRIPT"), self._named("DOWNSCRIPT")
         if up is None and down is None:
@@ -43,7 +43,7 @@ class Chooser:
         usable = {key: named for key, named in zip(KEYS, (up, down), strict=True) if named}
         open_to_all = [self._open(key, *named) for key, named in usable.items()]
         if any(place.file != path for path, place in usable.values()):
-            # Whoever may write these files may write the name of a script into them.
+            # A user that may write these files may write the name of a script into them.
             files = dict.fromkeys((self.file, *(place.file for _, place in usable.values())))
             open_to_all += map(self._open_file, files)
         if any(open_to_all):

@@ -33,14 +33,14 @@ MAX_VALUE = 65_536
 """Longest value in characters. `A=$A$A` a few dozen times would otherwise fill the memory."""
 
 MAX_COPIED = 200_000
-"""Characters that all values of one virtual IP are put together from. A real one has a thousand;
-`B=$A` fifty thousand times, with a long A, would take minutes."""
+"""Characters copied for all values of one virtual IP. A real one needs a thousand; `B=$A` fifty
+thousand times, with a long A, would take minutes."""
 
 MAX_DEPTH = 8
 """How deep files may read files, and"""
 MAX_SOURCED = 64
-"""how many files one virtual IP may read: nobody has more, and two that read each other twice
-would read for ever."""
+"""how many files one virtual IP may read: real ones have fewer, and two files that read each
+other twice would never end."""
 
 
 _WORD = re.compile(r"[^ \t\n]+")
@@ -102,7 +102,7 @@ def _no_reader(_path: str) -> Script | None:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a name stands for, and where that was said. `preset`: by the service, in no file."""
+    """The value of a name, and where it was set. `preset`: by the service, in no file."""
 
     value: Value
     place: FileLocation
@@ -136,7 +136,7 @@ class Variables:
         return cls(bindings, reader=reader)
 
     def run(self, script: Script) -> None:
-        """Do what the script says; problems are added to `problems`."""
+        """Run the steps of the script; add problems to `problems`."""
         for step in script.steps:
             if type(step) is Command and not step.at_once:  # nearly always
                 for assignment in step.assignments:
@@ -265,7 +265,7 @@ class Variables:
         return self._value(assignment.parts, assignment.name, assignment.start)
 
     def _value(self, parts: Iterable[Part], target: str, start: FileLocation) -> Value | None:
-        """What a word stands for; `target` is the variable that it is for."""
+        """The value of a word; `target` is the variable that receives it."""
         texts: list[str] = []
         places: list[FileLocation] = []
         for part in parts:
@@ -287,7 +287,7 @@ class Variables:
         return Value("".join(texts), tuple(places), start)
 
     def _may_copy(self, length: int, place: FileLocation) -> bool:
-        """Whether there may be so many characters more."""
+        """Whether `length` more characters are within the limit."""
         before, self._copied = self._copied, self._copied + length
         if before <= MAX_COPIED < self._copied:
             self._error(
@@ -333,7 +333,7 @@ class Variables:
         return word
 
     def _takes(self, part: Otherwise) -> bool:
-        """Whether the word counts, and not what the variable has."""
+        """Whether the word is used instead of the variable's value."""
         binding = self.bindings.get(part.name)
         there = binding is not None and bool(binding.value.text or not part.colon)
         return there if part.operator == "+" else not there

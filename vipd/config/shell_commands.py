@@ -1,7 +1,7 @@
 """The reader under `shell`: from words to the steps of a file.
 
 What has an effect that reading cannot follow is refused where it stands. Commands that set no
-variable are skipped, with a warning: the service ran them, or failed to, and went on.
+variable are skipped, with a warning: the service ran them, or failed to, and continued.
 """
 
 import re
@@ -124,7 +124,7 @@ class Parser(WordReader):
         return Assignment(name, parts, append, self._place(begin), start)
 
     def _usual(self, match: re.Match[str]) -> Assignment:
-        """What the rest of this class would make of it, in a fifth of the time."""
+        """The same result as the rest of this class, in a fifth of the time."""
         self._index = match.end()
         self._steps += _USUAL_STEPS
         place = self._place(match.start())

@@ -11,7 +11,7 @@ from vipd.config.problem import FileLocation, Problem, Run, error, warning
 from vipd.config.shell_steps import Literal, Otherwise, Part, Variable
 
 MAX_PROBLEMS = 20
-"""A file with more errors than this is no configuration; reading on would only make noise."""
+"""A file with more errors than this is no configuration; more reports would not help."""
 
 MAX_STEPS = 200_000
 """Looks at a next character in one file. A real file needs a thousand; a megabyte of settings
@@ -493,7 +493,7 @@ class WordReader:
                 self._refuse(index, f"\\{escaped} is not read here", "write the character itself")
                 self._index += 2
             else:
-                # As bash: an escape nobody knows stays, with its backslash.
+                # As bash: an unknown escape stays, with its backslash.
                 self._take_next()
         self._unterminated(begin, "$'")
 

@@ -30,13 +30,13 @@ class Danger:
 
     @property
     def text(self) -> str:
-        """In words, for a message."""
+        """The text for a message."""
         mode = f"{stat.S_IMODE(self.mode):04o}"
         return f"{self.who} may change it (mode {mode} of {shown(self.path, 200)})"
 
     @property
     def cure(self) -> str:
-        """The command that keeps them from it."""
+        """The command that removes this permission."""
         path = shown(self.path, 200)
         return f"chown root:root {path} && chmod go-w {path}"
 
@@ -65,8 +65,8 @@ class Trust:
         self._groups = {0, os.getegid(), *unknown} if groups is None else groups
 
     def danger(self, path: str) -> Danger | None:
-        """The worst that threatens this path, which begins with /; None also where there is no such
-        file. Never raises."""
+        """The worst danger on this path, which begins with /; None also if there is no such file.
+        Never raises."""
         return self._way(path.rstrip("/") or "/", 0).danger
 
     def _way(self, path: str, links: int) -> _Way:
@@ -90,7 +90,7 @@ class Trust:
         if around is not None and not around.st_mode & stat.S_ISVTX:
             found += self._writers(parent, around)
         elif around is not None and status.st_uid not in self._users:
-            # As in /tmp: the owner may replace it, and whoever came first is the owner.
+            # As in /tmp: the owner may replace it, and the user that created it first is the owner.
             found += [
                 each and replace(each, path=path, mode=status.st_mode)
                 for each in self._writers(parent, around)

@@ -1,4 +1,4 @@
-"""What the packages say about vipd, each thing from the one place that has it."""
+"""Metadata of the packages, each item read from its single source."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ EL_PYTHON = "3.12"
 
 
 def version() -> str:
-    """vipd/__init__.py has it, for everybody."""
+    """The version, from vipd/__init__.py."""
     text = (SOURCE / "vipd/__init__.py").read_text()
     found = re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)
     if found is None:
@@ -38,7 +38,7 @@ def project() -> dict[str, object]:
 
 
 def maintainer() -> str:
-    """Name and mail address, as packages want them."""
+    """Name and mail address, in the format of the packages."""
     authors = project()["authors"]
     assert isinstance(authors, list)
     return f"{authors[0]['name']} <{authors[0]['email']}>"

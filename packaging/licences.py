@@ -45,7 +45,7 @@ CLASSIFIERS = {
 
 
 class UnknownLicenceError(Exception):
-    """A package that does not say what its licence is, or not in words known here."""
+    """A package that does not state its licence, or states it in an unknown form."""
 
 
 def bundled(metadata: ZipPath) -> Bundled:

@@ -25,7 +25,7 @@ FIRST, SECOND = "198.51.100.154", "198.51.100.155"
 WATCHED = 75
 """Seconds for which `watch` runs, so that its strips have something to show."""
 FONT = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
-"""What rich would have the reader's browser fetch from somewhere; any monospace font will do."""
+"""The web font that rich would make the browser download; any monospace font will do."""
 SCREEN_ENDS = "\x1b[?1049l"
 
 
@@ -69,7 +69,7 @@ def install(host: Host, directory: Path) -> None:
 
 
 def disturb(host: Host) -> None:
-    """Something for the doctor: a setting that does not go with it, and a careless copy."""
+    """Give `vipctl doctor` findings: an unsuitable kernel setting, and a careless copy."""
     done = host.run(
         [
             "sh",
@@ -81,7 +81,7 @@ def disturb(host: Host) -> None:
 
 
 def main() -> None:
-    """The whole story."""
+    """Take all pictures."""
     directory = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/pictures"
     directory.mkdir(parents=True, exist_ok=True)
     with Lab() as lab, TemporaryDirectory() as files:

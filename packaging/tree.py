@@ -47,11 +47,11 @@ LINKS = (("usr/lib/systemd/system/ucarp.service", "vipd.service"),)
 #: systemd's names for files that all live in one directory.
 RENAMED = {".sysusers": ".conf", ".tmpfiles": ".conf"}
 
-#: Commands that administrators alone use.
+#: Commands that only administrators use.
 SYSTEM_COMMANDS = re.compile(r"vipd\b")
 
 #: `-IS`: neither the user's nor the machine's Python packages, no PYTHON* variables, no .pth files.
-#: `-B`: byte code is the package's business; what we leave behind, nobody would remove.
+#: `-B`: byte code belongs to the package manager; files written at run time would never be removed.
 LAUNCHER = """\
 #!{interpreter} -ISB
 import sys
@@ -130,10 +130,10 @@ def unpack(wheels: Path, library: Path, pythons: Iterable[str]) -> None:
 def _unpack_file(library: Path, name: str, data: bytes, wheel: str) -> None:
     target = library / name
     if target.name in ("RECORD", "WHEEL"):
-        return  # tell which wheel it was, for pip; we are not pip's
+        return  # they describe the wheel for pip; pip does not manage these files
     if target.exists() and target.read_bytes() != data:
         if target.relative_to(library).parts[0].endswith(".dist-info"):
-            return  # bills of materials have dates
+            return  # bills of materials contain dates, so they differ
         raise WrongWheelError(f"{wheel}: {target.name} is another one in another wheel")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(data)

@@ -1,4 +1,4 @@
-"""What about a virtual IP somebody should look at."""
+"""Reasons why a virtual IP needs attention."""
 
 from vipd.api.io_vipd import VipStatus
 from vipd.cli.problems import text
@@ -6,8 +6,8 @@ from vipd.cli.text import safe
 
 
 def attention(vip: VipStatus) -> list[str]:
-    """Why somebody should look at this VIP, with the cure. Maintenance and holds are no reason by
-    themselves; that nobody else owns the address is a problem that the daemon tells of."""
+    """Why this VIP needs attention, with the cure. Maintenance and holds alone are no reason; if
+    no other host owns the address, the daemon reports that as a problem."""
     found = [text(problem) for problem in vip.problems]
     if vip.waiting_for and not any(vip.waiting_for in each for each in found):
         found.append(f"waiting: {safe(vip.waiting_for)}")
@@ -15,5 +15,5 @@ def attention(vip: VipStatus) -> list[str]:
 
 
 def master_of(vip: VipStatus) -> str | None:
-    """Address of the other host that is master; None when there is none, or it fell silent."""
+    """Address of the other host that is master; None if there is none, or it is silent."""
     return vip.heard.address if vip.heard and vip.heard.followed else None

@@ -77,7 +77,7 @@ def exit_status(problems: Iterable[Problem]) -> int:
 
 
 def as_object(vip: VipConfig) -> dict[str, Any]:
-    """What programs see of a virtual IP: every setting but its password."""
+    """A virtual IP for programs: every setting except its password."""
     return vip.model_dump(mode="json", exclude={"file", "password", "other_vhid"})
 
 
@@ -147,8 +147,8 @@ def surroundings(snapshot: Snapshot, directory: Path) -> list[Problem]:
 
 
 def subnet_problems(snapshot: Snapshot) -> list[Problem]:
-    """A warning for each virtual IP that would take other addresses along when it goes, if it is
-    not vipd that adds it: else vipd sets the kernel so that it does not."""
+    """A warning for each virtual IP whose removal would remove other addresses too, unless vipd
+    adds it: then vipd sets the kernel to keep the others."""
     found = []
     for vip in snapshot.vips:
         if vip.manage_address != "no":
@@ -160,7 +160,7 @@ def subnet_problems(snapshot: Snapshot) -> list[Problem]:
 
 
 def interface_problems(snapshot: Snapshot) -> list[Problem]:
-    """A warning for each virtual IP whose interface is not on this machine, or of no use there."""
+    """A warning for each virtual IP whose interface does not exist here, or cannot be used."""
     present = {name for _, name in socket.if_nameindex()}
     fit = [shown(name) for name in sorted(present) if not why_not(name)]
     others = f"write one of {', '.join(fit)}" if fit else "add an Ethernet interface"
@@ -214,7 +214,7 @@ def source_problems(snapshot: Snapshot) -> list[Problem]:
 
 
 def _addresses(interfaces: Iterable[str]) -> dict[str, list[IPv4Address | IPv6Address]]:
-    """The addresses of those of these interfaces that are there."""
+    """The addresses of these interfaces, as far as they exist."""
     # Only here: it would make every other call slower.
     from vipd.linux.links import Links
     from vipd.linux.netlink import Netlink
@@ -263,7 +263,7 @@ def _row(vip: VipConfig) -> tuple[str, ...]:
         str(vip.vhid),
         shown(vip.interface),
         " ".join(str(_source(vip, family) or _DEFAULT_SOURCE[family]) for family in vip.families),
-        # A /32 or /128 is what everybody has: only another length is worth its room.
+        # A /32 or /128 is usual: show only other lengths.
         " ".join(
             str(each.ip if each.network.num_addresses == 1 else each) for each in vip.addresses
         ),

@@ -36,7 +36,7 @@ from vipd.cli.text import safe
 #: Exit statuses of all commands that ask the daemon.
 FINE, ATTENTION, UNREACHABLE = 0, 1, 2
 PATIENCE = 5.0
-"""Seconds in which a daemon that runs answers anything but a hand-over or a reload."""
+"""Seconds in which a running daemon answers anything except a hand-over or a reload."""
 LONG_PATIENCE = 60.0
 """Seconds for a reload or a hand-over, which waits for scripts and successors."""
 _AGAIN = 0.02
@@ -133,7 +133,7 @@ def ask(
 
 
 def run(settings: Settings, act: Callable[[Client], Awaitable[_Result]]) -> _Result:
-    """The same for a command: what cannot be done is told on stderr, and ends it."""
+    """The same for a command: a CommandError is printed on stderr and ends the command."""
     try:
         return ask(settings, act)
     except CommandError as error:
@@ -146,7 +146,7 @@ def run(settings: Settings, act: Callable[[Client], Awaitable[_Result]]) -> _Res
 async def connected(
     settings: Settings, act: Callable[[Client], Awaitable[_Result]], patience: float
 ) -> _Result:
-    """`ask`, for who has a loop that runs already."""
+    """`ask`, for a caller whose event loop already runs."""
     path = settings.runtime_dir / SOCKET
     shown = safe(str(path))
     try:
@@ -175,7 +175,7 @@ async def connected(
     protocol = VarlinkClientProtocol()
     transport = VarlinkTransport(asyncio.get_running_loop(), connection, connection, protocol)
     try:
-        await asyncio.sleep(0)  # the transport tells the protocol that it is there
+        await asyncio.sleep(0)  # lets the transport call connection_made of the protocol
         return await act(Client(protocol, patience))
     except VarlinkErrorReply as error:
         raise _refused(error) from None
@@ -225,14 +225,14 @@ def _silent() -> CommandError:
 
 
 def _elsewhere(settings: Settings) -> str:
-    """What else it may be, when nobody said where to look."""
+    """Another possible cause, if no directory was given."""
     if settings.runtime_dir != RUNTIME_DIR:
         return ""
     return ", or say where it listens with --runtime-dir"
 
 
 def _refused(error: VarlinkErrorReply) -> CommandError:
-    """What the daemon would not do, in words."""
+    """The daemon's refusal as an error for the user."""
     match error:
         case UnknownVip():
             hint = "vipctl status lists those that run, vipctl check what the files say"

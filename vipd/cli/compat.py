@@ -1,6 +1,6 @@
-"""`vipctl check --compat`: in what a given /etc/ucarp runs otherwise than with ucarp.
+"""`vipctl check --compat`: how vipd runs a given /etc/ucarp differently from ucarp.
 
-What changes for the better is listed as well: somebody's script may rest on the old ways.
+Improvements are listed as well: a script may depend on the old behaviour.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from vipd.config.model import VipConfig
 
 _UCARP_PASSWORD = 19
 _Texts = tuple[str, str, str]
-"""What it is about, what ucarp does, what vipd does."""
+"""The subject, ucarp's behaviour, vipd's behaviour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Difference:
 
 
 def differences(snapshot: Snapshot) -> list[Difference]:
-    """Those of single VIPs first. What is an error or a warning in the files is told as such."""
+    """Those of single VIPs first. Errors and warnings in the files are reported as such."""
     if not snapshot.vips:
         return []
     about: dict[_Texts, list[str]] = {}

@@ -7,7 +7,7 @@ import click
 from vipd.cli.paths import CONFIG_DIR, RUNTIME_DIR, Settings
 
 PATIENCE = 1.0
-"""Seconds; nobody waits longer for a Tab."""
+"""Seconds; a Tab must not take longer."""
 
 
 def complete_ids(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -20,7 +20,7 @@ def complete_ids(ctx: click.Context, _param: click.Parameter, incomplete: str) -
 
 
 def _settings(ctx: click.Context) -> Settings:
-    """What is on the command line so far; nothing has been called yet."""
+    """The settings on the command line so far; no command has been called yet."""
 
     def given(name: str, default: Path) -> Path:
         context: click.Context | None = ctx

@@ -12,7 +12,7 @@ from vipd.cli.settings import ids_argument, runtime_dir_option, settings
 from vipd.cli.text import span, write
 
 LONGEST = 86400.0
-"""Seconds; who needs longer means maintenance."""
+"""Seconds; for longer, use maintenance."""
 
 
 @click.command("demote")

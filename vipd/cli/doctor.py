@@ -18,7 +18,7 @@ from vipd.cli.text import Colour, coloured, counted, paint, safe, write
 
 @dataclass(frozen=True, slots=True)
 class _Answers:
-    """All that the daemon can tell."""
+    """Everything that the daemon reports."""
 
     vips: list[VipStatus]
     problems: list[Problem]

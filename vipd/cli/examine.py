@@ -17,9 +17,9 @@ from vipd.linux.clock import synchronised
 from vipd.linux.names import canonical
 
 LATE = 0.25
-"""Seconds of lateness that are worth a word: a quarter of the usual time between advertisements."""
+"""Seconds of lateness that are reported: a quarter of the usual time between advertisements."""
 ALONE = 60.0
-"""Seconds after which a master that never heard anybody is worth a word."""
+"""Seconds after which a master that never heard another host is reported."""
 _NANO = 10**9
 _RESERVED = 1 << 40  # what vipd adds to the time in its counter file
 
@@ -88,7 +88,7 @@ def _arp(name: str, foreign: Collection[IPv4Address]) -> Iterator[Finding]:
 
 
 def _ipv6(name: str, floating: Collection[IPv6Address]) -> Iterator[Finding]:
-    """Settings of the kernel that keep IPv6 addresses from their clients, or peers from us."""
+    """Settings of the kernel that hide IPv6 addresses from clients, or block peers' packets."""
     who = safe(name)
     if sysctls.ipv6(name, "disable_ipv6"):
         yield Finding(
@@ -123,7 +123,7 @@ def _ipv6(name: str, floating: Collection[IPv6Address]) -> Iterator[Finding]:
 
 
 def _paths(name: str, routes: set[str], networks: dict[str, set[IPv4Network]]) -> Iterator[Finding]:
-    """Other interfaces that get in the way."""
+    """Other interfaces that interfere."""
     who = safe(name)
     if sysctls.effective(name, "rp_filter") == 1 and routes and name not in routes:
         other = safe(", ".join(sorted(routes)))
@@ -164,7 +164,7 @@ def owners(vips: Iterable[VipStatus]) -> Iterator[Finding]:
                     serious=True,
                 )
             elif vip.state is State.MASTER and address not in here and vip.manages_address:
-                # What is not for vipd to add, the daemon looks for by itself.
+                # The daemon itself checks the addresses that vipd does not add.
                 yield Finding(
                     safe(vip.id),
                     f"this host is MASTER, but does not have {safe(address)}",
@@ -174,7 +174,7 @@ def owners(vips: Iterable[VipStatus]) -> Iterator[Finding]:
 
 
 def _removal(address: IPv4Address | IPv6Address, interface: str) -> str:
-    """How an address that stands here by itself goes for good."""
+    """How to remove permanently an address that vipd did not add."""
     places = placed(address) or [(f"{address}/{address.max_prefixlen}", interface)]
     commands = " && ".join(f"ip addr del {safe(each)} dev {safe(name)}" for each, name in places)
     if files := ", ".join(safe(file) for file in files_with(address)):
@@ -197,7 +197,7 @@ def subnets(vips: Iterable[VipStatus]) -> Iterator[Finding]:
 
 
 def lonely(vips: Iterable[VipStatus], now: float) -> Iterator[Finding]:
-    """Masters that never heard anybody: perhaps nobody is there, perhaps nothing gets through."""
+    """Masters that never heard another host: there is none, or no packet gets through."""
     alone: dict[str, list[str]] = {}
     for vip in vips:
         told = any(problem.code == "claimed" for problem in vip.problems)  # another host is there
@@ -275,7 +275,7 @@ def clock(runtime_dir: Path, now: float) -> Iterator[Finding]:
 
 
 def daemon(described: Daemon, now: float) -> Iterator[Finding]:
-    """What the daemon says of itself."""
+    """What the daemon reports about itself."""
     for absent in described["missing_capabilities"]:
         yield Finding("vipd", f"it runs without {safe(absent)}", "run it as root", serious=True)
     if described["late_worst"] > LATE and described["late_at"] is not None:

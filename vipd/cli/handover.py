@@ -1,4 +1,4 @@
-"""What `vipctl demote` and `vipctl maintenance` tell of each virtual IP."""
+"""What `vipctl demote` and `vipctl maintenance` print for each virtual IP."""
 
 from collections.abc import Sequence
 
@@ -25,6 +25,6 @@ def told(handover: Handover, then: str) -> str:
 
 
 def status(handovers: Sequence[Handover]) -> int:
-    """The exit status: 1 when an address went to nobody."""
+    """The exit status: 1 if no host took over an address."""
     lost = any(each.before is State.MASTER and not each.successor for each in handovers)
     return ATTENTION if lost else FINE

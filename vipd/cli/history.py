@@ -15,7 +15,7 @@ from vipd.cli.settings import ids_argument, runtime_dir_option, settings
 from vipd.cli.text import STATES, Colour, coloured, milliseconds, paint, safe, span, write
 
 _SILENT = 0.05
-"""Seconds without a word from the other host that are worth telling."""
+"""Seconds of silence of the other host that are worth showing."""
 _LEVELS = {"error": Colour.BAD, "warning": Colour.PLAIN, "info": Colour.DIM}
 
 

@@ -143,7 +143,7 @@ def demo(config: tuple[Path, ...], keep_logs: Path | None) -> None:
 
 
 def plan_hosts(hosts: Sequence[str], commands: Sequence[str]) -> list[HostPlan]:
-    """Read --host and --command; LabError names the one that cannot be meant."""
+    """Read --host and --command; LabError names the invalid one."""
     wanted = dict(_pair(text, "--host NAME=DIRECTORY") for text in hosts)
     run_instead = dict(_pair(text, "--command NAME=COMMAND") for text in commands)
     if len(wanted) != len(hosts):

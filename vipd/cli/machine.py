@@ -1,7 +1,7 @@
 """What is wrong with the machine around the files: a ucarp that still runs, services that are
 enabled side by side, scripts that cannot run, files with a wrong SELinux label.
 
-Only looks; what may not be looked at is left out.
+Changes nothing; skips what it may not read.
 """
 
 import os
@@ -58,7 +58,7 @@ def _still_running(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _enabled_twice(system: Path) -> Iterator[Problem]:
-    """Both services enabled: nothing breaks, but who has the VIP is whoever was first."""
+    """Both services enabled: nothing breaks, but the one that starts first has the VIP."""
     with suppress(OSError):
         links = [link for link in system.glob("*.wants/*.service") if link.is_symlink()]
         every = [link for link in links if link.name in ("vipd.service", "ucarp.service")]

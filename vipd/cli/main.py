@@ -33,8 +33,8 @@ COMMANDS = {
     "completion": "Print what makes a shell complete commands and IDs.",
     "lab": "Hosts on this machine, in network namespaces that vanish with the command.",
 }
-"""Name → what it is for, as its own help begins. Each is a module with a `command`; importing them
-all would make every one wait for the slowest."""
+"""Name → the first line of its help. Each is a module with a `command`; importing all of them
+would make every command as slow as the slowest."""
 
 
 class LazyGroup(click.Group):
@@ -90,7 +90,7 @@ def vipctl(ctx: click.Context, config_dir: Path | None, runtime_dir: Path | None
 
 def main() -> None:
     """Entry point of `vipctl`."""
-    # Most commands live for a fraction of a second, a quarter of which this would take.
+    # Most commands run for a fraction of a second; this would take a quarter of it.
     gc.disable()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def _leave(end: SystemExit) -> NoReturn:
-    """As it would end anyway, without clearing away every object first: a tenth of the time."""
+    """Exit without freeing every object first: a tenth of the time."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -55,7 +55,7 @@ async def _look(client: Client) -> tuple[Maintained, set[str]]:
 
 
 def kept(maintained: Maintained, running: set[str]) -> list[str]:
-    """What is in maintenance, in words, and which of it runs."""
+    """Lines that say what is in maintenance, and which of it runs."""
 
     def named(ids: list[str]) -> str:
         return ", ".join(safe(i) + ("" if i in running else " (does not run now)") for i in ids)

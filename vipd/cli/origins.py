@@ -1,4 +1,4 @@
-"""Where an address that should not be on this host comes from: what others know of it."""
+"""Finds where an address that should not be on this host was configured."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _LONGEST = 1 << 18
 
 def placed(address: IPv4Address | IPv6Address) -> list[tuple[str, str]]:
     """The address with the prefix length that it has, and the interface that it is on."""
-    # Only here: they take longer than everything else.
+    # Imported here: these imports take longer than everything else.
     from vipd.linux.links import Links
     from vipd.linux.netlink import Netlink
 

@@ -1,4 +1,4 @@
-"""A problem that the daemon tells of, on one line."""
+"""A problem that the daemon reports, on one line."""
 
 from vipd.api.io_vipd import Problem
 from vipd.cli.text import Colour, paint, safe

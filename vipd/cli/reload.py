@@ -1,4 +1,4 @@
-"""`vipctl reload`: read the files again, and tell what that changed for each virtual IP."""
+"""`vipctl reload`: read the files again, and show what that changed for each virtual IP."""
 
 import sys
 from pathlib import Path

@@ -34,7 +34,7 @@ HEADINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was asked of the daemon: VIPs, and the problems that are no VIP's of these.
+    """The daemon's answers: VIPs, and the problems that belong to none of these VIPs.
 
     `now` is Unix time.
     """
@@ -85,7 +85,7 @@ async def fetch(client: Client, ids: list[str]) -> Report:
 
 
 def as_object(report: Report) -> dict[str, Any]:
-    """For programs: as the daemon says it, and whether it needs attention."""
+    """For programs: the daemon's answer, and whether it needs attention."""
     vips = [_with_attention(vip) for vip in report.vips]
     return {"status": report.status, "vips": vips, "problems": report.problems}
 
@@ -163,12 +163,12 @@ def addresses(vip: VipStatus) -> str:
 
 
 def owner(vip: VipStatus) -> str:
-    """Who is master, as far as it is known here."""
+    """The master, as far as this host knows it."""
     return "this host" if vip.state is State.MASTER else safe(master_of(vip) or "–")
 
 
 def state(vip: VipStatus) -> Cell:
-    """The state, and what is particular about it."""
+    """The state, with any special condition."""
     words = [vip.state.value]
     if vip.mode is Mode.LEAVING:
         words.append("leaving")

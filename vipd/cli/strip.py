@@ -1,4 +1,4 @@
-"""The strips of `vipctl watch`: who owned each virtual IP in the last minutes.
+"""The strips of `vipctl watch`: which host owned each virtual IP in the last minutes.
 
 Pure: events and states go in with their times, characters come out.
 """
@@ -32,14 +32,14 @@ class Strip:
     newest: int = -1  # the cell of the last record
 
     def learn(self, transitions: Sequence[tuple[float, str]], now: float) -> None:
-        """Fill in what was before somebody watched: (Unix time, owner from then on), in order."""
+        """Fill in the time before `watch` started: (Unix time, owner from then on), in order."""
         oldest = int(now // CELL) - LONGEST
         for (at, owner), (until, _) in zip(transitions, [*transitions[1:], (now, "")], strict=True):
             for cell in range(max(int(at // CELL), oldest), int(until // CELL)):
                 self.owners.setdefault(cell, owner)
 
     def record(self, vip: VipStatus, now: float) -> None:
-        """What is at this moment."""
+        """Record the present state."""
         cell = int(now // CELL)
         self.owners[cell], self.newest = _owner(vip), cell
         overdue = vip.heard is not None and vip.heard.missing > 0 and vip.state is State.BACKUP
@@ -51,12 +51,12 @@ class Strip:
             self.missed.discard(old)
 
     def owner(self, cell: int) -> str:
-        """Who owned it in that cell."""
+        """The owner in that cell."""
         return self.owners.get(cell, UNKNOWN)
 
 
 def _owner(vip: VipStatus) -> str:
-    """Who owns it now, as far as this host can tell."""
+    """The owner now, as far as this host knows it."""
     if vip.state is State.INIT:
         return APART
     return HERE if vip.state is State.MASTER else master_of(vip) or NOBODY
@@ -111,8 +111,8 @@ def _cell(strip: Strip, hosts: Hosts, number: int) -> Cell:
 
 
 def owners(events: Iterable[Event]) -> dict[str, list[tuple[float, str]]]:
-    """ID → its transitions as `Strip.learn` takes them. Who took over from us is known when a
-    better master made us yield."""
+    """ID → its transitions as `Strip.learn` takes them. The host that took over from us is known
+    if we yielded to a better master."""
     found: dict[str, list[tuple[float, str]]] = {}
     for event in events:
         change = event.transition

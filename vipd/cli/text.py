@@ -1,7 +1,7 @@
-"""What commands print: tables, colours where they are wanted, and times as people say them.
+"""What commands print: tables, colours where they are wanted, and times for people.
 
-Nothing that came from outside (a file, another host, the daemon) is printed but through `safe`: a
-terminal obeys what it is shown.
+All text from outside (a file, another host, the daemon) is printed through `safe`: a terminal
+executes the control sequences in it.
 """
 
 import os
@@ -112,7 +112,7 @@ def milliseconds(seconds: float) -> str:
 
 def wrapped(text: str) -> str:
     """A paragraph, broken where the terminal ends; in a pipe at 80 columns."""
-    # Only here: no other command has paragraphs.
+    # Imported here: no other command prints paragraphs.
     import shutil
     import textwrap
 

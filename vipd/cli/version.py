@@ -1,4 +1,4 @@
-"""`vipctl version`: that of this program, and that of the daemon that runs."""
+"""`vipctl version`: the versions of this program and of the running daemon."""
 
 import sys
 import time

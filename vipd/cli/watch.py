@@ -1,4 +1,4 @@
-"""`vipctl watch`: the state, live, with a strip per virtual IP of who owned it."""
+"""`vipctl watch`: the state, live, with a strip per virtual IP that shows its owners."""
 
 import asyncio
 import gc
@@ -48,7 +48,7 @@ def command(ids: tuple[str, ...], runtime_dir: Path | None) -> None:
     gc.enable()
     where = settings(runtime_dir=runtime_dir)
     screen = Screen(list(ids))
-    run(where, screen.learn)  # who is not to be reached at all is told so
+    run(where, screen.learn)  # reports a daemon that cannot be reached
     # Only now: rich takes longer to import than the other commands take to run.
     from rich.console import Console
     from rich.live import Live
@@ -89,7 +89,7 @@ class Screen:
     # What it learns
 
     async def learn(self, client: Client) -> int:
-        """All that the daemon knows; the number of the last event."""
+        """Read everything that the daemon knows; returns the number of the last event."""
         events = await client.history(self._ids or None)
         now = time.time()
         for identifier, transitions in strip.owners(events).items():
@@ -115,7 +115,7 @@ class Screen:
             self._strips.setdefault(vip.id, Strip()).record(vip, report.now)
 
     async def watching(self, where: Settings) -> AsyncIterator[None]:
-        """Follows the daemon, through restarts of it, too; yields when something may be new."""
+        """Follow the daemon, also across its restarts; yield when something may be new."""
         following = asyncio.create_task(self._follow(where))
         try:
             while True:
@@ -159,7 +159,7 @@ class Screen:
         rows = self._rows(shown, now, width, colours)
         if more:
             rows.append(f"… and {more} more that are fine; name the IDs to see them")
-        legend = self._legend(colours)  # now: the rows have told which hosts there are
+        legend = self._legend(colours)  # after the rows: they determine which hosts there are
         alarm = [""] * bool(told) + told
         return [self._title(now, colours), "", *rows, *alarm, "", legend, *events]
 

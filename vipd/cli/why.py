@@ -89,7 +89,7 @@ def _backup(vip: VipStatus) -> str:
 
 
 def _against(vip: VipStatus, heard: Heard) -> str:
-    """Why a master that lives goes on, and what would end that."""
+    """Why a live master stays master, and what would change that."""
     rank = standing(vip, heard)
     later = f"This host takes over {span(vip.master_down)} after that host falls silent"
     leaves = "or at once when it leaves in order"
@@ -135,7 +135,7 @@ def _holding(vip: VipStatus) -> str:
 
 
 def _kept(vip: VipStatus) -> str:
-    """Why it stays backup whatever happens."""
+    """Why it stays backup in any case."""
     if vip.maintenance:
         return (
             "It is in maintenance and does not become master, whatever happens to the others, "

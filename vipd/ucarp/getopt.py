@@ -1,5 +1,5 @@
-"""The C library's getopt_long, which ucarp uses: the same abbreviations, the same order of things,
-the same words when something is wrong. (Python's getopt and argparse differ in all three.)
+"""The C library's getopt_long, which ucarp uses: the same abbreviations, the same order of
+processing, the same error messages. (Python's getopt and argparse differ in all three.)
 """
 
 import ctypes

@@ -194,7 +194,7 @@ def _vhid(text: str) -> int:
 
 
 def _hidden(text: str) -> bytes:
-    with suppress(OSError):  # where /proc is not to be had, it is not to be read either
+    with suppress(OSError):  # without /proc, other users cannot read it either
         arguments.hide(text)
     return os.fsencode(text)
 
@@ -216,7 +216,7 @@ def _first_line(file: str) -> bytes:
 
 
 def _complete(wanted: Wanted) -> None:
-    """What has to be there, in ucarp's order."""
+    """Check the required options, in ucarp's order."""
     if not wanted.interface:
         wanted.interface = _some_interface()
         log.info("Using [%s] as a network interface", wanted.interface)
@@ -237,7 +237,7 @@ def _complete(wanted: Wanted) -> None:
 
 
 def _some_interface() -> str:
-    """What pcap_lookupdev takes, more or less: the first that is up and no loopback."""
+    """Approximately pcap_lookupdev: the first interface that is up and no loopback."""
     netlink = Netlink()
     links = Links(netlink)
     named = (links.get(name) for _, name in socket.if_nameindex())
@@ -308,12 +308,12 @@ def _open_to_all(wanted: Wanted) -> bool:
     return found
 
 
-# Life
+# Run
 
 
 def _daemonize() -> None:
-    """As ucarp does it: two forks, a session of our own, / as directory, nothing to read or write.
-    The caller goes on when the options were right, whatever becomes of us."""
+    """Daemonize as ucarp does: two forks, a new session, / as directory, no standard streams. The
+    caller continues once the options are valid, whatever happens to the daemon."""
     if os.fork():
         os._exit(0)
     os.setsid()
@@ -359,8 +359,8 @@ async def _run(config: VipConfig) -> None:
         _fail(_CANNOT, f"Unable to open interface [{name}]: {name}: That device is not up")
 
     def went_down(index: int) -> None:
-        # As ucarp does, whatever -S says: who sets the interface up again (ifup) starts another one
-        # with the settings of that time.
+        # As ucarp does, whatever -S says: ifup, which sets the interface up again, starts another
+        # one with the settings of that time.
         if link and index == link.index:
             log.error("exiting: pfds[0].revents = %d", select.POLLERR)
             end.set()
@@ -375,7 +375,7 @@ async def _run(config: VipConfig) -> None:
     netlink.close()
 
 
-# What it says, and where
+# Logging
 
 
 class _Say:
@@ -412,7 +412,7 @@ class _Say:
 
 
 def _words(record: logging.LogRecord) -> str:
-    """As ucarp has it, so without a transition's reason: scripts compare whole lines."""
+    """The text as ucarp logs it, without a transition's reason: scripts compare whole lines."""
     event = getattr(record, "event", None)
     text = event.text if event else record.getMessage()
     return f"[{record.levelname}] " + _TRANSITION.sub(r"\1", text)
@@ -424,7 +424,7 @@ def _line(record: logging.LogRecord) -> bytes:
 
 
 class _Syslog:
-    """A datagram a line, to whoever listens; nobody waits for it."""
+    """Sends each line as one datagram; never blocks."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)

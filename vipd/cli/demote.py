@@ -30,8 +30,8 @@ LONGEST = 86400.0
 def command(ids: tuple[str, ...], everything: bool, hold: float, runtime_dir: Path | None) -> None:
     """Hand over now, and stay backup for a while.
 
-    This host goes on answering until the successor is heard, 2 s at most, so that clients notice
-    nothing.
+    This host continues to answer until the successor is heard, 2 s at most, so that clients
+    notice nothing.
 
     Exit status: 0 done, 1 refused, or nobody took over, 2 the daemon cannot be reached.
     """

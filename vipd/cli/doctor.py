@@ -29,12 +29,12 @@ class _Answers:
 @config_dir_option
 @runtime_dir_option
 def command(config_dir: Path | None, runtime_dir: Path | None) -> None:
-    """Look for everything suspicious, and tell the cure.
+    """Look for problems, and show the cure for each.
 
-    The files and who may read them, what the daemon heard from other hosts (digests that do not
-    verify, two masters), settings of the kernel, capabilities, the clock. Nothing is changed.
+    Checks the files and their permissions, what the daemon heard from other hosts (digests that
+    do not verify, two masters), settings of the kernel, capabilities, the clock. Changes nothing.
 
-    Exit status: 0 nothing was found, 1 something was, 2 the daemon cannot be reached.
+    Exit status: 0 no problem found, 1 problems found, 2 the daemon cannot be reached.
     """
     where = settings(config_dir, runtime_dir)
     status = FINE

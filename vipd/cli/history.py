@@ -34,9 +34,9 @@ def command(
 ) -> None:
     """Show what happened, why, and how long it took.
 
-    Of each virtual IP the last 64 events since the daemon started are known. A transition tells
-    the time from the decision until the address was there, was announced, and the first
-    advertisement had left.
+    The daemon keeps the last 64 events of each virtual IP since it started. A transition shows
+    the time from the decision until the address was added, was announced, and the first
+    advertisement was sent.
 
     Exit status: 0 shown, 1 there is no such virtual IP, 2 the daemon cannot be reached.
     """

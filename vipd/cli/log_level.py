@@ -15,11 +15,11 @@ from vipd.cli.text import write
 @click.argument("level", metavar="LEVEL", type=click.Choice(get_args(LogLevel)))
 @runtime_dir_option
 def command(level: str, runtime_dir: Path | None) -> None:
-    """Have the daemon log more or less.
+    """Make the daemon log more or less.
 
     LEVEL is debug, info, warning or error.
 
-    It holds until the daemon is started again, with the --log-level it is started with.
+    The level applies until the daemon restarts; then its option --log-level applies again.
 
     Exit status: 0 done, 1 refused, 2 the daemon cannot be reached.
     """

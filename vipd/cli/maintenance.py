@@ -19,10 +19,11 @@ from vipd.cli.text import safe, write
 def command(switch: str | None, ids: tuple[str, ...], runtime_dir: Path | None) -> None:
     """Hand over and stay backup until switched off.
 
-    Without IDs it is for the whole host, virtual IPs that are added later included. It survives
-    restarts and reboots, and every command shows it. What is taken out of it while the whole host
-    is in maintenance is an exception: all others stay in it. Without on or off it says what is in
-    maintenance, VIPs whose files are gone included.
+    Without IDs, maintenance applies to the whole host, including virtual IPs that are added
+    later. It survives restarts and reboots, and every command shows it. A virtual IP that is
+    taken out of it while the whole host is in maintenance is an exception: all others stay in it.
+    Without on or off, the command shows what is in maintenance, including VIPs whose files are
+    gone.
 
     Exit status: 0 done, 1 refused, or nobody took over, 2 the daemon cannot be reached.
     """

@@ -17,10 +17,10 @@ _COLOURS = {Result.KEPT: Colour.WARNING, Result.FAILED: Colour.BAD, Result.START
 @click.command("reload")
 @runtime_dir_option
 def command(runtime_dir: Path | None) -> None:
-    """Have the daemon read its files again, and show what that changed.
+    """Make the daemon read its files again, and show what that changed.
 
-    The daemon notices changes by itself; this waits until they are applied. A file that is gone
-    counts at once, and not only after 2 s.
+    The daemon notices changes by itself; this command waits until they are applied. A file that
+    is gone counts as removed at once, instead of after 2 s.
 
     Exit status: 0 all files were applied, 1 something in them is wrong, 2 the daemon cannot be
     reached.

@@ -61,12 +61,12 @@ class Report:
 def command(ids: tuple[str, ...], as_json: bool, runtime_dir: Path | None) -> None:
     """Show the state of every virtual IP, or of these.
 
-    TIMING is how often the master advertises, advbase+advskew/256 seconds, HEARD how long ago it
-    last did. SKEW is the advskew that this host has now, LEASE the time for which the kernel would
-    leave the address to a vipd that does not run. The types of the JSON are those of io.vipd(7).
+    TIMING is the master's advertisement interval, advbase+advskew/256 seconds; HEARD is how long
+    ago it last advertised. SKEW is this host's present advskew. LEASE is the time after which the
+    kernel removes the address if vipd does not run. The types of the JSON are those of io.vipd(7).
 
-    Exit status: 0 all is fine, 1 something needs attention, 2 the daemon cannot be reached. The
-    first line sums up, so that this serves as a Nagios check.
+    Exit status: 0 no problem, 1 something needs attention, 2 the daemon cannot be reached. The
+    first line is a summary, so that the command serves as a Nagios check.
     """
     report = run(settings(runtime_dir=runtime_dir), lambda client: fetch(client, list(ids)))
     if as_json:

@@ -28,11 +28,11 @@ from vipd.cli.text import safe, span, wrapped, write
 @click.argument("identifier", metavar="ID", shell_complete=complete_ids)
 @runtime_dir_option
 def command(identifier: str, runtime_dir: Path | None) -> None:
-    """Tell why this host is or is not master of a virtual IP.
+    """Explain why this host is or is not master of a virtual IP.
 
-    And what would change it, and when it would take over.
+    Also shows what would change that, and when this host would take over.
 
-    Exit status: 0 told, 1 there is no such virtual IP, 2 the daemon cannot be reached.
+    Exit status: 0 shown, 1 there is no such virtual IP, 2 the daemon cannot be reached.
     """
     vip = run(settings(runtime_dir=runtime_dir), lambda client: client.vip(identifier))
     write(wrapped(each) for each in sentences(vip, time.time()))

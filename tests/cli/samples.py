@@ -17,6 +17,7 @@ BACKUP = VipStatus(
     vhid=1,
     interface="eth1",
     addresses=["198.51.100.154/32"],
+    extra_addresses=[],
     advbase=1,
     advskew=10,
     deadratio=3,

@@ -71,6 +71,7 @@ class VipStatus:
     vhid: int
     interface: str
     addresses: list[str]  # with prefix length
+    extra_addresses: list[str]  # likewise, with @INTERFACE if it is another
     advbase: int
     advskew: int
     deadratio: int

@@ -26,7 +26,7 @@ class Claims:
                 "not run",
                 _slip(vip, theirs, place),
             )
-        for address in vip.addresses:
+        for address in vip.moving:
             if (theirs := self._addresses.get((vip.device, address.ip))) is not None:
                 return error(
                     places.get("VIP_ADDRESS", FileLocation(vip.file)),
@@ -34,7 +34,7 @@ class Claims:
                     f"give each file its own address; was {ours} copied from {theirs}?",
                 )
         self._vhids[vip.device, vip.vhid] = ours
-        self._addresses.update({(vip.device, each.ip): ours for each in vip.addresses})
+        self._addresses.update({(vip.device, each.ip): ours for each in vip.moving})
         return None
 
 

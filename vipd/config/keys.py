@@ -52,6 +52,7 @@ OWN = (
             hint="write UPSCRIPT_FAILURE=demote if a failed UPSCRIPT is to hand the address on",
         ),
     ),
+    Key("EXTRA_ADDRESSES", "extra_addresses", values.extras),
     Key("ANNOUNCE_EVERY", "announce_every", _seconds_or_0),
 )
 """What ucarp does not have."""

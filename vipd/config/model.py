@@ -22,6 +22,17 @@ Byte = Annotated[int, Field(ge=0, le=255)]
 Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
 
 
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """An address that moves with a VIP. ``interface``: None for BIND_INTERFACE."""
+
+    address: IPv4Interface | IPv6Interface
+    interface: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.address}@{self.interface}" if self.interface else str(self.address)
+
+
 class VipConfig(BaseModel):
     """One virtual IP as it is to run. Two are equal when nothing about them differs."""
 
@@ -137,6 +148,13 @@ class VipConfig(BaseModel):
         "advertisement), for switches and hosts that lost or never believed the first "
         "announcement. 0: only when it becomes master.",
     )
+    extra_addresses: tuple[Extra, ...] = Field(
+        default=(),
+        description="EXTRA_ADDRESSES: more addresses that move with the VIP, separated by blanks, "
+        "each with @INTERFACE if it belongs on another interface: 192.0.2.10/24@eth2. vipd adds "
+        "and announces them as it does VIP_ADDRESS (an UPSCRIPT gets them in its environment). "
+        "Other hosts need not know them: hosts that run ucarp move theirs by their scripts.",
+    )
     other_vhid: int | None = Field(
         default=None,
         ge=1,
@@ -181,6 +199,11 @@ class VipConfig(BaseModel):
     def interval(self) -> float:
         """Seconds between two advertisements (1/256 with 0 for both, as OpenBSD has it)."""
         return self.advbase + self.advskew / 256 or 1 / 256
+
+    @property
+    def moving(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        """All addresses that its owner has."""
+        return self.addresses + tuple(extra.address for extra in self.extra_addresses)
 
     @property
     def families(self) -> tuple[int, ...]:

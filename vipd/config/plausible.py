@@ -24,6 +24,14 @@ def problems(vip: VipConfig, places: Mapping[str, FileLocation]) -> Iterator[Pro
             "MANAGE_ADDRESS=no and no UPSCRIPT that can run: nobody adds the address",
             "write MANAGE_ADDRESS=auto, or give an UPSCRIPT that adds it",
         )
+    shared = {address.ip for address in vip.addresses}
+    for extra in vip.extra_addresses:
+        if extra.address.ip in shared:
+            yield error(
+                places.get("EXTRA_ADDRESSES", start),
+                f"{extra.address.ip} is also in VIP_ADDRESS",
+                "remove one of the two: EXTRA_ADDRESSES if the other hosts have it in VIP_ADDRESS",
+            )
     yield from _lease(vip, places.get("LEASE", start))
 
 

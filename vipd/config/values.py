@@ -13,7 +13,7 @@ from ipaddress import (
     ip_address,
 )
 
-from vipd.config.model import MAX_SECONDS, MAX_SOCKET_PATH, Tcp, Unix
+from vipd.config.model import MAX_SECONDS, MAX_SOCKET_PATH, Extra, Tcp, Unix
 from vipd.config.numbers import decimal, looks_decimal, strtoul
 from vipd.config.problem import FileLocation, Problem, cited, error, shown, warning
 from vipd.config.shell import Value
@@ -137,7 +137,27 @@ def addresses(value: Value, report: Report) -> tuple[IPv4Interface | IPv6Interfa
     return tuple(result.values()) if good else None
 
 
-def _floating(word: Value, report: Report) -> IPv4Interface | IPv6Interface | None:
+def extras(key: str, value: Value, report: Report) -> tuple[Extra, ...] | None:
+    """The words of our own key `key`: ADDRESS[/LENGTH][@INTERFACE]."""
+    result: dict[IPv4Address | IPv6Address, Extra] = {}
+    good = True
+    for word in value.words():
+        text, at, _ = word.text.partition("@")
+        address = _floating(word.cut(0, len(text)), report, key)
+        device = interface(word.cut(len(text) + 1), report) if at else None
+        if address is None or (at and device is None):
+            good = False
+        elif address.ip in result:
+            here = f"{address.ip} stands here a second time"
+            report(warning(word.place, here, "remove one of the two"))
+        else:
+            result[address.ip] = Extra(address, device.partition(":")[0] if device else None)
+    return tuple(result.values()) if good else None
+
+
+def _floating(
+    word: Value, report: Report, key: str = "VIP_ADDRESS"
+) -> IPv4Interface | IPv6Interface | None:
     host, slash, length = word.text.partition("/")
     address: IPv4Interface | IPv6Interface | None = None
     if "%" not in host and (not slash or (looks_decimal(length) and len(length) <= 3)):
@@ -151,7 +171,7 @@ def _floating(word: Value, report: Report) -> IPv4Interface | IPv6Interface | No
         report(
             error(
                 word.place,
-                f"VIP_ADDRESS “{cited(word.text)}” is not an IP address",
+                f"{key} “{cited(word.text)}” is not an IP address",
                 "write it like 192.0.2.10 or 192.0.2.10/24; several are separated by blanks",
             )
         )
@@ -169,7 +189,7 @@ def _floating(word: Value, report: Report) -> IPv4Interface | IPv6Interface | No
         report(
             warning(
                 word.place,
-                f"VIP_ADDRESS {address} is the {what} address of its own network; clients may not "
+                f"{key} {address} is the {what} address of its own network; clients may not "
                 "reach it",
                 "write the address of a host, or the network's real prefix length",
             )

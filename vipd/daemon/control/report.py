@@ -164,6 +164,7 @@ def _settings(config: VipConfig) -> dict[str, Any]:
         "vhid": config.vhid,
         "interface": config.interface,
         "addresses": [str(address) for address in config.addresses],
+        "extra_addresses": [str(extra) for extra in config.extra_addresses],
         "advbase": config.advbase,
         "advskew": config.advskew,
         "deadratio": config.deadratio,

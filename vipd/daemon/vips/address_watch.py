@@ -88,10 +88,7 @@ class AddressWatch:
         if self._vip.config.manages_address and self._interface.index not in indexes:
             return
         self.appeared = min(self.appeared, self._clock())
-        if not self._following:
-            self._following = True
-            follow = partial(self._vip.guard, self._follow_addresses)
-            asyncio.get_running_loop().call_later(_FOLLOW_AFTER, follow)
+        self.extras_changed()
 
     def _follow_addresses(self) -> None:
         self._following = False
@@ -112,6 +109,13 @@ class AddressWatch:
         """Notices about the addresses may be lost: add all that are missing."""
         if self._master:
             self._vip.guard(self._restore_all)
+
+    def extras_changed(self) -> None:
+        """An interface of EXTRA_ADDRESSES came, went or changed."""
+        if self._master and not self._following:
+            self._following = True
+            follow = partial(self._vip.guard, self._follow_addresses)
+            asyncio.get_running_loop().call_later(_FOLLOW_AFTER, follow)
 
     def _regain(self, losses: Sequence[Loss]) -> None:
         """Give up MASTER if the lease has expired, else add the addresses again: at once, or a

@@ -80,7 +80,7 @@ class Advertiser:
         wire = self._interface.wire
         if wire is None:
             return
-        for address in self._config.addresses:
+        for address in self._config.moving:
             if only is not None and address.ip not in only:
                 continue
             name, mac = wire.interface, wire.mac

@@ -8,13 +8,13 @@ from vipd.config.model import VipConfig
 
 def moves(old: VipConfig, new: VipConfig) -> bool:
     """Whether the VIP has to be restarted for a change."""
-    return (old.interface, old.vhid, old.source, old.source_ipv6, set(old.addresses)) != (
-        new.interface,
-        new.vhid,
-        new.source,
-        new.source_ipv6,
-        set(new.addresses),
-    )
+    return _identity(old) != _identity(new)
+
+
+def _identity(config: VipConfig) -> tuple[object, ...]:
+    sources = config.source, config.source_ipv6
+    addresses = frozenset(config.addresses), frozenset(config.extra_addresses)
+    return config.interface, config.vhid, sources, addresses
 
 
 class InTheWay:
@@ -35,7 +35,7 @@ class InTheWay:
 def _claims(config: VipConfig) -> Iterator[object]:
     """The resources that only one running VIP can have: a group and each address, per interface."""
     yield config.device, config.vhid
-    yield from ((config.device, address.ip) for address in config.addresses)
+    yield from ((config.device, address.ip) for address in config.moving)
 
 
 def clash(one: VipConfig, other: VipConfig) -> bool:

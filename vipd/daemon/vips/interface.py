@@ -197,7 +197,7 @@ class Interface:
 
     def addresses(self) -> set[Address]:
         """The floating addresses of all VIPs on it."""
-        return {a.ip for m in self._members.values() for a in m.config.addresses}
+        return {a.ip for m in self._members.values() for a in m.config.moving}
 
     def sources(self) -> tuple[Address, ...]:
         """The host's own addresses on it, the primary ones first."""
@@ -224,6 +224,12 @@ class Interface:
         for member, its in losses.items():
             member.addresses.lost(its)
 
+    def others_changed(self, names: Collection[str]) -> None:
+        """Interfaces of these names came, went or changed: some may be those of EXTRA_ADDRESSES."""
+        for member in list(self._members.values()):
+            if any(extra.interface in names for extra in member.config.extra_addresses):
+                member.addresses.extras_changed()
+
     def look_again(self) -> None:
         """What happened to addresses lately is not known."""
         for member in list(self._members.values()):
@@ -234,7 +240,7 @@ class Interface:
 
     def _members_by_address(self) -> Mapping[Address, Member]:
         if self._owners is None:
-            self._owners = {a.ip: m for m in self._members.values() for a in m.config.addresses}
+            self._owners = {a.ip: m for m in self._members.values() for a in m.config.moving}
         return self._owners
 
     @property

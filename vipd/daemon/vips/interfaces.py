@@ -78,6 +78,7 @@ class Interfaces:
         for interface in self._by_name.values():
             interface.addresses_gained(news.gained)
             interface.addresses_lost(news.lost)
+            interface.others_changed(news.names)
             if news.gap:
                 interface.look_again()
 

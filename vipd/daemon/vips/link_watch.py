@@ -95,7 +95,7 @@ class LinkWatch:
         if link and link.mac != self._mac:
             if self._mac and self._vip.machine.state is State.MASTER:
                 self._vip.announce()  # the address is at another MAC address now
-                self._owned.leave_will()
+                self._owned.will.leave()
             self._mac = link.mac
 
     def _unusable(self) -> str:
@@ -120,7 +120,7 @@ class LinkWatch:
             taken = self._services.group_locks.take(group)
             self._group_lock.close()
             self._group_lock, self._group = taken, group
-            self._owned.leave_will()
+            self._owned.will.leave()
 
     def _sources(self) -> tuple[Address, ...]:
         known = self._vip.machine.parameters.sources
@@ -135,7 +135,7 @@ class LinkWatch:
                     self._vip.log.warning(words, source, extra={"reason": "source"})
             ours = parameters(self._vip.config, sources)
             self._vip.carry_out(self._vip.machine.change(ours, now))
-            self._owned.leave_will()
+            self._owned.will.leave()
         absent = [source for source in sources if source not in self._interface.present]
         if absent:
             self._vip.complaints.say(

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from math import inf
 
@@ -11,12 +11,14 @@ from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.events.counters import Counters
 from vipd.daemon.log.logger import VipLog
+from vipd.daemon.vips.extras import Extras
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.places import Places
 from vipd.daemon.vips.services import Services
+from vipd.daemon.vips.will import Frames, Will
 from vipd.linux.addresses import Address, AnyAddress, AnyInterface
 from vipd.linux.links import Link
-from vipd.linux.secondaries import has_others, promotion
+from vipd.linux.secondaries import has_others
 
 #: Seconds before a deletion that the kernel refused is tried again: doubled each time, up to the
 #: second value.
@@ -41,7 +43,7 @@ class Ownership:
         counters: Counters,
         log: VipLog,
         complaints: RateLimitedProblems,
-        frames: Callable[[int], tuple[str, list[bytes]] | None],
+        frames: Frames,
     ) -> None:
         self.config = config
         #: Until when the lease holds (the loop's clock); ``inf``: there is none.
@@ -53,8 +55,9 @@ class Ownership:
         self._counters = counters
         self._log = log
         self._complaints = complaints
-        self._frames = frames
+        self.will = Will(config.id, services.wills, lambda: self._held, frames)
         self.places = Places(config, interface, services)
+        self._extras = Extras(interface, services.links, complaints)
         self._index = 0  # of the interface that `_addresses` are for
         self._addresses: list[Address] = []
         self._held: list[Address] = []
@@ -73,7 +76,7 @@ class Ownership:
     def go_on(self, config: VipConfig) -> None:
         """The configuration has changed, but for leases and who manages the addresses."""
         self.config = self.places.config = config
-        self.leave_will()  # there is another password in it, perhaps
+        self.will.leave()  # there is another password in it, perhaps
 
     def change(self, config: VipConfig, link: Link | None) -> None:
         """The configuration has changed in place, and with it the lease."""
@@ -94,15 +97,41 @@ class Ownership:
         NetlinkError when the kernel refuses to add one."""
         self._stop_removing()
         now, lease = self._services.clock(), self.config.lease_seconds
-        self._held = self._addresses if self.config.manages_address else self._found()
+        wanted = self._managed() if self.config.manages_address else self._found()
         before, self.lease_until = self.lease_until, inf
         whole: int | None = None
-        if lease is not None and self._held:
+        if lease is not None and wanted:
             self.lease_until, whole = self._first_lease(lease, before, now)
-        self._keep_others(self._held)
-        for address in self._held:
+        self._keep_others(wanted)
+        self._held = wanted
+        refused = [each for each in wanted if not self._add(each, whole)]
+        if refused:
+            self._held = [each for each in wanted if each not in refused]
+        self.will.leave()
+
+    def _add(self, address: Address, whole: int | None) -> bool:
+        """Whether it is there now. The kernel may refuse an extra address."""
+        try:
             address.add(self._services.netlink, whole)
-        self.leave_will()
+        except OSError as error:
+            if not self._extras.refused(self.config, address, error):
+                raise
+            return False
+        return True
+
+    def _restore(self, address: Address, whole: int | None) -> bool:
+        """Whether it was gone, and is there now. Likewise."""
+        try:
+            return address.restore(self._services.netlink, whole)
+        except OSError as error:
+            if not self._extras.refused(self.config, address, error):
+                raise
+            return False
+
+    def _managed(self) -> list[Address]:
+        """Those that vipd adds."""
+        extras = self._extras.addresses(self.config)
+        return [*self._addresses, *extras] if extras else self._addresses
 
     def _first_lease(self, lease: int, before: float, now: float) -> tuple[float, int]:
         return first_lease(lease, self.config.renewed_within, self.advertised, before, now)
@@ -111,7 +140,7 @@ class Ownership:
         """Those that an UPSCRIPT has added, wherever."""
         if self.config.manage_address == "no":
             return []
-        spots = filter(None, (self.places.spot(a.ip) for a in self.config.addresses))
+        spots = filter(None, (self.places.spot(a.ip) for a in self.config.moving))
         lease = self.config.lease_seconds
         known = {(each.index, each.interface, each.lease): each for each in self._held}
         return [
@@ -127,7 +156,7 @@ class Ownership:
         whole: int | None = None
         if lease is not None and held:
             until, whole = self._first_lease(lease, until, now)
-        gone = [each for each in held if each.restore(self._services.netlink, whole)]
+        gone = [each for each in held if self._restore(each, whole)]
         if gone:
             self.lease_until = until
         if not self.config.manages_address:
@@ -150,11 +179,18 @@ class Ownership:
         lease = self.config.lease_seconds
         if held is not self._held or self.lease_until == inf or lease is None:
             return  # let go, or held in another way, meanwhile
-        if not refused:
+        lost = {
+            number: code
+            for number, code in refused.items()
+            if not self._extras.refused(self.config, held[number], OSError(code, os.strerror(code)))
+        }
+        if not lost:
             self._counters.renewals += 1
             self.lease_until = max(self.lease_until, advertised + lease)
+            if refused:
+                self._held = [each for number, each in enumerate(held) if number not in refused]
             return
-        number, code = next(iter(refused.items()))
+        number, code = next(iter(lost.items()))
         address, left = held[number].interface, self.lease_until - self._services.clock()
         self._complaints.say(
             "renewal",
@@ -174,11 +210,11 @@ class Ownership:
         self._services.leases.flush()  # nothing may bring it back
         self.lease_until = inf
         if remove:
-            self._remove(self._held or self._addresses)
+            self._remove(self._held or self._managed())
         else:
             self._keep_others(self._held)  # DOWNSCRIPT will
         self._held = []
-        self.revoke_will()
+        self.will.revoke()
 
     def abandon(self) -> None:
         """The last resort, for a life that ends in an exception: take off what we hold."""
@@ -232,28 +268,3 @@ class Ownership:
     def _name(self, address: Address) -> str:
         link = self._services.links.numbered(address.index)
         return link.name if link else self._interface.name
-
-    # The will
-
-    def leave_will(self) -> None:
-        """Write down what is to be done if we are killed; soon, because clients do not wait for it.
-        Addresses that we do not take off, another program does: then there is nothing to do."""
-        if self._services.wills and self._held:
-            asyncio.get_running_loop().call_soon(self._write_will)
-
-    def _write_will(self) -> None:
-        wills = self._services.wills
-        if wills and self._held and (final := self._frames(wills.counter)):
-            wills.leave(self.config.id, final[0], self._requests(), final[1])
-
-    def _requests(self) -> Iterator[tuple[bytes, bool]]:
-        """What takes the addresses off; True: a deletion."""
-        for index in {a.index for a in self._held if has_others(a.interface)}:
-            yield promotion(index), False
-        for address in reversed(self._held):  # the primary of a subnet last, as in `_remove`
-            yield address.deletion, True
-
-    def revoke_will(self) -> None:
-        """We are not master any more."""
-        if self._services.wills:
-            self._services.wills.revoke(self.config.id)

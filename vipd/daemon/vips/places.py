@@ -24,12 +24,15 @@ class Places:
         """The interface that has the address, if it is known; BIND_INTERFACE if none has it, or if
         it has no ARP (a loopback interface): no host would hear an announcement there, and the
         kernel answers for the address on BIND_INTERFACE, too."""
+        extra = next((e for e in self.config.extra_addresses if e.address.ip == address), None)
+        if extra and extra.interface:
+            return self._services.links.get(extra.interface) or self._interface.link
         spot = None if self.config.manages_address else self.spot(address)
         return spot[0] if spot and not spot[0].unsuitable else self._interface.link
 
     def elsewhere(self) -> dict[AnyAddress, str]:
         """The names of the interfaces on which our addresses are, other than BIND_INTERFACE."""
-        spots = {a.ip: self.spot(a.ip) for a in self.config.addresses}
+        spots = {a.ip: self.spot(a.ip) for a in self.config.moving}
         own = self._interface.index
         return {ip: spot[0].name for ip, spot in spots.items() if spot and spot[0].index != own}
 
@@ -37,7 +40,7 @@ class Places:
         """Our addresses that this host does not have, and that vipd does not add itself."""
         if self.config.manages_address:
             return []
-        nowhere = [a.ip for a in self.config.addresses if self.spot(a.ip) is None]
+        nowhere = [a.ip for a in self.config.moving if self.spot(a.ip) is None]
         return [ip for ip in nowhere if not is_local(self._services.netlink, ip)]
 
     def spot(self, address: AnyAddress) -> tuple[Link, AnyInterface] | None:

@@ -39,6 +39,8 @@ class AddressMember(Protocol):
 
     def look_again(self) -> None: ...
 
+    def extras_changed(self) -> None: ...
+
 
 class Member(Protocol):
     """What an interface needs to know of a VIP."""

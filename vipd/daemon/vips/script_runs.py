@@ -127,6 +127,7 @@ def job(
             "STATE": state.value,
             "REASON": reason.value,
             "ADDRESSES": " ".join(map(str, config.addresses)),
+            "EXTRA_ADDRESSES": " ".join(map(str, config.extra_addresses)),
             "INTERFACE": config.interface,
             "PREVIOUS_MASTER": previous_master,
         },

@@ -1,0 +1,50 @@
+"""EXTRA_ADDRESSES: addresses that move with a VIP, on its own or another interface."""
+
+from functools import partial
+
+from vipd.config.model import Extra, VipConfig
+from vipd.daemon.diagnosis.problems import RateLimitedProblems
+from vipd.daemon.vips.interface import Interface
+from vipd.linux.addresses import Address
+from vipd.linux.links import Link, Links
+
+
+class Extras:
+    """Finds the interfaces of the extra addresses. One that is not there keeps its addresses away,
+    which is reported; all others move all the same."""
+
+    def __init__(self, interface: Interface, links: Links, complaints: RateLimitedProblems) -> None:
+        self._interface = interface
+        self._links = links
+        self._complaints = complaints
+
+    def addresses(self, config: VipConfig) -> list[Address]:
+        """What is to be put on the interfaces that are there."""
+        found = []
+        for extra in config.extra_addresses:
+            if link := self._link(extra.interface):
+                self._complaints.forget(("extra", extra))
+                found.append(Address(link.index, extra.address, config.lease_seconds))
+            else:
+                self._complaints.say(("extra", extra), partial(_missing, extra), "error")
+        return found
+
+    def refused(self, config: VipConfig, address: Address, error: OSError) -> bool:
+        """The kernel did not add this address. False: it is none of these."""
+        ip = address.interface
+        if all(extra.address != ip for extra in config.extra_addresses):
+            return False
+        self._complaints.say(
+            ("extra", ip), lambda: f"EXTRA_ADDRESSES: cannot add {ip}: {error}", "error"
+        )
+        return True
+
+    def _link(self, name: str | None) -> Link | None:
+        return self._interface.link if name is None else self._links.get(name)
+
+
+def _missing(extra: Extra) -> str:
+    return (
+        f"EXTRA_ADDRESSES: interface {extra.interface} is not there, so that {extra.address} is "
+        "nowhere while this host owns the VIP; correct its name, or see why the interface is gone"
+    )

@@ -1,4 +1,4 @@
-"""What two virtual IPs cannot share on one interface: a VHID, an address. The first file has it."""
+"""Two virtual IPs cannot share a VHID or an address on one interface. The first file keeps it."""
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address
@@ -9,14 +9,14 @@ from vipd.config.problem import FileLocation, Problem, error, shown
 
 
 class Claims:
-    """Who has which VHID and address so far."""
+    """The virtual IP that has each VHID and address so far."""
 
     def __init__(self) -> None:
         self._vhids: dict[tuple[str, int], str] = {}
         self._addresses: dict[tuple[str, IPv4Address | IPv6Address], str] = {}
 
     def clash(self, vip: VipConfig, places: Mapping[str, FileLocation]) -> Problem | None:
-        """Why this one cannot run beside those before it; None when it can, and now has its own."""
+        """Why this one cannot run beside those before it; None when it can: it is then recorded."""
         ours = Path(vip.file).name
         if (theirs := self._vhids.get((vip.device, vip.vhid))) is not None:
             place = places.get("VHID", FileLocation(vip.file))

@@ -55,7 +55,7 @@ OWN = (
     Key("EXTRA_ADDRESSES", "extra_addresses", values.extras),
     Key("ANNOUNCE_EVERY", "announce_every", _seconds_or_0),
 )
-"""What ucarp does not have."""
+"""Keys that ucarp does not have."""
 
 UCARP = (
     "ID",
@@ -70,11 +70,11 @@ UCARP = (
     "UPSCRIPT",
     "DOWNSCRIPT",
 )
-"""What the ucarp service has, and VHID: they depend on each other and on OPTIONS
+"""The keys of the ucarp service, and VHID: they depend on each other and on OPTIONS
 (`vipd.config.build`). VID is the systemd-era name of ID."""
 
 KEYS = (*UCARP, *(key.name for key in OWN))
-"""Every key of a virtual IP that means something."""
+"""Every known key of a virtual IP."""
 
 DAEMON_KEYS = ("METRICS_LISTEN",)
 """Keys that count in vip-common.conf only: they are about the daemon, not a virtual IP."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretBytes
 
 MAX_DEADRATIO = 255
-"""ucarp takes any 32-bit number; beyond this, nobody would live to see the failover."""
+"""ucarp takes any 32-bit number; a larger ratio would delay failover beyond any use."""
 
 MAX_SECONDS = 3600
 """Longest LEASE and SCRIPT_TIMEOUT: an hour in which nobody owns an address is an outage."""
@@ -34,7 +34,7 @@ class Extra:
 
 
 class VipConfig(BaseModel):
-    """One virtual IP as it is to run. Two are equal when nothing about them differs."""
+    """The settings of one virtual IP. Two are equal when all fields are equal."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -171,7 +171,7 @@ class VipConfig(BaseModel):
 
     @property
     def lease_seconds(self) -> int | None:
-        """The lease as it is asked of the kernel, in whole seconds; None: the address is kept."""
+        """The lease given to the kernel, in whole seconds; None: the address does not expire."""
         if self.lease == "off":
             return None
         return self.longest_lease if self.lease == "auto" else self.lease
@@ -191,8 +191,7 @@ class VipConfig(BaseModel):
 
     @property
     def renewed_within(self) -> float:
-        """Seconds from one advertisement to the next, which renews the lease, and which may be a
-        little late."""
+        """Seconds until the next advertisement renews the lease, with a margin for lateness."""
         return self.interval + _MAY_BE_LATE
 
     @property
@@ -246,7 +245,7 @@ class Unix:
 
 
 class Settings(BaseModel):
-    """What vip-common.conf says about the daemon as a whole, not about one virtual IP."""
+    """Settings of vip-common.conf for the daemon as a whole, not for one virtual IP."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Settings that are right each for itself, and wrong or doubtful together."""
+"""Settings that are valid alone, and wrong or doubtful in combination."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,7 +7,7 @@ from vipd.config.problem import FileLocation, Problem, error, warning
 
 
 def problems(vip: VipConfig, places: Mapping[str, FileLocation]) -> Iterator[Problem]:
-    """What a user should know. ``places``: where the settings stand."""
+    """Problems of the combination. ``places``: where the settings stand."""
     start = FileLocation(vip.file)
     if vip.advbase == 0:
         what = "ucarp peers flap with it"

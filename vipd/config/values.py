@@ -198,8 +198,8 @@ def _floating(
 
 
 def special(address: IPv4Address | IPv6Address, network: IPv4Network | IPv6Network) -> str:
-    """What an address is in a network, when it is none of a host: its network, broadcast or (IPv6)
-    subnet-router anycast address; or "". Links of two addresses have none (RFC 3021, 6164)."""
+    """The kind of an address that is not a host's: the network, broadcast or (IPv6) subnet-router
+    anycast address; "" for a host's. Links of two addresses have none (RFC 3021, 6164)."""
     if network.max_prefixlen - network.prefixlen < 2 or address not in network:
         return ""
     if address == network.network_address:
@@ -318,7 +318,7 @@ def listen(value: Value, report: Report) -> Tcp | Unix | None:
 
 
 def plain_vhid(value: Value, report: Report) -> int | None:
-    """The group of our own key VHID: a decimal number, whatever zeros it begins with."""
+    """The VHID of our own key VHID: a decimal number, leading zeros allowed."""
     text = value.text
     if looks_decimal(text) and 1 <= decimal(text) <= 255:
         return decimal(text)
@@ -333,7 +333,7 @@ def plain_vhid(value: Value, report: Report) -> int | None:
 
 
 def ucarp_vhid(text: str, place: FileLocation, name: str, report: Report) -> int | None:
-    """The group that a ucarp host beside us would use for this text of `name` (ID=, --vhid, …).
+    """The VHID that a ucarp peer would use for this text of `name` (ID=, --vhid, …).
 
     strtoul(…, 0) decides, so 010 is 8 and 018 is 1 (its 8 is no octal digit and ends the number).
     Where ucarp refuses to start (008 is 0), the decimal number is used. Both are reported.
@@ -383,6 +383,6 @@ def ucarp_vhid(text: str, place: FileLocation, name: str, report: Report) -> int
 
 
 def other_vhid(text: str, vhid: int) -> int | None:
-    """The group that another host may make of the same text, ucarp's reading first: 10 for 010."""
+    """A different VHID that a peer may read from this text, ucarp's reading first: 10 for 010."""
     readings = [strtoul(text).value, decimal(text) if looks_decimal(text) else 0]
     return next((each for each in readings if 1 <= each <= 255 and each != vhid), None)

@@ -37,6 +37,10 @@ FILES = (
     ("conf.d.example/*.conf", f"{DOCUMENTATION}/conf.d.example"),
     ("conf.d.example/web01/*.conf", f"{DOCUMENTATION}/conf.d.example/web01"),
     ("conf.d.example/web02/*.conf", f"{DOCUMENTATION}/conf.d.example/web02"),
+    *(
+        (f"conf.d.example/{pair}/*.conf", f"{DOCUMENTATION}/conf.d.example/{pair}")
+        for pair in ("both-families/web01", "both-families/web02")
+    ),
     ("README.md", f"{DOCUMENTATION}"),
     ("docs/*.md", f"{DOCUMENTATION}"),
 )

@@ -131,7 +131,7 @@ def _sentence(said: str) -> str:
 
 
 def _default(value: object) -> list[str]:
-    if value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool) or value == ():
         return []
     return mdoc.lines(
         f"Default: {value if isinstance(value, str) else json.dumps(value, default=str)}.".replace(

@@ -70,6 +70,28 @@ def test_the_published_pair_reads_as_published() -> None:
     assert all(not snapshot.problems for snapshot in hosts.values())
 
 
+@pytest.mark.parametrize("host", ["web01", "web02"])
+def test_the_pair_of_both_families_is_clean(host: str) -> None:
+    snapshot = read(Path(__file__).parents[2] / "conf.d.example" / "both-families" / host)
+    (vip,) = snapshot.vips
+    assert vip.families == (4, 6)
+    assert vip.source is not None
+    assert vip.source_ipv6 is not None
+    assert snapshot.problems == ()
+
+
+def test_extra_addresses_may_stand_on_other_interfaces(tmp_path: Path) -> None:
+    vip, problems = one(tmp_path, EXTRA_ADDRESSES="192.0.2.7/24@eth2 2001:db8::7 192.0.2.8")
+    assert vip is not None
+    assert problems == []
+    assert list(map(str, vip.extra_addresses)) == [
+        "192.0.2.7/24@eth2",
+        "2001:db8::7/128",
+        "192.0.2.8/32",
+    ]
+    assert [str(each.ip) for each in vip.moving[1:]] == ["192.0.2.7", "2001:db8::7", "192.0.2.8"]
+
+
 def test_the_commented_example_is_clean() -> None:
     snapshot = read(Path(__file__).parents[2] / "conf.d.example")
     assert [vip.id for vip in snapshot.vips] == ["001"]
@@ -442,6 +464,10 @@ WRONG = [
     ("an address for all", {"VIP_ADDRESS": "224.0.0.1"}, (1, 14), "cannot be the address"),
     ("a zone", {"VIP_ADDRESS": "192.0.2.1 fe80::1%eth0"}, (1, 24), "not an IP address"),
     ("a source with a length", {"SOURCE_ADDRESS": "192.0.2.1/24"}, (4, 17), "not an IP addr"),
+    ("an extra that is none", {"EXTRA_ADDRESSES": "host"}, (5, 18), "not an IP address"),
+    ("an extra nowhere", {"EXTRA_ADDRESSES": "192.0.2.1@"}, (5, 27), "cannot be the name"),
+    ("an extra for all", {"EXTRA_ADDRESSES": "224.0.0.1@e"}, (5, 18), "cannot be the address"),
+    ("a shared extra", {"EXTRA_ADDRESSES": "198.51.100.154"}, (5, 18), "also in VIP_ADDRESS"),
     ("two sources", {"SOURCE_ADDRESS": "192.0.2.1 192.0.2.2"}, (4, 27), "two IPv4 addresses"),
     ("a source with a zone", {"SOURCE_ADDRESS": "fe80::1%eth0"}, (4, 17), "not an IP address"),
     ("a source that is nothing", {"SOURCE_ADDRESS": "0.0.0.0"}, (4, 17), "cannot be"),

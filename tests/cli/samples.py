@@ -22,6 +22,7 @@ BACKUP = VipStatus(
     advskew=10,
     deadratio=3,
     preempt=True,
+    nomcast=False,
     manages_address=True,
     upscript=None,
     downscript=None,

@@ -1,6 +1,8 @@
 """Groups with IPv4 and IPv6 addresses: both families are sent, and any of them is enough."""
 
+import sys
 from pathlib import Path
+from signal import SIGKILL
 from time import sleep
 
 import pytest
@@ -9,7 +11,9 @@ from helpers.configured import VIP
 from helpers.hosts import complaints, ip, transitions, until
 
 from owner.group import ADDRESSES, GAP, IPV6, SECOND, VIP_IPV6, Group, Report
+from vipd.daemon.cleanup import farewell
 from vipd.lab import Host, Lab, Process
+from vipd.lab.host import RUNTIME_DIR
 
 pytestmark = pytest.mark.lab
 
@@ -128,3 +132,34 @@ def test_a_switch_that_snoops_mld_sends_advertisements_on(group: Group) -> None:
     group.belongs_to("web01", lasting=6)
     assert transitions(second) == ["BACKUP"]
     assert first.stop() == 0
+
+
+def test_a_killed_master_hands_over_in_both_families(group: Group) -> None:
+    """systemd runs `vipd-farewell`: one final advertisement of each family, and all addresses off.
+    The backup hears IPv6 only."""
+    first, second = group.pair()
+    host = group.host("web01")
+    until(lambda: "vip-001" in host.run(["ls", f"{RUNTIME_DIR}/farewell"]).stdout, first.tail)
+    deaf(group.host("web02"), 4)
+    mark = second.mark()
+    first.signal(SIGKILL)
+    first.wait()
+    program = [sys.executable, "-IS", str(Path(farewell.__file__))]
+    done = host.run([*program, "--runtime-dir", RUNTIME_DIR])
+    assert done.returncode == 0, done.stderr
+    second.wait_for("state: MASTER .the master is leaving", since=mark)
+    assert group.lab.owners(VIP) == group.lab.owners(VIP_IPV6) == ["web02"]
+
+
+def test_a_family_without_a_source_is_not_sent_and_moves_nothing(group: Group) -> None:
+    """IPv6 is switched off on the backup while it runs, and on again."""
+    first, second = group.pair()
+    switch = "net.ipv6.conf.eth1.disable_ipv6"
+    for value in (1, 0):
+        done = group.host("web02").run(["sysctl", "-w", f"{switch}={value}"])
+        assert done.returncode == 0, done.stderr
+        group.belongs_to("web01", lasting=4)
+    assert transitions(first) == ["BACKUP", "MASTER"]
+    assert transitions(second) == ["BACKUP"]
+    assert first.stop() == 0
+    group.belongs_to("web02", lasting=1)

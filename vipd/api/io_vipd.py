@@ -76,6 +76,7 @@ class VipStatus:
     advskew: int
     deadratio: int
     preempt: bool
+    nomcast: bool
     manages_address: bool  # else an UPSCRIPT adds it
     upscript: str | None
     downscript: str | None

@@ -173,8 +173,18 @@ def interface_problems(snapshot: Snapshot) -> list[Problem]:
         why = why_not(name)
         return f"{shown(name)} {why}, on which CARP cannot run" if why else "", others
 
+    absent = [
+        warning(
+            snapshot.place(vip, "EXTRA_ADDRESSES"),
+            f"no interface {shown(name)} on this machine; {extra.address} waits for it",
+            f"create it, or {others}",
+        )
+        for vip in snapshot.vips
+        for extra in vip.extra_addresses
+        if (name := extra.interface) and canonical(name) not in present
+    ]
     found = {name: look(name) for name in {vip.interface for vip in snapshot.vips}}
-    return [
+    return absent + [
         warning(snapshot.place(vip, "BIND_INTERFACE"), *found[vip.interface])
         for vip in snapshot.vips
         if found[vip.interface][0]

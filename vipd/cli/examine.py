@@ -39,7 +39,10 @@ def interfaces(vips: Iterable[VipStatus]) -> Iterator[Finding]:
     """Settings of the kernel that keep clients from the address."""
     routes, networks = sysctls.default_routes(), sysctls.networks()
     addresses: dict[str, set[IPv4Address | IPv6Address]] = {}
+    member: set[str] = set()  # interfaces that have to be members of the multicast groups
     for vip in vips:
+        if not vip.nomcast:
+            member.add(canonical(vip.interface))
         here = (ip_interface(each).ip for each in vip.addresses)
         addresses.setdefault(canonical(vip.interface), set()).update(here)
     for name, floating in sorted(addresses.items()):
@@ -50,7 +53,7 @@ def interfaces(vips: Iterable[VipStatus]) -> Iterator[Finding]:
             yield from _arp(name, {a for a in ipv4 if not any(a in net for net in around)})
             yield from _paths(name, routes, networks)
         if ipv6:
-            yield from _ipv6(name, ipv6)
+            yield from _ipv6(name, ipv6, name in member)
         if not sysctls.has_multicast(name):
             yield Finding(
                 safe(name),
@@ -87,7 +90,7 @@ def _arp(name: str, foreign: Collection[IPv4Address]) -> Iterator[Finding]:
         )
 
 
-def _ipv6(name: str, floating: Collection[IPv6Address]) -> Iterator[Finding]:
+def _ipv6(name: str, floating: Collection[IPv6Address], member: bool) -> Iterator[Finding]:
     """Settings of the kernel that hide IPv6 addresses from clients, or block peers' packets."""
     who = safe(name)
     if sysctls.ipv6(name, "disable_ipv6"):
@@ -98,11 +101,11 @@ def _ipv6(name: str, floating: Collection[IPv6Address]) -> Iterator[Finding]:
             serious=True,
         )
         return
-    if not sysctls.is_member(name, MULTICAST_IPV6):
+    if member and not sysctls.is_member(name, MULTICAST_IPV6):
         yield Finding(
             who,
             f"this host is not a member of {MULTICAST_IPV6} on it: a switch that snoops MLD may "
-            "keep the advertisements of other hosts back (--nomcast does without)",
+            "keep the advertisements of other hosts back",
             "see the log for why vipd could not join it, and `ip maddr show`",
         )
     routers = [each for each in floating if each.is_link_local]
@@ -154,7 +157,7 @@ def owners(vips: Iterable[VipStatus]) -> Iterator[Finding]:
     """Addresses that are here and should not be, or the other way round."""
     here = sysctls.local_addresses()
     for vip in vips:
-        for address in (each.partition("/")[0] for each in vip.addresses):
+        for address in (each.partition("/")[0] for each in vip.addresses + vip.extra_addresses):
             if vip.state is not State.MASTER and address in here:
                 yield Finding(
                     safe(vip.id),

@@ -158,7 +158,7 @@ def row(vip: VipStatus, now: float) -> tuple[Cell | str, ...]:
 def addresses(vip: VipStatus) -> str:
     """The first address, without a length that says nothing, and how many more there are."""
     first = safe(vip.addresses[0]).removesuffix("/32").removesuffix("/128")
-    more = len(vip.addresses) - 1
+    more = len(vip.addresses) + len(vip.extra_addresses) - 1
     return f"{first} +{more}" if more else first
 
 

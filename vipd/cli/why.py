@@ -46,7 +46,8 @@ def sentences(vip: VipStatus, now: float) -> list[str]:
 
 
 def _now(vip: VipStatus, now: float) -> str:
-    names = ", ".join(safe(each).removesuffix("/32") for each in vip.addresses)
+    every = (*vip.addresses, *vip.extra_addresses)
+    names = ", ".join(safe(each).removesuffix("/32").removesuffix("/128") for each in every)
     states = {
         Mode.INIT: "takes no part in the election for",
         Mode.BACKUP: "is BACKUP for",

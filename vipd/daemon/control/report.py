@@ -169,6 +169,7 @@ def _settings(config: VipConfig) -> dict[str, Any]:
         "advskew": config.advskew,
         "deadratio": config.deadratio,
         "preempt": config.preempt,
+        "nomcast": config.nomcast,
         "manages_address": config.manages_address,
         "upscript": config.upscript,
         "downscript": config.downscript,

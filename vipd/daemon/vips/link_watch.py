@@ -130,7 +130,7 @@ class LinkWatch:
         sources, before = self._sources(), self._vip.machine.parameters.sources
         if sources != before:
             for source in sources if NOWHERE not in before else ():
-                if source not in before:
+                if source not in before and any(b.version == source.version for b in before):
                     words = "sends from %s now, the interface's primary address"
                     self._vip.log.warning(words, source, extra={"reason": "source"})
             ours = parameters(self._vip.config, sources)

@@ -44,6 +44,7 @@ def no_source(config: VipConfig, interface: str) -> str:
 def parameters(config: VipConfig, sources: Sequence[Address]) -> Parameters:
     """The election's parameters for a configuration, on a host that sends from these addresses."""
     first, *also = sources or (NOWHERE,)
+    both = len(config.families) > 1
     return Parameters(
         first,
         config.advbase,
@@ -51,5 +52,5 @@ def parameters(config: VipConfig, sources: Sequence[Address]) -> Parameters:
         config.deadratio,
         config.preempt,
         also=tuple(also),
-        host=in_both(first) if also else b"",
+        host=in_both(first) if both and first.version == 4 else b"",
     )

@@ -56,7 +56,7 @@ class VipRunner:
         self.conflicts = ConflictDetector(self.machine, config, *around)
         self._advertiser = Advertiser(config, interface, services.counter, self.complaints)
         self._repeater = Repeater(lambda reply: self.guard(lambda: self.announce(reply=reply)))
-        self._both_families = BothFamilies(self.complaints)
+        self._both_families = BothFamilies(self.complaints) if len(config.families) > 1 else None
         self.stopping = False  # whether it is to end
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.owned = Ownership(
@@ -166,7 +166,7 @@ class VipRunner:
         ours = self.machine.parameters
         if drop := self._advertiser.doubts(ad, ours.sources):
             return drop
-        if ours.also:
+        if self._both_families:
             ad = self._both_families.take(ad)
         patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
         self.counters.heard(self.machine.heard, ad, now, patience)

@@ -23,7 +23,7 @@ OPTIONS="--preempt -k 10"
 """
 FIELDS = """id vhid interface source source_ipv6 addresses advbase advskew deadratio preempt neutral
 shutdown ignoreifstate nomcast mcast upscript downscript xparam manage_address lease script_timeout
-upscript_failure announce_every extra_addresses"""
+upscript_failure announce_every announce_to extra_addresses"""
 
 
 @pytest.fixture

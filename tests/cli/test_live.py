@@ -335,3 +335,24 @@ def test_a_frozen_daemon_is_not_waited_for_for_ever(lab: Lab, web01: Host, tmp_p
     daemon.thaw()
     assert done.returncode == 2
     assert done.stderr.startswith("vipctl: vipd does not answer")
+
+
+def test_doctor_knows_what_ipv6_addresses_need(web01: Host, tmp_path: Path) -> None:
+    write_vip(tmp_path, VIP_ADDRESS="2001:db8::154 fe80::1", OPTIONS="--deadratio=1")
+    daemon = web01.vipd(tmp_path)
+    daemon.wait_for("state: MASTER")
+
+    def doctor(**settings: int) -> str:
+        for name, value in settings.items():
+            done = web01.run(["sysctl", "-w", f"net.ipv6.conf.eth1.{name}={value}"])
+            assert done.returncode == 0, done.stderr
+        return web01.run([*COMMAND, "doctor"], timeout=60).stdout
+
+    found = doctor(accept_dad=2)
+    assert "!  eth1: it does not forward IPv6, so that fe80::1 is announced without" in found
+    assert "!  eth1: accept_dad is 2" in found
+    assert "ff02::12" not in found  # it has joined it
+    found = doctor(accept_dad=1, forwarding=1)
+    assert "eth1" not in found
+    found = doctor(disable_ipv6=1)
+    assert "!! eth1: IPv6 is switched off on it, so that it cannot have 2001:db8::154" in found

@@ -53,6 +53,7 @@ OWN = (
         ),
     ),
     Key("EXTRA_ADDRESSES", "extra_addresses", values.extras),
+    Key("ANNOUNCE_TO", "announce_to", values.hosts),
     Key("ANNOUNCE_EVERY", "announce_every", _seconds_or_0),
 )
 """Keys that ucarp does not have."""

@@ -148,6 +148,12 @@ class VipConfig(BaseModel):
         "advertisement), for switches and hosts that lost or never believed the first "
         "announcement. 0: only when it becomes master.",
     )
+    announce_to: tuple[Literal["gateway"] | IPv4Address | IPv6Address, ...] = Field(
+        default=(),
+        description="ANNOUNCE_TO: hosts that are told directly as well, by a unicast ARP reply or "
+        "neighbour advertisement, because they do not hear or do not believe a broadcast: "
+        "addresses, and gateway for the next hops of the default routes through the interface.",
+    )
     extra_addresses: tuple[Extra, ...] = Field(
         default=(),
         description="EXTRA_ADDRESSES: more addresses that move with the VIP, separated by blanks, "

@@ -12,6 +12,7 @@ from ipaddress import (
     IPv6Network,
     ip_address,
 )
+from typing import Literal
 
 from vipd.config.model import MAX_SECONDS, MAX_SOCKET_PATH, Extra, Tcp, Unix
 from vipd.config.numbers import decimal, looks_decimal, strtoul
@@ -135,6 +136,27 @@ def addresses(value: Value, report: Report) -> tuple[IPv4Interface | IPv6Interfa
         else:
             result[address.ip] = address
     return tuple(result.values()) if good else None
+
+
+def hosts(
+    key: str, value: Value, report: Report
+) -> tuple[Literal["gateway"] | IPv4Address | IPv6Address, ...] | None:
+    """The words of our own key `key`: addresses of hosts, and “gateway”."""
+    found: dict[Literal["gateway"] | IPv4Address | IPv6Address, None] = {}
+    for word in value.words():
+        if word.text.lower() == "gateway":
+            found["gateway"] = None
+            continue
+        try:
+            address = ip_address(word.text.partition("%")[0])
+        except ValueError:
+            address = None
+        if address is None or not _is_unicast(address):
+            wrong = f"{key} “{cited(word.text)}” is neither the address of a host nor gateway"
+            report(error(word.place, wrong, f"write {key}=gateway, or addresses"))
+            return None
+        found[address] = None
+    return tuple(found)
 
 
 def extras(key: str, value: Value, report: Report) -> tuple[Extra, ...] | None:

@@ -29,6 +29,25 @@ def announcement(
     return _unsolicited_advertisement(address, mac, router)
 
 
+def announcement_to(
+    target: IPv4Address | IPv6Address,
+    target_mac: bytes,
+    address: IPv4Address | IPv6Address,
+    mac: bytes,
+    *,
+    router: bool = False,
+) -> bytes:
+    """The same for one host of the segment, of the same family: an ARP reply, or a neighbour
+    advertisement."""
+    if isinstance(address, IPv4Address):
+        ip, theirs = address.packed, target.packed
+        head = target_mac, mac, _ETHERTYPE_ARP, 1, 0x0800, 6, 4, _REPLY
+        return _ARP.pack(*head, mac, ip, target_mac, theirs)
+    assert isinstance(target, IPv6Address)
+    body = _advertisement(address, mac, router)
+    return _icmpv6(mac, target_mac, address, target, body)
+
+
 def probe(address: IPv4Address, mac: bytes) -> bytes:
     """The Ethernet frame that asks which host has ``address``: an ARP probe (RFC 5227, section
     2.1.1). Its sender address is 0.0.0.0, so no host that hears it changes its cache; a host that
@@ -50,11 +69,15 @@ def _gratuitous_arp(address: IPv4Address, mac: bytes, operation: int) -> bytes:
 def _unsolicited_advertisement(address: IPv6Address, mac: bytes, router: bool) -> bytes:
     """A neighbour advertisement to all nodes, with the override flag and the target's link-layer
     address (RFC 4861, section 7.2.6). Linux replaces an entry of its cache for nothing less."""
+    body = _advertisement(address, mac, router)
+    return _icmpv6(mac, multicast_mac(_ALL_NODES), address, _ALL_NODES, body)
+
+
+def _advertisement(address: IPv6Address, mac: bytes, router: bool) -> bytes:
     flags = _OVERRIDE | (_ROUTER if router else 0)
-    body = struct.pack(
+    return struct.pack(
         "!BBHI16sBB6s", _NEIGHBOUR_ADVERTISEMENT, 0, 0, flags, address.packed, 2, 1, mac
     )
-    return _icmpv6(mac, address, _ALL_NODES, body)
 
 
 def solicitation(address: IPv6Address, mac: bytes, source: IPv6Address) -> bytes:
@@ -63,15 +86,13 @@ def solicitation(address: IPv6Address, mac: bytes, source: IPv6Address) -> bytes
     duplicate address detection (RFC 4862): a host that is about to use it would give it up."""
     body = struct.pack("!BBHI16sBB6s", _NEIGHBOUR_SOLICITATION, 0, 0, 0, address.packed, 1, 1, mac)
     group = IPv6Address(_SOLICITED_NODE + address.packed[-3:])
-    return _icmpv6(mac, source, group, body)
+    return _icmpv6(mac, multicast_mac(group), source, group, body)
 
 
-def _icmpv6(mac: bytes, source: IPv6Address, group: IPv6Address, body: bytes) -> bytes:
-    """The frame that carries an ICMPv6 message, its checksum still 0, to a multicast group."""
-    pseudo = source.packed + group.packed + struct.pack("!II", len(body), _ICMPV6)
+def _icmpv6(mac: bytes, to_mac: bytes, source: IPv6Address, to: IPv6Address, body: bytes) -> bytes:
+    """The frame that carries an ICMPv6 message, its checksum still 0."""
+    pseudo = source.packed + to.packed + struct.pack("!II", len(body), _ICMPV6)
     checksum = -int.from_bytes(pseudo + body, "big") % 0xFFFF
-    ethernet = struct.pack("!6s6sH", multicast_mac(group), mac, IPV6.ethertype)
-    ip = struct.pack(
-        "!IHBB16s16s", 0x60000000, len(body), _ICMPV6, 255, source.packed, group.packed
-    )
+    ethernet = struct.pack("!6s6sH", to_mac, mac, IPV6.ethertype)
+    ip = struct.pack("!IHBB16s16s", 0x60000000, len(body), _ICMPV6, 255, source.packed, to.packed)
     return ethernet + ip + body[:2] + checksum.to_bytes(2, "big") + body[4:]

@@ -9,10 +9,11 @@ from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
-from vipd.daemon.vips.counter import Counter
+from vipd.daemon.vips.direct import targets
 from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.services import Services
 from vipd.linux.addresses import AnyAddress
-from vipd.linux.announce import announcement
+from vipd.linux.announce import announcement, announcement_to
 from vipd.linux.family import multicast_mac
 from vipd.linux.links import Link
 from vipd.linux.sysctls import forwards_ipv6
@@ -26,13 +27,14 @@ class Advertiser:
         self,
         config: VipConfig,
         interface: Interface,
-        counter: Counter,
+        services: Services,
         complaints: RateLimitedProblems,
     ) -> None:
         self._interface = interface
-        self._counter = counter
+        self._counter = services.counter
         self._last = 0  # counter of our last advertisement
         self._complaints = complaints
+        self._netlink = services.netlink
         self.change(config)
 
     def change(self, config: VipConfig) -> None:
@@ -76,10 +78,12 @@ class Advertiser:
         reply: bool = False,
     ) -> None:
         """Announce all addresses, or ``only`` these of them, each at the interface that has it
-        (``place``; None: ours). ``reply``: by ARP replies."""
+        (``place``; None: ours), to all hosts there and to each of ANNOUNCE_TO. ``reply``: by ARP
+        replies."""
         wire = self._interface.wire
         if wire is None:
             return
+        hosts: dict[str, list[tuple[AnyAddress, bytes]]] = {}
         for address in self._config.moving:
             if only is not None and address.ip not in only:
                 continue
@@ -87,8 +91,17 @@ class Advertiser:
             if (link := place(address.ip)) and link.index != self._interface.index:
                 name, mac = link.name, link.mac
             router = address.version == 6 and forwards_ipv6(name)
+            if name not in hosts:
+                hosts[name] = list(targets(self._config, name, self._netlink))
+            frames = [announcement(address.ip, mac, reply=reply, router=router)]
+            frames += [
+                announcement_to(host, its_mac, address.ip, mac, router=router)
+                for host, its_mac in hosts[name]
+                if host.version == address.version
+            ]
             try:
-                wire.send_frame(announcement(address.ip, mac, reply=reply, router=router), name)
+                for frame in frames:
+                    wire.send_frame(frame, name)
             except OSError as error:
                 self._cannot_send(error)
 

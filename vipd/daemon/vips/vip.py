@@ -54,7 +54,7 @@ class VipRunner:
         self.complaints = RateLimitedProblems(complain, clock, budget)
         around = interface.neighbourhood, self.complaints, clock, self.announce
         self.conflicts = ConflictDetector(self.machine, config, *around)
-        self._advertiser = Advertiser(config, interface, services.counter, self.complaints)
+        self._advertiser = Advertiser(config, interface, services, self.complaints)
         self._repeater = Repeater(lambda reply: self.guard(lambda: self.announce(reply=reply)))
         self._both_families = BothFamilies(self.complaints) if len(config.families) > 1 else None
         self.stopping = False  # whether it is to end

@@ -8,6 +8,7 @@ import pytest
 from helpers.configured import QUICK, VIP, WEB01, write_vip
 from helpers.hosts import until
 
+from vipd.daemon.vips.pace import PER_SECOND, Pace
 from vipd.lab import Host, Lab, Process
 
 pytestmark = pytest.mark.lab
@@ -60,3 +61,18 @@ def test_it_may_be_switched_on_and_off_while_it_is_master(
     after = len(announced(dump))
     lab.wait_owner(VIP, web01.name, stable=2.5)
     assert len(announced(dump)) == after
+
+
+def test_hundreds_of_vips_announce_at_most_50_times_a_second() -> None:
+    now = 1000.0
+    pace = Pace(lambda: now)
+    sent: list[float] = []
+    for _ in range(20):  # each second all of 255 VIPs want to, and each waits for its turn
+        at = pace.reserve(1)
+        while at <= now + 1:
+            sent.append(at)
+            at = pace.reserve(1)
+        now += 1
+    assert len(sent) <= 20 * PER_SECOND + 1
+    now += 100
+    assert pace.reserve(4) == now  # nothing is left of it

@@ -15,6 +15,7 @@ from vipd.daemon.diagnosis.neighbourhood import Neighbourhood
 from vipd.daemon.diagnosis.problems import RateLimitedProblem, RateLimitedProblems
 from vipd.daemon.events.hub import Hub, Subject
 from vipd.daemon.log.logger import Log
+from vipd.daemon.vips.pace import Pace
 from vipd.daemon.vips.receiver import Member, Receiver
 from vipd.linux.addresses import AnyInterface
 from vipd.linux.family import IPV4, IPV6
@@ -33,12 +34,13 @@ class Shared:
     budget: LogBudget
     proof: DigestProof
     own_macs: Callable[[], Collection[bytes]]
+    pace: Pace
 
 
 def shared(
     loop: asyncio.AbstractEventLoop, hub: Hub, own_macs: Callable[[], Collection[bytes]]
 ) -> Shared:
-    return Shared(hub, LogBudget(loop, hub), DigestProof(loop), own_macs)
+    return Shared(hub, LogBudget(loop, hub), DigestProof(loop), own_macs, Pace(loop.time))
 
 
 class Interface:

@@ -55,7 +55,9 @@ class VipRunner:
         around = interface.neighbourhood, self.complaints, clock, self.announce
         self.conflicts = ConflictDetector(self.machine, config, *around)
         self._advertiser = Advertiser(config, interface, services, self.complaints)
-        self._repeater = Repeater(lambda reply: self.guard(lambda: self.announce(reply=reply)))
+        self._repeater = Repeater(
+            lambda reply: self.guard(lambda: self.announce(reply=reply)), services.shared.pace
+        )
         self._both_families = BothFamilies(self.complaints) if len(config.families) > 1 else None
         self.stopping = False  # whether it is to end
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -73,8 +75,6 @@ class VipRunner:
         if hold_until > (now := clock()):
             self.machine.step_down(now, hold_until - now)
 
-    # The life of a VIP
-
     async def run(self) -> None:
         """Live until `stop`, or until something breaks (whatever the exception)."""
         try:
@@ -90,8 +90,8 @@ class VipRunner:
             await self._leave()
 
     async def _leave(self) -> None:
-        """End a life, in order or not: the addresses first, and if one step fails, the others are
-        taken all the same. Our group is free only when all the rest is."""
+        """End the run: the addresses first. If one step fails, the others are taken all the same.
+        The group is free for another process only after them."""
         for act in (
             self._let_go,
             partial(self._alarm.set, inf),
@@ -139,7 +139,7 @@ class VipRunner:
         ours = parameters(config, self.machine.parameters.sources)
         self.carry_out(self.machine.change(ours, self._services.clock()))
         if config.announce_every != old.announce_every and self.machine.state is State.MASTER:
-            self._repeater.start(config.announce_every)
+            self._repeater.start(config.announce_every, len(config.moving))
         if (config.mcast, config.nomcast) != (old.mcast, old.nomcast):
             self._interface.members_changed()
         if config.lease_seconds != old.lease_seconds or (
@@ -154,12 +154,12 @@ class VipRunner:
         self.link.look()
 
     def _let_go(self) -> None:
-        """The last resort, for a life that ends in an exception: nothing of ours stays behind."""
+        """The last resort, for a run that ends in an exception: nothing of ours stays behind."""
         self.owned.abandon()
         if self.machine.state is State.MASTER:
             self._advertiser.send(*BOW_OUT, self.machine.parameters)
 
-    # What the world does to it
+    # What happens to it
 
     def received(self, ad: Advertisement, now: float) -> Drop | None:
         """An advertisement for our VHID; says why it was not taken, if it was not."""
@@ -214,7 +214,7 @@ class VipRunner:
         if not self._end.done():
             self._end.set_exception(error)
 
-    # What it does to the world
+    # What it does
 
     def carry_out(self, effects: Effects) -> None:
         passages: list[TransitionTiming] = []
@@ -258,7 +258,7 @@ class VipRunner:
         self.addresses.appeared = inf
         if transition.new is State.MASTER:
             self._interface.neighbourhood.look_after()
-            self._repeater.start(self.config.announce_every)
+            self._repeater.start(self.config.announce_every, len(self.config.moving))
         else:
             self._repeater.stop()
         return timed

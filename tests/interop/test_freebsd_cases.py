@@ -72,7 +72,7 @@ def test_two_equal_hosts_have_one_master_that_answers(
 
 
 def test_the_master_alone_sends_from_the_address(basic_v6: Jails) -> None:
-    """nd6_ns_source_mac; the neighbour's entry is the master's own MAC address, not a virtual one."""
+    """nd6_ns_source_mac; the neighbour has the master's own MAC address, not a virtual one."""
     basic_v6.start(two="--advskew=100")
     assert basic_v6.master() == "one"
     from_vip = "-I", basic_v6.address, "2001:db8::4"

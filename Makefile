@@ -18,7 +18,8 @@
 # Programs that are compiled anew at each start are not what anybody installs.
 unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv/bin
-JOBS ?= 4
+# Most tests wait for something to happen most of the time: three for each processor here.
+JOBS ?= $(shell echo $$(( $$(nproc) * 3 )))
 SECONDS ?= 60
 SCENARIOS ?= 10000
 

@@ -51,9 +51,9 @@ _MORE = (
     "another host takes over. A master that leaves sends a final advertisement, at which a backup "
     "takes over at once, and answers until it hears the successor, so that clients notice nothing.",
     "An address has the MAC address of its interface on each host, not a virtual one as with the "
-    "BSDs: a virtual MAC address needs an interface in promiscuous mode or a macvlan, which virtual "
-    "switches refuse or which stays up on a host that is dead, and the host would answer one ARP "
-    "request twice. Announcements (gratuitous ARP, neighbour advertisements) move the clients "
+    "BSDs: a virtual MAC address needs an interface in promiscuous mode or a macvlan. Virtual "
+    "switches refuse the former, the latter stays up on a dead host, and the host would answer one "
+    "ARP request twice. Announcements (gratuitous ARP, neighbour advertisements) move the clients "
     "instead. For hosts and switches that lose or do not believe them there are ANNOUNCE_TO and "
     "ANNOUNCE_EVERY, see vip.conf(5).",
     "vipctl(8) shows the state and controls the daemon.",

@@ -50,8 +50,13 @@ def test_it_ends_as_ucarp_does_when_its_interface_goes(
         ip(web01, "link set eth9 up", "addr add 192.0.2.1/24 dev eth9")
         command = [*program, *words("192.0.2.1", "-n", "-u", str(up), "-d", str(down), *more)]
         command[command.index("eth1")] = "eth9"
+        listen = ["tcpdump", "--immediate-mode", "-l", "-n", "-i", "peer9", "proto", "112"]
+        dump = web01.start(listen, name="tcpdump")
+        dump.wait_for("listening on", timeout=PATIENCE)
         process = web01.start(command, name=name)
         lab.wait_owner(VIP, "web01", timeout=PATIENCE)
+        # In its loop: while it takes over, ucarp ends with other lines.
+        dump.wait_for(r"> 224\.0\.0\.18[^$]*> 224\.0\.0\.18", timeout=PATIENCE)
         ip(web01, how.replace("eth1", "eth9"))
         assert process.wait() == 0
         line = r"\[ERROR\] exiting: pfds\[0\]\.revents = 8$"

@@ -124,7 +124,7 @@ class LinkWatch:
 
     def _sources(self) -> tuple[Address, ...]:
         known = self._vip.machine.parameters.sources
-        return find_sources(self._vip.config, self._interface.sources(), known)
+        return find_sources(self._vip.config, self._interface.sources, known)
 
     def _follow_source(self, now: float) -> None:
         sources, before = self._sources(), self._vip.machine.parameters.sources

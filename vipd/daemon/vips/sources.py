@@ -1,6 +1,6 @@
 """The source addresses of a VIP's advertisements: one for each family of its group."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 
 from vipd.carp.host import Address, in_both
@@ -12,7 +12,7 @@ NOWHERE = IPv4Address(0)
 
 
 def find_sources(
-    config: VipConfig, own: Sequence[Address], known: Sequence[Address]
+    config: VipConfig, own: Callable[[], Sequence[Address]], known: Sequence[Address]
 ) -> tuple[Address, ...]:
     """The source of each family that has one, IPv4 first. In order of preference: the configured
     address; the first of the host's ``own`` addresses on the interface (for IPv6 a link-local one
@@ -21,13 +21,13 @@ def find_sources(
     found: list[Address] = []
     for version in config.families:
         configured = config.source if version == 4 else config.source_ipv6
-        here = [each for each in own if each.version == version]
-        local = [each for each in here if version == 6 and each.is_link_local]
-        before = [each for each in known if each.version == version and each != NOWHERE]
         if configured:
             found.append(configured)
-        else:
-            found += [*local, *here, *before][:1]
+            continue
+        here = [each for each in own() if each.version == version]
+        local = [each for each in here if version == 6 and each.is_link_local]
+        before = [each for each in known if each.version == version and each != NOWHERE]
+        found += [*local, *here, *before][:1]
     return tuple(found)
 
 

@@ -41,7 +41,7 @@ class VipRunner:
     ) -> None:
         """``hold_until``: not master before this, a hold from an earlier run."""
         self.config = config
-        self.machine = Machine(parameters(config, find_sources(config, (), ())))
+        self.machine = Machine(parameters(config, find_sources(config, tuple, ())))
         self.publisher = Publisher(self, services.hub)
         self.log, clock = self.publisher.log, services.clock
         self.transitions = Transitions(self.publisher, clock)

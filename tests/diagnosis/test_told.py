@@ -249,4 +249,4 @@ def test_a_master_announces_again_when_another_host_has_announced_its_address(
         return FORGER_MAC.hex(":") in client.run(["ip", "neigh", "show", VIP]).stdout
 
     until(forge_until_believed, daemon.tail)
-    until(lambda: ours in client.run(["ip", "neigh", "show", VIP]).stdout, daemon.tail, 5)
+    until(lambda: ours in client.run(["ip", "neigh", "show", VIP]).stdout, daemon.tail)

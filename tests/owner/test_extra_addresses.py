@@ -127,3 +127,33 @@ def test_an_interface_without_ipv6_keeps_only_its_own_away(pair: Pair) -> None:
         pair.lab.wait_owner(address, "web01", timeout=PATIENCE)
     until(lambda: f"cannot add {OUTSIDE[1]}" in str(problems(daemon)), daemon.tail)
     pair.lab.wait_owner(VIP, "web01", stable=4)
+
+
+@pytest.mark.parametrize("interface", ["eth1", "eth2"])
+def test_one_that_an_interface_loses_with_ipv6_is_back_with_it(pair: Pair, interface: str) -> None:
+    """The kernel refuses to put it back, and to renew its lease; all else goes on."""
+    host, extra = pair.host("web01"), "2001:db8:2::7"
+    where = "" if interface == "eth1" else f"@{interface}"
+    daemon = pair.start("web01", extras=f"{HERE} {extra}/64{where}")
+    pair.lab.wait_owner(extra, "web01", timeout=PATIENCE)
+    mark = daemon.mark()
+
+    def ipv6(off: int) -> None:
+        done = host.run(["sysctl", "-w", f"net.ipv6.conf.{interface}.disable_ipv6={off}"])
+        assert done.returncode == 0, done.stderr
+
+    ipv6(off=1)
+    until(lambda: f"cannot add {extra}" in str(problems(daemon)), daemon.tail)
+    for address in (VIP, HERE):
+        pair.lab.wait_owner(address, "web01", stable=4)
+    ipv6(off=0)
+    pair.lab.wait_owner(extra, "web01", timeout=PATIENCE)
+    assert "Switching" not in daemon.log(mark), daemon.tail()
+
+
+def test_a_backup_reports_no_interface_that_it_does_not_need(pair: Pair) -> None:
+    pair.start("web01")
+    pair.all_on("web01")
+    backup = pair.start("web02", "--advskew=50", extras=f"192.0.2.7/24@eth3 {HERE}")
+    pair.lab.wait_owner(VIP, "web01", stable=2)
+    assert problems(backup) == []

@@ -3,7 +3,6 @@
 import struct
 from ipaddress import IPv6Address
 from pathlib import Path
-from time import sleep
 
 import pytest
 from helpers.forging import send
@@ -64,7 +63,6 @@ def test_of_two_equal_hosts_one_is_master(group: Group) -> None:
     other = "web02" if owner == "web01" else "web01"
     group.belongs_to(other)
     group.host(owner).join()
-    sleep(1)
     group.belongs_to(other, lasting=4)
     assert first.stop() == second.stop() == 0
 

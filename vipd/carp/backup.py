@@ -1,6 +1,8 @@
 """What a host does while it does not own the addresses: the rules of INIT, BACKUP, TRYING and
 HOLDING in `vipd.carp.machine.TABLE`."""
 
+from math import inf
+
 from vipd.carp import timing
 from vipd.carp.effects import Acquire, Effects, Release
 from vipd.carp.situation import Situation
@@ -90,7 +92,7 @@ def take_over(our: Situation, now: float) -> Effects:
     leaves: its announcement would take the clients away from a master that does not hear it, and
     so has no reason to announce itself again."""
     if our.last_send_failed:
-        our.mode, our.fast_path, our.due = Mode.TRYING, None, float("inf")
+        our.mode, our.fast_path, our.due = Mode.TRYING, None, inf
         return (our.advertisement(),)
     effects = become_master(our, now)
     our.unconfirmed = True

@@ -84,10 +84,6 @@ def as_object(vip: VipConfig) -> dict[str, Any]:
 _DEFAULT_SOURCE = {4: "(primary)", 6: "(link-local)"}
 
 
-def _source(vip: VipConfig, family: int) -> IPv4Address | IPv6Address | None:
-    return vip.source if family == 4 else vip.source_ipv6
-
-
 def _metrics(snapshot: Snapshot) -> str:
     listen = snapshot.settings.metrics_listen
     return shown(str(listen), 200) if listen else "off"
@@ -96,7 +92,7 @@ def _metrics(snapshot: Snapshot) -> str:
 def _with_sources(vips: tuple[VipConfig, ...]) -> tuple[VipConfig, ...]:
     """The same, with the addresses of its interface where SOURCE_ADDRESS was left out: the primary
     IPv4 address, and the link-local IPv6 address."""
-    if all(_source(vip, family) for vip in vips for family in vip.families):
+    if all(vip.source_of(family) for vip in vips for family in vip.families):
         return vips
     # Only here: it would make every other call slower.
     from vipd.linux.links import Links
@@ -199,7 +195,7 @@ def source_problems(snapshot: Snapshot) -> list[Problem]:
         (vip, source)
         for vip in snapshot.vips
         for family in vip.families
-        if (source := _source(vip, family)) and str(source) not in here
+        if (source := vip.source_of(family)) and str(source) not in here
     ]
     if not doubtful:
         return []
@@ -272,7 +268,7 @@ def _row(vip: VipConfig) -> tuple[str, ...]:
         vip.id,
         str(vip.vhid),
         shown(vip.interface),
-        " ".join(str(_source(vip, family) or _DEFAULT_SOURCE[family]) for family in vip.families),
+        " ".join(str(vip.source_of(family) or _DEFAULT_SOURCE[family]) for family in vip.families),
         # A /32 or /128 is usual: show only other lengths.
         " ".join(
             str(each.ip if each.network.num_addresses == 1 else each) for each in vip.addresses

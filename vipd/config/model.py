@@ -211,6 +211,16 @@ class VipConfig(BaseModel):
         return self.addresses + tuple(extra.address for extra in self.extra_addresses)
 
     @property
+    def here(self) -> tuple[IPv4Interface | IPv6Interface, ...]:
+        """Those of them that are on BIND_INTERFACE."""
+        extras = (e for e in self.extra_addresses if e.interface in (None, self.device))
+        return self.addresses + tuple(extra.address for extra in extras)
+
+    def source_of(self, version: int) -> IPv4Address | IPv6Address | None:
+        """The configured source address of this IP version."""
+        return self.source if version == 4 else self.source_ipv6
+
+    @property
     def families(self) -> tuple[int, ...]:
         """The IP versions in which it advertises: those of its addresses, 4 before 6."""
         return tuple(sorted({address.version for address in self.addresses}))

@@ -104,7 +104,7 @@ def _interface_addresses(
     found: list[AnyInterface] = []
     for version in (4, 6):
         passed_around = [a for vip in vips for a in _floating(vip) if a.version == version]
-        configured = (vip.source if version == 4 else vip.source_ipv6 for vip in vips)
+        configured = (vip.source_of(version) for vip in vips)
         sources: list[AnyAddress] = [s for s in dict.fromkeys(configured) if s is not None]
         if not passed_around:
             continue

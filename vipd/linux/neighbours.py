@@ -50,12 +50,18 @@ class Neighbours:
         return tuple(opened.fileno() for opened in self._sockets.values())
 
     def watch(self, addresses: Iterable[AnyAddress]) -> None:
-        """Look for these addresses from now on. Raises OSError; it may be tried again."""
-        watched = frozenset(address.packed for address in addresses)
+        """Look for these addresses from now on. Raises OSError when the kernel refuses that for one
+        of the families; it may be tried again."""
+        self._watched = frozenset(address.packed for address in addresses)
+        refused: OSError | None = None
         for ethertype, length, program in ((_ETH_P_ARP, 4, _arp), (IPV6.ethertype, 16, _nd)):
-            words = {int.from_bytes(p[-4:], "big") for p in watched if len(p) == length}
-            self._follow(ethertype, bpf.resolve(program(self._index, words)), bool(words))
-        self._watched = watched
+            words = {int.from_bytes(p[-4:], "big") for p in self._watched if len(p) == length}
+            try:
+                self._follow(ethertype, bpf.resolve(program(self._index, words)), bool(words))
+            except OSError as error:
+                refused = error
+        if refused:
+            raise refused
 
     def _follow(self, ethertype: int, program: list[bpf.Instruction], wanted: bool) -> None:
         opened = self._sockets.get(ethertype)

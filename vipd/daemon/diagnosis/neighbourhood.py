@@ -107,10 +107,14 @@ class Neighbourhood:
             return
         if self._socket is None:
             self._socket = Neighbours(self._wire.interface)
+        self._watch(self._socket)
+
+    def _watch(self, heard: Neighbours) -> None:
+        """Raises OSError; what can be heard is."""
         try:
-            self._socket.watch({*owners, *self._advertisers})
+            heard.watch({*self._owners, *self._advertisers})
         finally:
-            self._listen_again(self._socket)
+            self._listen_again(heard)
 
     # Asking
 
@@ -210,7 +214,7 @@ class Neighbourhood:
                 return
             advertiser = self._advertisers[source] = Advertiser(source)
             try:
-                self._socket.watch({*self._owners, *self._advertisers})
+                self._watch(self._socket)
             except OSError:
                 return  # then it stays without a MAC
             self.probe(source)

@@ -87,12 +87,12 @@ class Advertiser:
         for address in self._config.moving:
             if only is not None and address.ip not in only:
                 continue
-            name, mac = wire.interface, wire.mac
-            if (link := place(address.ip)) and link.index != self._interface.index:
-                name, mac = link.name, link.mac
+            name, mac, index = wire.interface, wire.mac, self._interface.index
+            if (link := place(address.ip)) and link.index != index:
+                name, mac, index = link.name, link.mac, link.index
             router = address.version == 6 and forwards_ipv6(name)
             if name not in hosts:
-                hosts[name] = list(targets(self._config, name, self._netlink))
+                hosts[name] = list(targets(self._config, name, index, self._netlink))
             frames = [announcement(address.ip, mac, reply=reply, router=router)]
             frames += [
                 announcement_to(host, its_mac, address.ip, mac, router=router)

@@ -5,7 +5,7 @@ from functools import partial
 from vipd.config.model import Extra, VipConfig
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.vips.interface import Interface
-from vipd.linux.addresses import Address
+from vipd.linux.addresses import Address, AnyInterface
 from vipd.linux.links import Link, Links
 
 
@@ -17,17 +17,25 @@ class Extras:
         self._interface = interface
         self._links = links
         self._complaints = complaints
+        self._made: dict[tuple[int, AnyInterface, int | None], Address] = {}
 
     def addresses(self, config: VipConfig) -> list[Address]:
-        """What is to be put on the interfaces that are there."""
-        found = []
+        """What is to be on the interfaces that are there. Their messages are made once for each
+        interface, at the start: making hundreds of them takes too long for a take-over."""
+        known, self._made = self._made, {}
         for extra in config.extra_addresses:
             if link := self._link(extra.interface):
+                key = link.index, extra.address, config.lease_seconds
+                self._made[key] = known.get(key) or Address(*key)
+        return list(self._made.values())
+
+    def report_missing(self, config: VipConfig) -> None:
+        """Report those whose interface is not there."""
+        for extra in config.extra_addresses:
+            if self._link(extra.interface):
                 self._complaints.forget(("extra", extra))
-                found.append(Address(link.index, extra.address, config.lease_seconds))
             else:
                 self._complaints.say(("extra", extra), partial(_missing, extra), "error")
-        return found
 
     def refused(self, config: VipConfig, address: Address, error: OSError) -> bool:
         """The kernel did not add this address. False: it is none of these."""

@@ -120,7 +120,7 @@ class Interface:
             self._step(
                 "hear ARP and neighbour discovery",
                 lambda: self.neighbourhood.watch(
-                    {ip: member.conflicts for ip, member in self._members_by_address().items()}
+                    {a.ip: m.conflicts for m in self._members.values() for a in m.config.here}
                 ),
             ),
         ]
@@ -229,7 +229,8 @@ class Interface:
     def others_changed(self, names: Collection[str]) -> None:
         """Interfaces of these names came, went or changed: some may be those of EXTRA_ADDRESSES."""
         for member in list(self._members.values()):
-            if any(extra.interface in names for extra in member.config.extra_addresses):
+            own = member.config.device
+            if any((e.interface or own) in names for e in member.config.extra_addresses):
                 member.addresses.extras_changed()
 
     def look_again(self) -> None:

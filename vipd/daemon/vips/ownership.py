@@ -103,10 +103,10 @@ class Ownership:
         if lease is not None and wanted:
             self.lease_until, whole = self._first_lease(lease, before, now)
         self._keep_others(wanted)
-        self._held = wanted
-        refused = [each for each in wanted if not self._add(each, whole)]
-        if refused:
-            self._held = [each for each in wanted if each not in refused]
+        self._held = wanted  # also if one of them is refused, and ends the run
+        self._held = [each for each in wanted if self._add(each, whole)]
+        if self.config.manages_address:
+            self._extras.report_missing(self.config)
         self.will.leave()
 
     def _add(self, address: Address, whole: int | None) -> bool:
@@ -130,8 +130,7 @@ class Ownership:
 
     def _managed(self) -> list[Address]:
         """Those that vipd adds."""
-        extras = self._extras.addresses(self.config)
-        return [*self._addresses, *extras] if extras else self._addresses
+        return self._addresses + self._extras.addresses(self.config)
 
     def _first_lease(self, lease: int, before: float, now: float) -> tuple[float, int]:
         return first_lease(lease, self.config.renewed_within, self.advertised, before, now)
@@ -187,8 +186,6 @@ class Ownership:
         if not lost:
             self._counters.renewals += 1
             self.lease_until = max(self.lease_until, advertised + lease)
-            if refused:
-                self._held = [each for number, each in enumerate(held) if number not in refused]
             return
         number, code = next(iter(lost.items()))
         address, left = held[number].interface, self.lease_until - self._services.clock()

@@ -20,8 +20,7 @@ def find_sources(
     deletes it for a moment)."""
     found: list[Address] = []
     for version in config.families:
-        configured = config.source if version == 4 else config.source_ipv6
-        if configured:
+        if configured := config.source_of(version):
             found.append(configured)
             continue
         here = [each for each in own() if each.version == version]

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import time
 from collections.abc import Iterator
 from ipaddress import ip_interface
 
@@ -43,6 +44,15 @@ def wait_for_news(links: Links, name: str) -> None:
         assert select.select([links], [], [], 5)[0], f"no news of {name}"
         if name in links.changes().names:
             return
+
+
+def gained_until(links: Links, address: str) -> list[str]:
+    """Read news until others have added this address; all that they have added."""
+    gained: list[str] = []
+    while address not in gained:
+        assert select.select([links], [], [], 5)[0], f"no news of {address}"
+        gained += [str(each) for _, each in links.changes().gained]
+    return gained
 
 
 def test_what_is_there_is_known_from_the_start(links: Links, web01: Host) -> None:
@@ -116,20 +126,18 @@ def test_an_address_that_comes_or_goes_is_news_of_its_interface(
         wait_for_news(links, "eth1")
 
 
-def test_an_address_that_is_only_renewed_is_no_news_of_its_interface(
-    links: Links, web01: Host
-) -> None:
-    """A router advertisement does that with an address of the host's own, as often as it comes."""
+def test_an_address_that_is_only_renewed_is_no_news(links: Links, web01: Host) -> None:
+    """A router advertisement does that with an address of the host's own, as often as it comes; and
+    so do we with an IPv6 address of ours."""
     address = "2001:db8::1/64"
     ip(web01, f"addr add {address} dev eth1 nodad valid_lft 1000 preferred_lft 1000")
-    wait_for_news(links, "eth1")
+    assert address in gained_until(links, address)
+    time.sleep(0.05)  # the kernel dates a change in hundredths of a second
+    while select.select([links], [], [], 0)[0]:
+        links.changes()
     ip(web01, f"addr change {address} dev eth1 nodad valid_lft 2000 preferred_lft 2000")
-    gained: list[object] = []
-    while not gained:
-        assert select.select([links], [], [], 5)[0], "no news"
-        news = links.changes()
-        gained += [each for _, each in news.gained if each == ip_interface(address)]
-        assert not news.names
+    ip(web01, "addr add 2001:db8::2/64 dev eth1 nodad")
+    assert address not in gained_until(links, "2001:db8::2/64")
 
 
 def test_news_that_were_lost_are_made_up_for(links: Links, web01: Host) -> None:
@@ -161,6 +169,35 @@ def test_addresses_are_listed_primary_ones_first(links: Links, web01: Host) -> N
     assert eth1 is not None
     listed = [str(address) for address in links.addresses(eth1) if not address.is_link_local]
     assert listed == [f"{WEB01}/24", "192.0.2.1/24", "2001:db8::1/64", "198.51.100.3/24"]
+
+
+def test_an_ipv6_address_that_we_add_and_renew_is_no_news_and_one_of_others_is(
+    links: Links, netlink: Netlink, web01: Host
+) -> None:
+    """Here the kernel does not say who did it."""
+    eth1 = links.get("eth1")
+    assert eth1 is not None
+    while select.select([links], [], [], 0.1)[0]:
+        links.changes()
+    ours = ip_interface("2001:db8::154/128")
+    address = Address(eth1.index, ours, 5)
+    for _ in range(3):
+        address.add(netlink)
+        time.sleep(0.02)
+        assert not netlink.post([address.renewal])
+    assert not address.restore(netlink)
+    assert links.changes() == News(frozenset())
+    ip(web01, "addr del 2001:db8::154/128 dev eth1")
+    ip(web01, "addr add 2001:db8::154/128 dev eth1 nodad")
+    lost: list[object] = []
+    gained: list[object] = []
+    while not gained:  # a worker of the kernel sends that notice
+        assert select.select([links], [], [], 5)[0], "no news"
+        news = links.changes()
+        lost += [loss.address for loss in news.lost]
+        gained += news.gained
+    assert lost == [ours]
+    assert gained == [(eth1.index, ours)]
 
 
 def test_what_we_do_ourselves_is_no_news_and_what_others_do_is(

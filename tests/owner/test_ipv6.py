@@ -55,6 +55,18 @@ def test_a_crashed_master_is_replaced_after_its_master_down_time(
     assert seen.gap < 3 + 10 / 256 + GAP + seen.noise
 
 
+@pytest.mark.parametrize("extra", ["", "2001:db8::155/64@eth1"])
+def test_a_master_announces_its_address_at_its_take_over_and_not_with_each_renewal(
+    group: Group, extra: str
+) -> None:
+    """The kernel does not tell who renewed an IPv6 address."""
+    capture = group.host("web02").capture("icmp6[icmp6type] == 136 and dst ff02::1")
+    daemon = group.vipd("web01", **({"EXTRA_ADDRESSES": extra} if extra else {}))
+    group.belongs_to("web01", lasting=6)
+    assert daemon.stop() == 0
+    assert 2 <= capture.log().count(f"tgt is {VIP_IPV6}") <= 4
+
+
 def test_of_two_equal_hosts_one_is_master(group: Group) -> None:
     first, second = group.vipd("web01"), group.vipd("web02")
     owner = group.owner()

@@ -67,6 +67,7 @@ class Address:
 
     def add(self, netlink: Netlink, lease: int | None = None) -> None:
         """Add it; ``lease``: seconds of the first lease, if they differ."""
+        self._expect(netlink)
         netlink.request(self._lasting(self._add, lease))
 
     def restore(self, netlink: Netlink, lease: int | None = None) -> bool:
@@ -74,12 +75,17 @@ class Address:
         False, too, if the interface is gone (ENODEV)."""
         flags = _NLM_F_CREATE | _NLM_F_EXCL | NLM_F_ACK
         try:
+            self._expect(netlink)
             netlink.request(self._lasting(_request(self._add, RTM_NEWADDR, flags), lease))
         except NetlinkError as error:
             if error.errno in (errno.EEXIST, errno.ENODEV):
                 return False
             raise
         return True
+
+    def _expect(self, netlink: Netlink) -> None:
+        if isinstance(self.interface, IPv6Interface):
+            netlink.added.add((self.index, self.interface))
 
     def _lasting(self, message: bytearray, lease: int | None) -> bytearray:
         if lease is None or lease == self.lease or not self._lifetimes:

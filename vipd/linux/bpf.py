@@ -10,12 +10,12 @@ Instruction = tuple[int, int, int, int]
 
 # linux/filter.h, as far as it is needed
 LD_IMM, LD_MEM = 0x00, 0x60
-LD_B_ABS, LD_H_ABS, LD_W_ABS, LD_B_IND = 0x30, 0x28, 0x20, 0x50
+LD_B_ABS, LD_H_ABS, LD_W_ABS, LD_B_IND, LD_W_IND = 0x30, 0x28, 0x20, 0x50, 0x40
 LDX_MSH = 0xB1  # X = length of an IPv4 header
-LDX_IMM = 0x01
+LDX_IMM, LDX_MEM = 0x01, 0x61
 ST, TAX, TXA = 0x02, 0x07, 0x87
 RSH_K, RSH_X, AND_K = 0x74, 0x7C, 0x54
-JA, JEQ, JSET = 0x05, 0x15, 0x45
+JA, JEQ, JSET, JEQ_X = 0x05, 0x15, 0x45, 0x1D
 RET = 0x06
 
 WHOLE = 0xFFFFFFFF  # RET: pass the whole packet; RET 0 drops it
@@ -24,6 +24,8 @@ REJECT = -1  # a jump to the last instruction, see resolve()
 # Facts about a packet that are not in it: "addresses" from SKF_AD_OFF on, loaded as words
 _ANCILLARY = 0xFFFFF000
 _PACKET_TYPE, _INTERFACE, _VLAN_TAG = _ANCILLARY + 4, _ANCILLARY + 8, _ANCILLARY + 44
+#: Where the netlink attribute of kind X is, from offset A on; 0: nowhere. For `LD_W_ABS`.
+ATTRIBUTE = _ANCILLARY + 12
 #: A random number, for `LD_W_ABS`.
 RANDOM = _ANCILLARY + 56
 _OTHER_HOST = 3  # PACKET_OTHERHOST, linux/if_packet.h

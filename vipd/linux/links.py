@@ -4,7 +4,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, IPv6Interface
 from typing import Any
 
 from vipd.linux.addresses import RTM_DELADDR, AnyInterface, Notice, notice
@@ -157,7 +157,7 @@ class Links:
                 down |= up - self._up()
                 continue
             link = self._by_index.get(each.index)
-            if link is None:
+            if self._is_ours(each) or link is None:
                 continue
             # Each router advertisement causes a notice for an address that is known already.
             if self._apply_address(each):
@@ -190,6 +190,15 @@ class Links:
         down = frozenset(up - self._up())
         return News(frozenset(names), tuple(gained), tuple(lost), gap=True, down=down)
 
+    def _is_ours(self, each: Notice) -> bool:
+        """Whether we added this address, of a family whose notices do not say so."""
+        if not isinstance(each.address, IPv6Interface):
+            return False
+        spot = each.index, each.address
+        if each.kind == RTM_DELADDR:
+            self._netlink.added.discard(spot)
+        return spot in self._netlink.added
+
     def _up(self) -> set[int]:
         return {index for index, link in self._by_index.items() if link.up}
 
@@ -212,6 +221,9 @@ class Links:
         for message in addresses:
             if each := notice(message):
                 self._apply_address(each)
+        self._netlink.added &= {
+            (index, address) for index, known in self._addresses.items() for address in known
+        }
 
     def _apply_link(self, data: bytes) -> set[str]:
         """Apply a notice about a link; return its names, and those that it had before."""

@@ -10,6 +10,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from ipaddress import IPv6Interface
 from typing import Any
 
 from vipd.linux import bpf
@@ -29,6 +30,9 @@ _HEADER = struct.Struct("=IHHII")
 _SEQUENCE = struct.Struct("=I")
 _SEQUENCE_AT = 8
 _LAST_SEQUENCE = 0xFFFFFFFF
+# A notice about an address: the family in struct ifaddrmsg, the attributes, and in the attribute of
+# struct ifa_cacheinfo when the address was created and last changed, in hundredths of a second.
+_FAMILY, _ATTRIBUTES, _IFA_CACHEINFO, _CREATED, _CHANGED = 16, 24, 6, 12, 16
 _ERROR = struct.Struct("=i")
 #: More than the kernel puts into one answer (32 KiB). The buffer is reused: to allocate it for each
 #: answer takes longer than the rest of a request.
@@ -63,6 +67,8 @@ class Netlink:
         # With this, a dump can be limited to one interface.
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_GET_STRICT_CHK, 1)
         self._sequence = 0
+        #: IPv6 addresses that were added, by interface (its index): the notices do not tell.
+        self.added: set[tuple[int, IPv6Interface]] = set()
         self._buffer = bytearray(_BUFFER)
 
     def request(self, message: bytearray) -> None:
@@ -177,8 +183,11 @@ class Monitor:
     """Receives the kernel's notices; ``groups`` is a mask of RTMGRP bits.
 
     Notices of addresses that ``silent`` added are dropped in the kernel: a master renews every
-    address every second, and needs no notice of that. Notices of deleted addresses pass, whatever
-    the cause: the kernel may delete an address of another VIP together with one that we delete.
+    address every second, and needs no notice of that. For an IPv6 address the kernel does not say
+    who caused a notice (inet6_ifa_notify in net/ipv6/addrconf.c): it drops those of a change of an
+    address, and those of a new one pass (`Netlink.added` has ours). Notices of deleted addresses
+    pass, whatever the cause: the kernel may delete an address of another VIP together with one that
+    we delete.
     """
 
     def __init__(self, groups: int, silent: Netlink) -> None:
@@ -191,11 +200,23 @@ class Monitor:
             self._socket,
             [
                 (bpf.LD_H_ABS, 0, 0, 4),
-                (bpf.JEQ, 0, 3, kind),
+                (bpf.JEQ, 0, 14, kind),
                 (bpf.LD_W_ABS, 0, 0, 12),
-                (bpf.JEQ, 0, 1, port),
-                (bpf.RET, 0, 0, 0),
+                (bpf.JEQ, 13, 0, port),
+                (bpf.LD_B_ABS, 0, 0, _FAMILY),
+                (bpf.JEQ, 0, 10, socket.AF_INET6),
+                (bpf.LDX_IMM, 0, 0, _IFA_CACHEINFO),
+                (bpf.LD_IMM, 0, 0, _ATTRIBUTES),
+                (bpf.LD_W_ABS, 0, 0, bpf.ATTRIBUTE),
+                (bpf.JEQ, 6, 0, 0),
+                (bpf.TAX, 0, 0, 0),
+                (bpf.LD_W_IND, 0, 0, _CREATED),
+                (bpf.ST, 0, 0, 0),
+                (bpf.LD_W_IND, 0, 0, _CHANGED),
+                (bpf.LDX_MEM, 0, 0, 0),
+                (bpf.JEQ_X, 0, 1, 0),
                 (bpf.RET, 0, 0, bpf.WHOLE),
+                (bpf.RET, 0, 0, 0),
             ],
         )
         self._buffer = bytearray(_BUFFER)

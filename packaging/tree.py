@@ -39,7 +39,12 @@ FILES = (
     ("conf.d.example/web02/*.conf", f"{DOCUMENTATION}/conf.d.example/web02"),
     *(
         (f"conf.d.example/{pair}/*.conf", f"{DOCUMENTATION}/conf.d.example/{pair}")
-        for pair in ("both-families/web01", "both-families/web02")
+        for pair in (
+            "both-families/web01",
+            "both-families/web02",
+            "unicast/web01",
+            "unicast/web02",
+        )
     ),
     ("README.md", f"{DOCUMENTATION}"),
     ("docs/*.md", f"{DOCUMENTATION}"),

@@ -46,6 +46,15 @@ def test_each_vhid_listens_to_its_own_group(flawed: Packet, expected: Drop) -> N
     assert decode(flawed.build(), AT_HOME) is expected
 
 
+def test_a_unicast_group_hears_its_peers_from_beyond_routers_and_nobody_else() -> None:
+    peer = FLAWLESS.but(ttl=12)
+    us = {1: GROUP}
+    assert isinstance(decode(peer.build(), us, {1: (bytes((192, 0, 2, 179)),)}), Advertisement)
+    assert decode(peer.build(), us, {1: (bytes((192, 0, 2, 180)),)}) is Drop.PEER
+    assert decode(FLAWLESS.build(), us, {1: ()}) is Drop.PEER
+    assert decode(peer.build(), us, {8: (bytes((192, 0, 2, 179)),)}) is Drop.TTL
+
+
 @pytest.mark.parametrize("bit", range(16))
 @pytest.mark.parametrize("which", ["ip_flipped", "carp_flipped"])
 def test_a_checksum_with_any_wrong_bit_is_refused(which: str, bit: int) -> None:
@@ -130,6 +139,15 @@ def test_a_flawed_ipv6_packet_is_refused(at: int, byte: int, expected: Drop) -> 
     packet = bytearray(OPENBSD)
     packet[at] = byte
     assert decode(bytes(packet), AT_HOME_IPV6) is expected
+
+
+def test_a_unicast_group_hears_its_ipv6_peers_from_beyond_routers() -> None:
+    packet = bytearray(OPENBSD)
+    packet[7] = 12
+    heard = decode(bytes(packet), AT_HOME_IPV6, {1: (bytes(packet[8:24]),)})
+    assert isinstance(heard, Advertisement)
+    assert decode(bytes(packet), AT_HOME_IPV6, {1: (bytes(16),)}) is Drop.PEER
+    assert decode(bytes(packet), AT_HOME_IPV6) is Drop.TTL
 
 
 @given(st.integers(0, len(OPENBSD) - 1))

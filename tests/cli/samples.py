@@ -23,6 +23,7 @@ BACKUP = VipStatus(
     deadratio=3,
     preempt=True,
     nomcast=False,
+    peers=None,
     manages_address=True,
     upscript=None,
     downscript=None,

@@ -22,8 +22,8 @@ SOURCE_ADDRESS=198.51.100.179
 OPTIONS="--preempt -k 10"
 """
 FIELDS = """id vhid interface source source_ipv6 addresses advbase advskew deadratio preempt neutral
-shutdown ignoreifstate nomcast mcast upscript downscript xparam manage_address lease script_timeout
-upscript_failure announce_every announce_to extra_addresses"""
+shutdown ignoreifstate nomcast mcast peers upscript downscript xparam manage_address lease
+script_timeout upscript_failure announce_every announce_to extra_addresses"""
 
 
 @pytest.fixture
@@ -136,6 +136,24 @@ def test_a_source_that_the_host_does_not_have_is_a_warning_where_it_stands(
         "SOURCE_ADDRESS"
         not in vipctl("check", "--config-dir", str(directory)).stdout.split("\n", 1)[1]
     )
+
+
+def test_peers_that_contain_this_host_or_miss_another_are_warnings(
+    vipctl: Vipctl, directory: Path
+) -> None:
+    path = directory / "vip-001.conf"
+    keys = KEYS.replace("SOURCE_ADDRESS", "#SOURCE_ADDRESS")
+    path.write_text(f'{keys}PEERS="198.51.100.180 198.51.100.179"\n')
+    done = vipctl("check", "--config-dir", str(directory))
+    assert done.returncode == 1
+    assert "PEERS has 198.51.100.179, which is an address of this machine" in done.stdout
+    path.write_text(f'{keys}PEERS="198.51.100.180"\n')
+    assert vipctl("check", "--config-dir", str(directory)).returncode == 0
+    more = keys.replace('"001"', '"002"').replace("154", "155")
+    (directory / "vip-002.conf").write_text(f'{more}PEERS="198.51.100.180 198.51.100.181"\n')
+    done = vipctl("check", "--config-dir", str(directory))
+    assert done.returncode == 1
+    assert "198.51.100.181 is in PEERS of vip-002.conf, and not here" in done.stdout
 
 
 @pytest.mark.parametrize(("last", "what"), [("0", "network"), ("255", "broadcast")])

@@ -71,6 +71,47 @@ def test_the_published_pair_reads_as_published() -> None:
 
 
 @pytest.mark.parametrize("host", ["web01", "web02"])
+def test_the_unicast_pair_lists_each_other(host: str) -> None:
+    pairs = Path(__file__).parents[2] / "conf.d.example" / "unicast"
+    snapshot, other = read(pairs / host), read(pairs / ("web02" if host == "web01" else "web01"))
+    (vip,), (theirs,) = snapshot.vips, other.vips
+    assert vip.peers == (theirs.source,)
+    assert snapshot.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("peers", "families"),
+    [("192.0.2.2 192.0.2.3", (4,)), ("2001:db8::2", (6,)), ("fe80::2%eth1 192.0.2.2", (4, 6))],
+)
+def test_peers_say_in_which_families_it_advertises(
+    tmp_path: Path, peers: str, families: tuple[int, ...]
+) -> None:
+    vip, problems = one(tmp_path, PEERS=peers)
+    assert vip is not None
+    assert problems == []
+    assert vip.families == families
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ({"PEERS": "192.0.2.2 192.0.2.2"}, "a second time"),
+        ({"PEERS": "192.0.2.1", "SOURCE_ADDRESS": "192.0.2.1"}, "own SOURCE_ADDRESS"),
+        ({"PEERS": "192.0.2.2 192.0.2.3 2001:db8::2"}, "2 IPv4 and 1 IPv6"),
+        ({"PEERS": "192.0.2.2", "OPTIONS": "--nomcast"}, "no effect beside PEERS"),
+    ],
+)
+def test_doubtful_peers_are_warned_of_and_run(
+    tmp_path: Path, keys: dict[str, str], what: str
+) -> None:
+    vip, problems = one(tmp_path, **keys)
+    assert vip is not None
+    assert vip.peers
+    (problem,) = problems
+    assert what in problem.message
+
+
+@pytest.mark.parametrize("host", ["web01", "web02"])
 def test_the_pair_of_both_families_is_clean(host: str) -> None:
     snapshot = read(Path(__file__).parents[2] / "conf.d.example" / "both-families" / host)
     (vip,) = snapshot.vips
@@ -467,6 +508,10 @@ WRONG = [
     ("an extra that is none", {"EXTRA_ADDRESSES": "host"}, (5, 18), "not an IP address"),
     ("an extra nowhere", {"EXTRA_ADDRESSES": "192.0.2.1@"}, (5, 27), "cannot be the name"),
     ("an extra for all", {"EXTRA_ADDRESSES": "224.0.0.1@e"}, (5, 18), "cannot be the address"),
+    ("blank peers", {"PEERS": " "}, (5, 1), "PEERS is empty"),
+    ("a peer that is a name", {"PEERS": "192.0.2.2 web02"}, (5, 18), "not the address of a host"),
+    ("a group as a peer", {"PEERS": "224.0.0.18"}, (5, 8), "not the address of a host"),
+    ("a floating peer", {"PEERS": "198.51.100.154"}, (5, 8), "also in VIP_ADDRESS"),
     ("a shared extra", {"EXTRA_ADDRESSES": "198.51.100.154"}, (5, 18), "also in VIP_ADDRESS"),
     ("two sources", {"SOURCE_ADDRESS": "192.0.2.1 192.0.2.2"}, (4, 27), "two IPv4 addresses"),
     ("a source with a zone", {"SOURCE_ADDRESS": "fe80::1%eth0"}, (4, 17), "not an IP address"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vipd.daemon.cleanup.wills import CrashCleanup
+from vipd.daemon.cleanup.wills import CrashCleanup, Final
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def test_half_a_will_is_none_and_each_time_that_it_begins_is_said_once(
     monkeypatch.setattr(logging.getLogger("vipd"), "propagate", True)
 
     def leave() -> None:
-        wills.leave("001", "eth1", [(b"abc", True)], [b"frame"])
+        wills.leave("001", [(b"abc", True)], Final("eth1", [b"frame"]))
 
     def said() -> int:
         return sum(record.getMessage().startswith("cannot write") for record in caplog.records)

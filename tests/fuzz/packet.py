@@ -16,13 +16,15 @@ from vipd.daemon.diagnosis.explanation import explain, search, vhid_of
 GROUP, OTHER_GROUP = IPv4Address("224.0.0.18"), IPv4Address("239.192.0.5")
 AT_HOME = {1: GROUP, 8: OTHER_GROUP}
 AT_HOME_IPV6 = {1: MULTICAST_IPV6, 8: MULTICAST_IPV6}
+#: VHID 8 is unicast: it hears this host only, at any distance.
+PEERS = {8: (IPv4Address("192.0.2.179").packed, IPv6Address("fe80::5054:ff:fe12:3456").packed)}
 ADDRESS = ip_interface("198.51.100.154")
 DIGEST = Digest(b"love", 1, [ADDRESS.ip])
 
 
 def check(data: bytes) -> None:
     for packet in (data, repaired(data)):
-        read = decode(packet, AT_HOME_IPV6 if is_ipv6(packet) else AT_HOME)
+        read = decode(packet, AT_HOME_IPV6 if is_ipv6(packet) else AT_HOME, PEERS)
         assert read == second_reader(packet)
         if isinstance(read, Drop):
             told(read, packet)
@@ -63,9 +65,9 @@ def second_reader(packet: bytes) -> Advertisement | Drop:
         return Drop.NOT_CARP
     if header < 20 or len(carp) < 36 or packet[2] * 256 + packet[3] < header + 36:
         return Drop.SHORT
-    if packet[8] != 255:
+    if packet[8] != 255 and carp[1] != 8:
         return Drop.TTL
-    flaw = carp_flaw(carp, packet[16:20], AT_HOME)
+    flaw = carp_flaw(carp, packet[12:16], packet[16:20], AT_HOME)
     if flaw:
         return flaw
     if checksum(packet[:header]):
@@ -81,9 +83,9 @@ def second_reader_of_ipv6(packet: bytes) -> Advertisement | Drop:
         return Drop.NOT_CARP
     if len(packet) < 76 or packet[4] * 256 + packet[5] < 36:
         return Drop.SHORT
-    if packet[7] != 255:
+    if packet[7] != 255 and packet[41] != 8:
         return Drop.TTL
-    flaw = carp_flaw(packet[40:76], packet[24:40], AT_HOME_IPV6)
+    flaw = carp_flaw(packet[40:76], packet[8:24], packet[24:40], AT_HOME_IPV6)
     if flaw:
         return flaw
     label = bytes((packet[1] & 0xF, packet[2], packet[3]))
@@ -92,7 +94,9 @@ def second_reader_of_ipv6(packet: bytes) -> Advertisement | Drop:
     return advertisement(source, destination, packet[40:76], host)
 
 
-def carp_flaw(carp: bytes, destination: bytes, groups: Mapping[int, Address]) -> Drop | None:
+def carp_flaw(
+    carp: bytes, source: bytes, destination: bytes, groups: Mapping[int, Address]
+) -> Drop | None:
     if carp[0] >> 4 != 2:
         return Drop.VERSION
     if carp[0] != 0x21 or carp[3] != 7:
@@ -101,6 +105,8 @@ def carp_flaw(carp: bytes, destination: bytes, groups: Mapping[int, Address]) ->
         return Drop.VHID
     if destination != groups[carp[1]].packed:
         return Drop.DESTINATION
+    if carp[1] == 8 and source not in PEERS[8]:
+        return Drop.PEER
     return Drop.CHECKSUM if checksum(carp) else None
 
 

@@ -10,7 +10,7 @@ REQUEST_AND_ACK = 5
 
 def check(data: bytes) -> None:
     try:
-        interface, requests, frames = understood(data)
+        interface, requests, frames, packets = understood(data)
     except ValueError:
         return
     assert data.endswith(b"\n")
@@ -20,3 +20,4 @@ def check(data: bytes) -> None:
         assert (length, kind, flags) == (len(request), KINDS[key], REQUEST_AND_ACK)
         assert length >= 16
     assert all(14 <= len(frame) < 1515 for frame in frames)
+    assert all((packet[0] >> 4, len(packet)) in ((4, 56), (6, 76)) for packet in packets)

@@ -77,6 +77,7 @@ class VipStatus:
     deadratio: int
     preempt: bool
     nomcast: bool
+    peers: list[str] | None  # None: multicast, or broadcast
     manages_address: bool  # else an UPSCRIPT adds it
     upscript: str | None
     downscript: str | None

@@ -20,7 +20,7 @@ bytes in both families: the BSDs add no pseudo header for IPv6.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
@@ -78,7 +78,7 @@ def said(ad: Advertisement) -> tuple[int, int, int]:
 class Drop(Enum):
     """Why a received packet was not taken for an advertisement; in the order of the checks.
 
-    The first eight can be told from the packet alone, the others need the group it is for.
+    The first nine can be told from the packet alone, the others need the group it is for.
     """
 
     SHORT = "shorter than an IP header and a CARP header"
@@ -87,7 +87,8 @@ class Drop(Enum):
     VERSION = "not CARP version 2"
     TYPE = "not an advertisement, or of another authentication length"
     VHID = "a VHID that nobody here has"
-    DESTINATION = "sent to another multicast group than ours"
+    DESTINATION = "sent to another address than ours: another multicast group, or unicast"
+    PEER = "sent by a host that PEERS does not list"
     CHECKSUM = "bad IP or CARP checksum"
     DIGEST = "bad digest: another password, VHID or set of addresses"
     ECHO = "our own advertisement came back to us"
@@ -162,15 +163,23 @@ def _ipv6_header(source: Address, destination: Address, label: int) -> bytes:
     )
 
 
-def decode(packet: bytes, groups: Mapping[int, Address]) -> Advertisement | Drop:
+#: The sources (packed) that a group hears and no others, by VHID: those groups are unicast.
+Peers = Mapping[int, Collection[bytes]]
+_NOBODY: Peers = {}
+
+
+def decode(
+    packet: bytes, groups: Mapping[int, Address], peers: Peers = _NOBODY
+) -> Advertisement | Drop:
     """Read an IP packet of either family; trailing bytes (Ethernet padding) are ignored.
 
     ``groups`` says for each VHID that is at home here which destination of that family it listens
-    to. Whether the digest verifies is the next question, see `vipd.carp.digest.Digest.verify`.
-    Never raises.
+    to; that is our own address if ``peers`` says who is heard. These may be behind routers, so that
+    their TTL does not count. Whether the digest verifies is the next question, see
+    `vipd.carp.digest.Digest.verify`. Never raises.
     """
     if packet and packet[0] >> 4 == 6:
-        return _decode_ipv6(packet, groups)
+        return _decode_ipv6(packet, groups, peers)
     if len(packet) < IP_LENGTH + CARP_LENGTH:
         return Drop.SHORT
     version_ihl, _, total, _, fragment, ttl, protocol, _, source, destination = _IP.unpack_from(
@@ -182,12 +191,14 @@ def decode(packet: bytes, groups: Mapping[int, Address]) -> Advertisement | Drop
     end = header + CARP_LENGTH
     if header < IP_LENGTH or total < end or len(packet) < end:
         return Drop.SHORT
-    if ttl != TTL:
+    if ttl != TTL and packet[header + 1] not in peers:
         return Drop.TTL
-    return _decode_carp(packet, header, source, destination, groups)
+    return _decode_carp(packet, header, source, destination, groups, peers)
 
 
-def _decode_ipv6(packet: bytes, groups: Mapping[int, Address]) -> Advertisement | Drop:
+def _decode_ipv6(
+    packet: bytes, groups: Mapping[int, Address], peers: Peers
+) -> Advertisement | Drop:
     """No extension headers: no implementation sends any, and the kernel's filter does not follow
     them."""
     if len(packet) < IPV6_LENGTH:
@@ -197,9 +208,9 @@ def _decode_ipv6(packet: bytes, groups: Mapping[int, Address]) -> Advertisement 
         return Drop.NOT_CARP
     if length < CARP_LENGTH or len(packet) < IPV6_LENGTH + CARP_LENGTH:
         return Drop.SHORT
-    if hop_limit != TTL:
+    if hop_limit != TTL and packet[IPV6_LENGTH + 1] not in peers:
         return Drop.TTL
-    return _decode_carp(packet, IPV6_LENGTH, source, destination, groups, first & 0xFFFFF)
+    return _decode_carp(packet, IPV6_LENGTH, source, destination, groups, peers, first & 0xFFFFF)
 
 
 def carp_at(packet: bytes) -> int:
@@ -216,12 +227,20 @@ def source_of(packet: bytes) -> Address | None:
     return IPv4Address(packet[12:16]) if len(packet) >= IP_LENGTH else None
 
 
+def destination_of(packet: bytes) -> Address | None:
+    """Its destination address, likewise."""
+    if packet[:1] and packet[0] >> 4 == 6:
+        return IPv6Address(packet[24:40]) if len(packet) >= IPV6_LENGTH else None
+    return IPv4Address(packet[16:20]) if len(packet) >= IP_LENGTH else None
+
+
 def _decode_carp(
     packet: bytes,
     at: int,
     source: bytes,
     destination: bytes,
     groups: Mapping[int, Address],
+    peers: Peers,
     label: int = 0,
 ) -> Advertisement | Drop:
     """The part that begins ``at`` this place, and what the header before it said. ``label``: the
@@ -238,6 +257,8 @@ def _decode_carp(
         return Drop.VHID
     if destination != group.packed:
         return Drop.DESTINATION
+    if vhid in peers and source not in peers[vhid]:
+        return Drop.PEER
     if not _intact(packet[at : at + CARP_LENGTH]) or (
         len(source) == 4 and not _intact(packet[:at])
     ):

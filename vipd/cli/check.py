@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from vipd.cli import peer_lists
 from vipd.cli.compat import differences
 from vipd.cli.machine import machine_problems
 from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option, settings
@@ -136,6 +137,7 @@ def surroundings(snapshot: Snapshot, directory: Path) -> list[Problem]:
     return [
         *interface_problems(snapshot),
         *source_problems(snapshot),
+        *peer_lists.problems(snapshot),
         *address_problems(snapshot),
         *subnet_problems(snapshot),
         *machine_problems(snapshot, directory),
@@ -259,6 +261,8 @@ def _row(vip: VipConfig) -> tuple[str, ...]:
         for name in ("preempt", "neutral", "shutdown", "ignoreifstate", "nomcast")
         if getattr(vip, name)
     ]
+    if vip.peers is not None:
+        flags.append(f"peers={len(vip.peers)}")
     if str(vip.mcast) != "224.0.0.18":
         flags.append(f"mcast={vip.mcast}")
     if vip.xparam is not None:

@@ -41,7 +41,7 @@ def interfaces(vips: Iterable[VipStatus]) -> Iterator[Finding]:
     addresses: dict[str, set[IPv4Address | IPv6Address]] = {}
     member: set[str] = set()  # interfaces that have to be members of the multicast groups
     for vip in vips:
-        if not vip.nomcast:
+        if not vip.nomcast and vip.peers is None:
             member.add(canonical(vip.interface))
         here = (ip_interface(each).ip for each in vip.addresses)
         addresses.setdefault(canonical(vip.interface), set()).update(here)
@@ -54,7 +54,7 @@ def interfaces(vips: Iterable[VipStatus]) -> Iterator[Finding]:
             yield from _paths(name, routes, networks)
         if ipv6:
             yield from _ipv6(name, ipv6, name in member)
-        if not sysctls.has_multicast(name):
+        if name in member and not sysctls.has_multicast(name):
             yield Finding(
                 safe(name),
                 "multicast is switched off on it, so that other hosts may not be heard",
@@ -201,20 +201,28 @@ def subnets(vips: Iterable[VipStatus]) -> Iterator[Finding]:
 
 def lonely(vips: Iterable[VipStatus], now: float) -> Iterator[Finding]:
     """Masters that never heard another host: there is none, or no packet gets through."""
-    alone: dict[str, list[str]] = {}
+    alone: dict[tuple[str, bool], list[str]] = {}
     for vip in vips:
         told = any(problem.code == "claimed" for problem in vip.problems)  # another host is there
         quiet = vip.state is State.MASTER and vip.heard is None and not vip.received and not told
         if quiet and now - vip.since > ALONE:
-            alone.setdefault(vip.interface, []).append(safe(vip.id))
-    for interface, ids in sorted(alone.items()):
+            unicast = vip.peers is not None
+            alone.setdefault((vip.interface, unicast), []).append(safe(vip.id))
+    for (interface, unicast), ids in sorted(alone.items()):
         names = ", ".join(ids[:5]) + (" …" if len(ids) > 5 else "")
+        what = "advertisements do" if unicast else "multicast does"
+        cure = (
+            "see whether PEERS there names this host, and for packet filters on the way that drop "
+            "protocol 112"
+            if unicast
+            else "look for switches that keep multicast back (IGMP snooping without a querier), or "
+            "use --nomcast or PEERS on all"
+        )
         yield Finding(
             safe(interface),
-            f"no other host was ever heard for {names}: nobody could take over, or multicast does "
+            f"no other host was ever heard for {names}: nobody could take over, or {what} "
             "not get through and the other host is master as well",
-            "see vipctl status on the other hosts; if they are masters, look for switches that "
-            "keep multicast back (IGMP snooping without a querier), or use --nomcast on all",
+            f"see vipctl status on the other hosts; if they are masters, {cure}",
         )
 
 

@@ -287,7 +287,10 @@ class _Builder:
 
     def _own_keys(self, settings: dict[str, Any]) -> None:
         for key in OWN:
-            if (value := self._key(key.name)) is not None:
+            value = self._key(key.name)
+            if value is None and key.blank and (binding := self._binding(key.name)) is not None:
+                self._error(binding.place, f"{key.name} is empty", key.blank)
+            if value is not None:
                 self.places[key.name] = value.place
                 if (read := key.read(key.name, value, self.problems.append)) is not None:
                     settings[key.field] = read

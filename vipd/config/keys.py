@@ -13,11 +13,13 @@ Read = Callable[[str, Value, Report], object]
 @dataclass(frozen=True, slots=True)
 class Key:
     """``field``: the field of `VipConfig`, which has its default, range and description. ``read``
-    makes its value of the key's name and text; None: it was refused, and reported."""
+    makes its value of the key's name and text; None: it was refused, and reported. ``blank``: what
+    to do about a key that is there, but has no value; "": nothing, it is as if it was left out."""
 
     name: str
     field: str
     read: Read
+    blank: str = ""
 
 
 def _one_of(*words: str, hint: str) -> Read:
@@ -53,7 +55,8 @@ OWN = (
         ),
     ),
     Key("EXTRA_ADDRESSES", "extra_addresses", values.extras),
-    Key("ANNOUNCE_TO", "announce_to", values.hosts),
+    Key("PEERS", "peers", values.peers, "list the other hosts, or remove PEERS for multicast"),
+    Key("ANNOUNCE_TO", "announce_to", values.targets),
     Key("ANNOUNCE_EVERY", "announce_every", _seconds_or_0),
 )
 """Keys that ucarp does not have."""

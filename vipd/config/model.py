@@ -104,6 +104,15 @@ class VipConfig(BaseModel):
     mcast: IPv4Address = Field(
         default=IPv4Address("224.0.0.18"), description="--mcast: multicast group of advertisements."
     )
+    peers: tuple[IPv4Address | IPv6Address, ...] | None = Field(
+        default=None,
+        description="PEERS: the SOURCE_ADDRESS of every other host of the group, separated by "
+        "blanks. Advertisements are sent to these hosts one by one, and to no multicast group; "
+        "those of these hosts are heard, and no others. The hosts may be in different networks: "
+        "the kernel routes what is sent, and a TTL below 255 is accepted from these hosts. "
+        "Advertisements are sent in the families of PEERS, whatever those of VIP_ADDRESS, and "
+        "have to arrive at BIND_INTERFACE. Left out: multicast.",
+    )
     upscript: str | None = Field(
         default=None,
         description="UPSCRIPT, --upscript: program that runs on becoming master, with interface, "
@@ -222,8 +231,10 @@ class VipConfig(BaseModel):
 
     @property
     def families(self) -> tuple[int, ...]:
-        """The IP versions in which it advertises: those of its addresses, 4 before 6."""
-        return tuple(sorted({address.version for address in self.addresses}))
+        """The IP versions in which it advertises: those of PEERS, or else of its addresses; 4
+        before 6."""
+        named = self.addresses if self.peers is None else self.peers
+        return tuple(sorted({address.version for address in named}))
 
     @property
     def device(self) -> str:

@@ -32,7 +32,37 @@ def problems(vip: VipConfig, places: Mapping[str, FileLocation]) -> Iterator[Pro
                 f"{extra.address.ip} is also in VIP_ADDRESS",
                 "remove one of the two: EXTRA_ADDRESSES if the other hosts have it in VIP_ADDRESS",
             )
+    if vip.peers is not None:
+        yield from _peers(vip, places.get("PEERS", start))
     yield from _lease(vip, places.get("LEASE", start))
+
+
+def _peers(vip: VipConfig, place: FileLocation) -> Iterator[Problem]:
+    for address in {address.ip for address in vip.addresses}.intersection(vip.peers or ()):
+        yield error(
+            place,
+            f"PEERS has {address}, which is also in VIP_ADDRESS",
+            "write each host's own address here; the floating one moves between hosts",
+        )
+    for source in {vip.source, vip.source_ipv6}.intersection(vip.peers or ()):
+        yield warning(
+            place,
+            f"PEERS has {source}, which is this host's own SOURCE_ADDRESS; nothing is sent to it",
+            "write the addresses of the other hosts only",
+        )
+    number = {v: sum(peer.version == v for peer in vip.peers or ()) for v in vip.families}
+    if len(set(number.values())) > 1:
+        yield warning(
+            place,
+            f"PEERS has {number[4]} IPv4 and {number[6]} IPv6 addresses: a host may be left out",
+            "write the addresses of every other host in one family, or in both",
+        )
+    if vip.nomcast or str(vip.mcast) != "224.0.0.18":
+        yield warning(
+            place,
+            "--nomcast and --mcast have no effect beside PEERS: advertisements go to these hosts",
+            "remove the option, or PEERS",
+        )
 
 
 def _lease(vip: VipConfig, place: FileLocation) -> Iterator[Problem]:

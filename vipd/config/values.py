@@ -138,7 +138,7 @@ def addresses(value: Value, report: Report) -> tuple[IPv4Interface | IPv6Interfa
     return tuple(result.values()) if good else None
 
 
-def hosts(
+def targets(
     key: str, value: Value, report: Report
 ) -> tuple[Literal["gateway"] | IPv4Address | IPv6Address, ...] | None:
     """The words of our own key `key`: addresses of hosts, and “gateway”."""
@@ -146,17 +146,39 @@ def hosts(
     for word in value.words():
         if word.text.lower() == "gateway":
             found["gateway"] = None
-            continue
-        try:
-            address = ip_address(word.text.partition("%")[0])
-        except ValueError:
-            address = None
-        if address is None or not _is_unicast(address):
+        elif address := _host(word):
+            found[address] = None
+        else:
             wrong = f"{key} “{cited(word.text)}” is neither the address of a host nor gateway"
             report(error(word.place, wrong, f"write {key}=gateway, or addresses"))
             return None
+    return tuple(found)
+
+
+def peers(key: str, value: Value, report: Report) -> tuple[IPv4Address | IPv6Address, ...] | None:
+    """The words of our own key `key`: addresses of hosts."""
+    found: dict[IPv4Address | IPv6Address, None] = {}
+    for word in value.words():
+        if (address := _host(word)) is None:
+            wrong = f"{key} “{cited(word.text)}” is not the address of a host"
+            hint = f"write the SOURCE_ADDRESS of every other host, like {key}=192.0.2.2"
+            report(error(word.place, wrong, hint))
+            return None
+        if address in found:
+            again = f"{address} stands here a second time"
+            report(warning(word.place, again, "remove one of the two"))
         found[address] = None
     return tuple(found)
+
+
+def _host(word: Value) -> IPv4Address | IPv6Address | None:
+    """The address of a host; the zone of a link-local one does not count, because there is
+    BIND_INTERFACE."""
+    try:
+        address = ip_address(word.text.partition("%")[0])
+    except ValueError:
+        return None
+    return address if _is_unicast(address) else None
 
 
 def extras(key: str, value: Value, report: Report) -> tuple[Extra, ...] | None:

@@ -63,6 +63,7 @@ class Wire:
         self._memberships: dict[AnyAddress, socket.socket] = {}
         self._vhids: dict[Family, frozenset[int]] = {IPV4: frozenset()}
         self._one_of = 1
+        self._routed = False
         self._trusted: tuple[bytes, ...] = ()
         self._listeners: dict[Family, _Listeners] = {}
         self._open(IPV4)
@@ -107,12 +108,14 @@ class Wire:
         """What becomes readable when a host sends that is not trusted, by IPv4."""
         return self._socket.fileno()
 
-    def listen(self, vhids: Mapping[Family, Iterable[int]], one_of: int = 1) -> None:
+    def listen(
+        self, vhids: Mapping[Family, Iterable[int]], one_of: int = 1, routed: bool = False
+    ) -> None:
         """Receive these VHIDs and no others from now on; replaced atomically by the kernel. Of the
         packets with another TTL, version, type or authentication length than CARP's, receive one of
-        so many (a power of 2), chosen at random. Raises OSError (ENOMEM: net.core.optmem_max;
-        EMFILE) when things stay as they were in one family."""
-        self._one_of = one_of
+        so many (a power of 2), chosen at random. ``routed``: any TTL is right. Raises OSError
+        (ENOMEM: net.core.optmem_max; EMFILE) when things stay as they were in one family."""
+        self._one_of, self._routed = one_of, routed
         self._vhids = {family: frozenset(vhids.get(family, ())) for family in (IPV4, IPV6)}
         refused: OSError | None = None
         for family, wanted in self._vhids.items():
@@ -142,7 +145,8 @@ class Wire:
         vhids = self._vhids[family]
         for opened, known in ((listeners.known, True), (listeners.others, False)):
             senders = _senders(self._trusted, known)
-            bpf.attach(opened, _filter(family, self._index, senders, vhids, self._one_of))
+            program = _filter(family, self._index, senders, vhids, self._one_of, self._routed)
+            bpf.attach(opened, program)
 
     def join(self, groups: Iterable[AnyAddress]) -> None:
         """Be a member of exactly these groups: the network card passes them up, and switches that
@@ -246,6 +250,7 @@ def _filter(
     senders: Iterable[bpf.Instruction],
     vhids: Iterable[int],
     one_of: int,
+    routed: bool,
 ) -> list[bpf.Instruction]:
     """Pass CARP packets of ``vhids`` on this interface and nothing else: the VHID's bit in eight
     32-bit words. Of those that are malformed, one of ``one_of``."""
@@ -282,7 +287,7 @@ def _filter(
         # well-formed? skip the dice
         family.header,
         (bpf.LD_B_ABS, 0, 0, family.ttl_at),
-        (bpf.JEQ, 0, 4, 255),
+        (bpf.JEQ, 0, 0 if routed else 4, 255),
         (bpf.LD_B_IND, 0, 0, _TYPE_AT),
         (bpf.JEQ, 0, 2, 0x21),
         (bpf.LD_B_IND, 0, 0, _AUTHLEN_AT),

@@ -18,8 +18,9 @@ import stat
 import sys
 from collections.abc import Iterator
 
-#: First words of the lines of a will. PREPARE: a request that is sent before the deletions.
-INTERFACE, PREPARE, DELETE, SEND = "interface", "prepare", "delete", "send"
+#: First words of the lines of a will. PREPARE: a request that is sent before the deletions. SEND:
+#: an Ethernet frame; ROUTE: an IP packet.
+INTERFACE, PREPARE, DELETE, SEND, ROUTE = "interface", "prepare", "delete", "send", "route"
 
 _NETLINK_ROUTE = 0
 #: Longest answer to a request of ours: the error code, 0 or -errno, follows the header.
@@ -32,6 +33,9 @@ _KINDS = {PREPARE: 19, DELETE: 21}
 _LONGEST_WILL = 1 << 20
 _LONGEST_INTERFACE = 15
 _FRAMES = range(14, 1515)  # lengths in bytes
+_PACKETS = {4: 56, 6: 76}  # likewise, by IP version
+_PROTOCOL = 112
+_IPV6_HDRINCL = 36
 #: Seconds to wait for the kernel's answer, which comes at once, and for room to send a frame.
 _PATIENCE = 1.0
 _MEANWHILE = "the other hosts take over when their time is up"
@@ -132,7 +136,7 @@ def _read(name: str, wills: int) -> bytes:
 
 
 def _carry_out(will: bytes, netlink: _socket.socket, wire: _socket.socket | None) -> str:
-    interface, requests, frames = understood(will)
+    interface, requests, frames, packets = understood(will)
     there = False
     for number, (key, request) in enumerate(requests, 1):
         done = _ask(netlink, number, request)
@@ -141,16 +145,51 @@ def _carry_out(will: bytes, netlink: _socket.socket, wire: _socket.socket | None
         return "was killed; the lease on its addresses had ended already"
     if wire is None:
         return "was killed after a silence; its addresses are taken off"
-    try:
-        for frame in frames:
-            wire.sendto(frame, (interface, int.from_bytes(frame[12:14], "big")))
-    except OSError as error:
-        return f"was killed; its addresses are taken off, but nobody is told: {error}; {_MEANWHILE}"
+    failures = list(_tell(interface, frames, packets, wire))
+    if failures and len(failures) == len(frames) + len(packets):
+        why = f"nobody is told: {failures[0]}; {_MEANWHILE}"
+        return f"was killed; its addresses are taken off, but {why}"
     return "was killed; its addresses are taken off, and the next host is told to take over"
 
 
-def understood(will: bytes) -> tuple[str, list[tuple[str, bytes]], list[bytes]]:
-    """Interface, netlink requests (with PREPARE or DELETE) and frames. Raises ValueError."""
+def _tell(
+    interface: str, frames: list[bytes], packets: list[bytes], wire: _socket.socket
+) -> Iterator[OSError]:
+    """Send the final advertisement; yield why one of these could not be sent."""
+    for frame in frames:
+        try:
+            wire.sendto(frame, (interface, int.from_bytes(frame[12:14], "big")))
+        except OSError as error:
+            yield error
+    for packet in packets:
+        try:
+            _route(packet, interface)
+        except OSError as error:
+            yield error
+
+
+def _route(packet: bytes, interface: str) -> None:
+    """Send an IP packet as the kernel routes it. Raises OSError."""
+    if packet[0] >> 4 == 4:
+        family, option = _socket.AF_INET, (_socket.IPPROTO_IP, _socket.IP_HDRINCL, 1)
+    else:
+        family, option = _socket.AF_INET6, (_socket.IPPROTO_IPV6, _IPV6_HDRINCL, 1)
+    opened = _socket.socket(family, _socket.SOCK_RAW, _PROTOCOL)
+    try:
+        opened.setsockopt(*option)
+        if family == _socket.AF_INET:
+            opened.sendto(packet, (_socket.inet_ntop(family, packet[16:20]), 0))
+        else:
+            local = packet[24:26] >= b"\xfe\x80" and packet[24:26] < b"\xfe\xc0"
+            scope = _socket.if_nametoindex(interface) if local else 0
+            opened.sendto(packet, (_socket.inet_ntop(family, packet[24:40]), 0, 0, scope))
+    finally:
+        opened.close()
+
+
+def understood(will: bytes) -> tuple[str, list[tuple[str, bytes]], list[bytes], list[bytes]]:
+    """Interface, netlink requests (with PREPARE or DELETE), frames and IP packets. Raises
+    ValueError."""
     text = will.decode()
     if not text.endswith("\n"):
         raise ValueError("vipd was killed while it wrote its will")
@@ -171,7 +210,10 @@ def understood(will: bytes) -> tuple[str, list[tuple[str, bytes]], list[bytes]]:
     frames = [bytes.fromhex(value) for key, value in lines if key == SEND]
     if any(len(frame) not in _FRAMES for frame in frames):
         raise ValueError("a frame has no length that a frame can have")
-    return interface, requests, frames
+    packets = [bytes.fromhex(value) for key, value in lines if key == ROUTE]
+    if any(_PACKETS.get(packet[0] >> 4 if packet else 0) != len(packet) for packet in packets):
+        raise ValueError("a packet is no advertisement")
+    return interface, requests, frames, packets
 
 
 def _ask(netlink: _socket.socket, number: int, request: bytes) -> bool:

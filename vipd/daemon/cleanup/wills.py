@@ -1,22 +1,41 @@
 """Wills: what to do for a master that was killed. They are written while it runs.
 
 As long as a VIP is master, RUNTIME_DIR/farewell/vip-ID has the netlink requests that delete its
-addresses, and the frame with its final advertisement. `vipd.daemon.cleanup.farewell` reads it when
-the daemon has ended. The frame is a signed packet like those on the wire: it has no password in it.
-Still only root may read it, because sending that frame makes us lose MASTER.
+addresses, and its final advertisement. `vipd.daemon.cleanup.farewell` reads it when
+the daemon has ended. That is a signed packet like those on the wire: it has no password in it.
+Still only root may read it, because sending it makes us lose MASTER.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from errno import EPERM
 from pathlib import Path
 
-from vipd.daemon.cleanup.farewell import DELETE, INTERFACE, PREPARE, SEND, trusted, wills_in
+from vipd.daemon.cleanup.farewell import (
+    DELETE,
+    INTERFACE,
+    PREPARE,
+    ROUTE,
+    SEND,
+    trusted,
+    wills_in,
+)
 from vipd.daemon.log.logger import log
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A final advertisement: ``frames`` to send on this interface, and IP ``packets`` of protocol
+    112 that the kernel routes (a link-local destination is on that interface)."""
+
+    interface: str
+    frames: Sequence[bytes] = ()
+    packets: Sequence[bytes] = ()
 
 
 class CrashCleanup:
@@ -32,20 +51,15 @@ class CrashCleanup:
         self._directory = Path(wills_in(str(runtime_dir)))
         self._silent = False
 
-    def leave(
-        self,
-        vip: str,
-        interface: str,
-        requests: Iterable[tuple[bytes, bool]],
-        frames: Iterable[bytes],
-    ) -> None:
+    def leave(self, vip: str, requests: Iterable[tuple[bytes, bool]], final: Final) -> None:
         """Write a VIP's will; it replaces the earlier one. ``requests``: netlink requests with
-        NLM_F_ACK, which delete the addresses (True) or are sent before that (False). ``frames``:
-        what to send on ``interface`` after that."""
+        NLM_F_ACK, which delete the addresses (True) or are sent before that (False). ``final``:
+        what to send after that."""
         lines = [
-            f"{INTERFACE} {interface}",
+            f"{INTERFACE} {final.interface}",
             *(f"{DELETE if deletes else PREPARE} {each.hex()}" for each, deletes in requests),
-            *(f"{SEND} {frame.hex()}" for frame in frames),
+            *(f"{SEND} {frame.hex()}" for frame in final.frames),
+            *(f"{ROUTE} {packet.hex()}" for packet in final.packets),
             "",
         ]
         try:

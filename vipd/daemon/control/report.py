@@ -170,6 +170,7 @@ def _settings(config: VipConfig) -> dict[str, Any]:
         "deadratio": config.deadratio,
         "preempt": config.preempt,
         "nomcast": config.nomcast,
+        "peers": None if config.peers is None else [str(peer) for peer in config.peers],
         "manages_address": config.manages_address,
         "upscript": config.upscript,
         "downscript": config.downscript,

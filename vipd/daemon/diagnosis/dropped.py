@@ -35,6 +35,7 @@ class DroppedPackets:
         #: The other readings of our VHIDs, which a peer that gets them wrong may use, and ours.
         self.misread: dict[int, int] = {}
         self.sampling = Sampling()
+        self._sampled = MALFORMED
         self._interface = interface
         self._complaints = complaints
         self._proof = proof
@@ -44,6 +45,8 @@ class DroppedPackets:
     def follow(self, configs: Sequence[VipConfig]) -> None:
         """These are the VIPs on the interface now."""
         ours = {config.vhid for config in configs}
+        unicast = any(config.peers is not None for config in configs)
+        self._sampled = MALFORMED - {Drop.TTL} if unicast else MALFORMED
         self.misread = {
             config.other_vhid: config.vhid
             for config in configs
@@ -53,7 +56,7 @@ class DroppedPackets:
     def add(self, drop: Drop, packet: bytes) -> None:
         """One that was dropped for this reason."""
         vhid = explanation.vhid_of(packet)
-        times = self.sampling.count() if drop in MALFORMED else 1
+        times = self.sampling.count() if drop in self._sampled else 1
         self.counts[vhid if vhid in self._members else 0, drop] += times
         if drop is Drop.VHID or drop is Drop.DIGEST:
             if self._neighbourhood.surveying and (source := source_of(packet)):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, carp_at, decode, source_of
+from vipd.carp.packet import Advertisement, Drop, carp_at, decode, destination_of, source_of
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.digest_proof import Kept, Search, other_settings, same_settings
 
@@ -13,7 +13,8 @@ _CURES = {
     Drop.TTL: "CARP hosts have to be in one network segment",
     Drop.VERSION: "Run CARP version 2 on all hosts",
     Drop.TYPE: "It is no CARP advertisement",
-    Drop.DESTINATION: "Use the same --mcast on both hosts",
+    Drop.DESTINATION: "Use the same --mcast on both hosts, or PEERS on both",
+    Drop.PEER: "If it is a host of this group, add that address to PEERS",
     Drop.CHECKSUM: "Something on the way damages packets",
     Drop.OWN_SOURCE: "Two hosts have the same SOURCE_ADDRESS, so that both become master: "
     "give each its own",
@@ -62,13 +63,22 @@ def search(packet: bytes, vhid: int, ours: Sequence[VipConfig]) -> Callable[[Kep
     named = [config for config in ours if config.vhid == vhid]
     misread = [config for config in ours if config.other_vhid == vhid]
     for config in named or misread:
-        ad = decode(packet, {vhid: MULTICAST_IPV6 if packet[0] >> 4 == 6 else config.mcast})
-        if not isinstance(ad, Advertisement):
+        ad = _advertisement(packet, vhid)
+        if ad is None:
             continue
         if named:
             return partial(other_settings, ad, config, ours)
         return partial(same_settings, ad, misread, _MISREAD)
     return None
+
+
+def _advertisement(packet: bytes, vhid: int) -> Advertisement | None:
+    """What is in a packet, whoever sent it to whomever."""
+    source, destination = source_of(packet), destination_of(packet)
+    if not (source and destination):
+        return None
+    ad = decode(packet, {vhid: destination}, {vhid: (source.packed,)})
+    return ad if isinstance(ad, Advertisement) else None
 
 
 def _is_vrrp(packet: bytes) -> bool:

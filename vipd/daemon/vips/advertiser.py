@@ -1,6 +1,7 @@
 """What a VIP says on the network: signed advertisements, and announcements of its addresses."""
 
 from collections.abc import Callable, Collection, Iterator
+from errno import EPERM
 
 from vipd.carp.digest import Digest
 from vipd.carp.host import Address
@@ -8,6 +9,7 @@ from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, encode
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
 from vipd.config.model import VipConfig
+from vipd.daemon.cleanup.wills import Final
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.vips.direct import targets
 from vipd.daemon.vips.interface import Interface
@@ -17,6 +19,7 @@ from vipd.linux.announce import announcement, announcement_to
 from vipd.linux.family import multicast_mac
 from vipd.linux.links import Link
 from vipd.linux.sysctls import forwards_ipv6
+from vipd.linux.unicast import NO_WAY
 from vipd.linux.wire import BROADCAST
 
 
@@ -35,11 +38,15 @@ class Advertiser:
         self._last = 0  # counter of our last advertisement
         self._complaints = complaints
         self._netlink = services.netlink
+        self._unreachable: set[Address] = set()
         self.change(config)
 
     def change(self, config: VipConfig) -> None:
         """Go on with another configuration."""
         self._config = config
+        for peer in self._unreachable.difference(config.peers or ()):
+            self._unreachable.discard(peer)
+            self._complaints.forget(("peer", peer))
         addresses = [a.ip for a in config.addresses]
         self._digest = Digest(config.password.get_secret_value(), config.vhid, addresses)
 
@@ -56,19 +63,33 @@ class Advertiser:
         left = False
         for destination, packet in self._packets(advbase, advskew, ours, self._last):
             try:
-                wire.send(destination, packet)
+                if self._config.peers is None:
+                    wire.send(self._mac(destination), packet)
+                else:
+                    self._interface.unicast.send(packet, destination, self._interface.index)
                 left = True
             except OSError as error:
-                self._cannot_send(error)
+                if self._config.peers is not None and error.errno in NO_WAY:
+                    left = True
+                    self._no_way(destination, error)
+                else:
+                    self._cannot_send(error)
+            else:
+                if destination in self._unreachable:
+                    self._unreachable.discard(destination)
+                    self._complaints.forget(("peer", destination))
         return left
 
-    def final(self, ours: Parameters, counter: int) -> tuple[str, list[bytes]] | None:
-        """Interface and frames of the final advertisement that is sent on our behalf when the
-        daemon is killed; None when the interface is not there."""
+    def final(self, ours: Parameters, counter: int) -> Final | None:
+        """The final advertisement that is sent on our behalf when the daemon is killed; None when
+        the interface is not there."""
         if (wire := self._interface.wire) is None:
             return None
         packets = self._packets(*BOW_OUT, ours, counter)
-        return wire.interface, [wire.frame(*each) for each in packets]
+        if self._config.peers is not None:
+            return Final(wire.interface, packets=[packet for _, packet in packets])
+        frames = [wire.frame(self._mac(group), packet) for group, packet in packets]
+        return Final(wire.interface, frames)
 
     def announce(
         self,
@@ -107,16 +128,37 @@ class Advertiser:
 
     def _packets(
         self, advbase: int, advskew: int, ours: Parameters, counter: int
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """One advertisement in each family, and the Ethernet address that it goes to. All have the
-        same counter, as with OpenBSD."""
+    ) -> Iterator[tuple[Address, bytes]]:
+        """One advertisement in each family, or for each of PEERS, and the address that it goes to.
+        All have the same counter, as with OpenBSD."""
         config = self._config
         signature = self._digest.sign(counter)
         words = config.vhid, advbase, advskew, ours.demotion, counter, signature, ours.host
         for source in ours.sources:
             group = config.mcast if source.version == 4 else MULTICAST_IPV6
-            destination = BROADCAST if config.nomcast else multicast_mac(group)
-            yield destination, encode(Advertisement(source, group, *words))
+            for destination in (group,) if config.peers is None else config.peers:
+                if destination.version == source.version and destination not in ours.sources:
+                    yield destination, encode(Advertisement(source, destination, *words))
+
+    def _mac(self, group: Address) -> bytes:
+        """The Ethernet address of advertisements to this group."""
+        return BROADCAST if self._config.nomcast else multicast_mac(group)
+
+    def _no_way(self, peer: Address, error: OSError) -> None:
+        """The network does not lead to one of PEERS. That is no failure of ours: where the network
+        is in two parts, each has an owner, as with multicast."""
+        self._unreachable.add(peer)
+        self._complaints.say(
+            ("peer", peer),
+            lambda: (
+                f"nothing can be sent to {peer} of PEERS: {error.strerror}; see `ip route get "
+                f"{peer}`. If that host runs, both own the address"
+            ),
+        )
 
     def _cannot_send(self, error: OSError) -> None:
-        self._complaints.say("send", lambda: f"cannot send on {self._interface.name}: {error}")
+        filtered = "; a packet filter of this host drops protocol 112: see `nft list ruleset`"
+        cure = filtered if error.errno == EPERM else ""
+        self._complaints.say(
+            "send", lambda: f"cannot send on {self._interface.name}: {error}{cure}"
+        )

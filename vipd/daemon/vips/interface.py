@@ -17,9 +17,10 @@ from vipd.daemon.events.hub import Hub, Subject
 from vipd.daemon.log.logger import Log
 from vipd.daemon.vips.pace import Pace
 from vipd.daemon.vips.receiver import Member, Receiver
+from vipd.daemon.vips.switch_memory import SwitchMemory
 from vipd.linux.addresses import AnyInterface
-from vipd.linux.family import IPV4, IPV6
 from vipd.linux.links import Link, Loss
+from vipd.linux.unicast import Unicast
 from vipd.linux.wire import Wire
 
 #: Seconds until what the kernel refused is tried again: doubled each time, up to the second value.
@@ -35,12 +36,14 @@ class Shared:
     proof: DigestProof
     own_macs: Callable[[], Collection[bytes]]
     pace: Pace
+    unicast: Unicast
 
 
 def shared(
     loop: asyncio.AbstractEventLoop, hub: Hub, own_macs: Callable[[], Collection[bytes]]
 ) -> Shared:
-    return Shared(hub, LogBudget(loop, hub), DigestProof(loop), own_macs, Pace(loop.time))
+    budget, proof = LogBudget(loop, hub), DigestProof(loop)
+    return Shared(hub, budget, proof, own_macs, Pace(loop.time), Unicast())
 
 
 class Interface:
@@ -58,10 +61,12 @@ class Interface:
         self._members: dict[int, Member] = {}
         self._log = Log(lambda: {"interface": name})
         self._hub = shared.hub
+        self.unicast = shared.unicast
         self.complaints = RateLimitedProblems(self._complain, loop.time, shared.budget)
         self.neighbourhood = Neighbourhood(
             loop, shared.own_macs, self.sources, self._follow_members
         )
+        self._switch_memory = SwitchMemory(loop, lambda: self.wire)
         self.dropped = DroppedPackets(
             name, self.complaints, shared.proof, self.neighbourhood, self._members
         )
@@ -98,9 +103,9 @@ class Interface:
     def _follow_members(self) -> None:
         self._stale = False
         configs = self._configs()
-        self._receiver.groups = {c.vhid: c.mcast for c in configs if 4 in c.families}
-        self._receiver.groups_ipv6 = {c.vhid: MULTICAST_IPV6 for c in configs if 6 in c.families}
+        self._receiver.follow()
         self.dropped.follow(configs)
+        self._switch_memory.follow(bool(self.wire and self._receiver.peers))
         self._set_up()
 
     def _set_up(self) -> None:
@@ -112,9 +117,10 @@ class Interface:
             return
         configs = self._configs()
         done = [
+            self._step("join a multicast group", lambda: wire.join(_groups(configs))),
             self._step(
-                "join a multicast group",
-                lambda: wire.join(_groups(configs)),
+                "send to PEERS",
+                lambda: self.unicast.open({p.version for c in configs for p in c.peers or ()}),
             ),
             self._listen(wire),
             self._step(
@@ -131,10 +137,11 @@ class Interface:
 
     def _listen(self, wire: Wire) -> bool:
         more = range(1, 256) if self.neighbourhood.surveying else self.dropped.misread
-        groups = {IPV4: self._receiver.groups, IPV6: self._receiver.groups_ipv6}
+        groups = self._receiver.groups
         vhids = {family: {*own, *more} for family, own in groups.items() if own}
         one_of = self.dropped.sampling.weight
-        done = self._step("listen for all VHIDs", lambda: wire.listen(vhids, one_of))
+        routed = bool(self._receiver.peers)
+        done = self._step("listen for all VHIDs", lambda: wire.listen(vhids, one_of, routed))
         self._receiver.look()
         return done
 
@@ -257,6 +264,7 @@ class Interface:
             self._retry.cancel()
             self._retry = None
         self.neighbourhood.close()
+        self._switch_memory.close()
         if self.wire:
             self._receiver.close()
             self.wire.close()
@@ -282,13 +290,8 @@ class Interface:
 
     def _complain(self, complaint: RateLimitedProblem) -> None:
         subject = Subject(complaint.id, complaint.vhid, self.name)
-        self._hub.publish(
-            subject,
-            Kind.PROBLEM,
-            complaint.text,
-            code=complaint.code,
-            level=complaint.level,
-        )
+        code, level = complaint.code, complaint.level
+        self._hub.publish(subject, Kind.PROBLEM, complaint.text, code=code, level=level)
 
     def _configs(self) -> list[VipConfig]:
         return [member.config for member in self._members.values()]
@@ -298,6 +301,6 @@ def _groups(configs: Iterable[VipConfig]) -> set[Address]:
     """The multicast groups to be a member of."""
     groups: set[Address] = set()
     for config in configs:
-        if not config.nomcast:
+        if not config.nomcast and config.peers is None:
             groups |= {config.mcast if f == 4 else MULTICAST_IPV6 for f in config.families}
     return groups

@@ -136,6 +136,8 @@ class LinkWatch:
             ours = parameters(self._vip.config, sources)
             self._vip.carry_out(self._vip.machine.change(ours, now))
             self._owned.will.leave()
+            if self._vip.config.peers is not None:
+                self._interface.members_changed()  # what they send comes to that address
         absent = [source for source in sources if source not in self._interface.present]
         if absent:
             self._vip.complaints.say(

@@ -15,7 +15,7 @@ from vipd.daemon.vips.extras import Extras
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.places import Places
 from vipd.daemon.vips.services import Services
-from vipd.daemon.vips.will import Frames, Will
+from vipd.daemon.vips.will import MakeFinal, Will
 from vipd.linux.addresses import Address, AnyAddress, AnyInterface
 from vipd.linux.links import Link
 from vipd.linux.secondaries import has_others
@@ -32,7 +32,7 @@ class Ownership:
 
     With MANAGE_ADDRESS=auto and an UPSCRIPT, the script adds the addresses, and they are leased
     where it put them, BIND_INTERFACE or another; with MANAGE_ADDRESS=no they are left alone.
-    ``frames``: the interface, and the frames that hand over for us when we are killed.
+    ``final``: what hands over for us when we are killed.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Ownership:
         counters: Counters,
         log: VipLog,
         complaints: RateLimitedProblems,
-        frames: Frames,
+        final: MakeFinal,
     ) -> None:
         self.config = config
         #: Until when the lease holds (the loop's clock); ``inf``: there is none.
@@ -55,7 +55,7 @@ class Ownership:
         self._counters = counters
         self._log = log
         self._complaints = complaints
-        self.will = Will(config.id, services.wills, lambda: self._held, frames)
+        self.will = Will(config.id, services.wills, lambda: self._held, final)
         self.places = Places(config, interface, services)
         self._extras = Extras(interface, services.links, complaints)
         self._index = 0  # of the interface that `_addresses` are for

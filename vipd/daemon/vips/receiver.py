@@ -1,17 +1,18 @@
 """Takes in the packets of an interface, and gives each advertisement to its VIP."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from time import thread_time
 from typing import Protocol
 
 from vipd.carp.host import Address
-from vipd.carp.packet import Advertisement, Drop, decode
+from vipd.carp.machine import Machine
+from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, decode
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.dropped import DroppedPackets
 from vipd.daemon.diagnosis.neighbourhood import Owner
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
-from vipd.linux.family import ETHERNET_HEADER, IPV6
+from vipd.linux.family import ETHERNET_HEADER, IPV4, IPV6, Family
 from vipd.linux.links import Loss
 from vipd.linux.wire import BATCH, Wire, sender_of
 
@@ -46,6 +47,7 @@ class Member(Protocol):
     """What an interface needs to know of a VIP."""
 
     config: VipConfig
+    machine: Machine
 
     @property
     def addresses(self) -> AddressMember: ...
@@ -76,9 +78,10 @@ class Receiver:
         listen: Callable[[Wire], bool],
         give: Callable[[tuple[bytes, ...]], None],
     ) -> None:
-        #: The multicast group that the advertisements of each VHID are sent to, in each family.
-        self.groups: dict[int, Address] = {}
-        self.groups_ipv6: dict[int, Address] = {}
+        #: Where the advertisements of each VHID are sent to, in each family: a multicast group, or
+        #: us. Who is heard, for VHIDs that have PEERS.
+        self.groups: dict[Family, dict[int, Address]] = {IPV4: {}, IPV6: {}}
+        self.peers: dict[int, frozenset[bytes]] = {}
         self._name = name
         self._loop = loop
         self._members = members
@@ -89,6 +92,16 @@ class Receiver:
         self._wire: Wire | None = None
         self._trusted: list[bytes] = []  # MAC addresses of hosts that know a password
         self._trusted_at = 0.0
+
+    def follow(self) -> None:
+        """The members are not what they were."""
+        members = self._members.values()
+        self.groups = {family: dict(_destinations(members, family)) for family in (IPV4, IPV6)}
+        self.peers = {
+            member.config.vhid: frozenset(peer.packed for peer in member.config.peers)
+            for member in members
+            if member.config.peers is not None
+        }
 
     def open(self, wire: Wire) -> None:
         """Read from these sockets, until `close`."""
@@ -153,7 +166,8 @@ class Receiver:
 
     def _received(self, frame: bytes, now: float, known: bool) -> None:
         packet = frame[ETHERNET_HEADER:]
-        ad = decode(packet, self.groups_ipv6 if frame[12:14] == _IPV6 else self.groups)
+        family = IPV6 if frame[12:14] == _IPV6 else IPV4
+        ad = decode(packet, self.groups[family], self.peers)
         if isinstance(ad, Drop):
             self._dropped.add(ad, packet)
             return
@@ -176,3 +190,14 @@ class Receiver:
         self._trusted_at = now
         self._trusted.append(mac)
         self._give(tuple(self._trusted))
+
+
+def _destinations(members: Iterable[Member], family: Family) -> Iterator[tuple[int, Address]]:
+    """Where the advertisements of each VHID are sent to, in this family."""
+    for member in members:
+        config = member.config
+        if config.peers is not None:
+            own = member.machine.parameters.sources
+            yield from ((config.vhid, each) for each in own if each.version == family.version)
+        elif family.version in config.families:
+            yield config.vhid, config.mcast if family is IPV4 else MULTICAST_IPV6

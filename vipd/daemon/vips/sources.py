@@ -16,15 +16,16 @@ def find_sources(
 ) -> tuple[Address, ...]:
     """The source of each family that has one, IPv4 first. In order of preference: the configured
     address; the first of the host's ``own`` addresses on the interface (for IPv6 a link-local one
-    if there is any, as the BSDs mostly do); the ``known`` one from before (a network restart
-    deletes it for a moment)."""
+    if there is any, as the BSDs mostly do; or none of those, if one of PEERS may be in another
+    network); the ``known`` one from before (a network restart deletes it for a moment)."""
     found: list[Address] = []
     for version in config.families:
         if configured := config.source_of(version):
             found.append(configured)
             continue
         here = [each for each in own() if each.version == version]
-        local = [each for each in here if version == 6 and each.is_link_local]
+        far = any(p.version == version and not p.is_link_local for p in config.peers or ())
+        local = [each for each in here if version == 6 and each.is_link_local is not far]
         before = [each for each in known if each.version == version and each != NOWHERE]
         found += [*local, *here, *before][:1]
     return tuple(found)

@@ -128,7 +128,7 @@ class VipRunner:
         self.guard(lambda: self.carry_out(ask(self._services.clock())))
 
     def change(self, config: VipConfig) -> None:
-        """Another configuration, in place: interface, VHID, source and addresses are the same."""
+        """Another configuration, in place: `vipd.daemon.vips.changes.moves` is false of it."""
         self.guard(lambda: self._change(config))
 
     def _change(self, config: VipConfig) -> None:
@@ -140,11 +140,10 @@ class VipRunner:
         self.carry_out(self.machine.change(ours, self._services.clock()))
         if config.announce_every != old.announce_every and self.machine.state is State.MASTER:
             self._repeater.start(config.announce_every, len(config.moving))
-        if (config.mcast, config.nomcast) != (old.mcast, old.nomcast):
+        if _heard_at(config) != _heard_at(old):
             self._interface.members_changed()
-        if config.lease_seconds != old.lease_seconds or (
-            config.manages_address != old.manages_address
-        ):
+            self.owned.will.leave()
+        if _held_how(config) != _held_how(old):
             self.owned.change(config, self._interface.link)
             if self.machine.state is State.MASTER:
                 self.owned.hold()
@@ -228,9 +227,9 @@ class VipRunner:
                         self.owned.renew()
                     else:
                         self.counters.unsent += 1
-                    if left and self.machine.last_send_failed:
-                        self.complaints.forget("send")
                     if not left or self.machine.last_send_failed:
+                        if left:
+                            self.complaints.forget("send")
                         todo += self.machine.sent(left, self._services.clock())
                 case Announce():
                     self.announce()
@@ -282,6 +281,15 @@ class VipRunner:
     def announce(self, only: Collection[AnyAddress] | None = None, *, reply: bool = False) -> None:
         """Announce the addresses, or ``only`` these of them. ``reply``: by ARP replies."""
         self._advertiser.announce(self.owned.places.link, only, reply=reply)
+
+
+def _heard_at(config: VipConfig) -> tuple[object, ...]:
+    """What the sockets that hear the group depend on, besides the interface."""
+    return config.mcast, config.nomcast, config.peers
+
+
+def _held_how(config: VipConfig) -> tuple[object, ...]:
+    return config.lease_seconds, config.manages_address
 
 
 def _step(act: Callable[[], None], log: VipLog) -> None:

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
-from vipd.daemon.cleanup.wills import CrashCleanup
+from vipd.daemon.cleanup.wills import CrashCleanup, Final
 from vipd.linux.addresses import Address
 from vipd.linux.secondaries import has_others, promotion
 
-Frames = Callable[[int], tuple[str, list[bytes]] | None]
-"""The interface, and the frames that hand over on behalf of a killed master, made with this
-counter; None: it cannot."""
+MakeFinal = Callable[[int], Final | None]
+"""What hands over on behalf of a killed master, made with this counter; None: nothing can."""
 
 
 class Will:
@@ -21,12 +20,12 @@ class Will:
         vip: str,
         wills: CrashCleanup | None,
         held: Callable[[], Sequence[Address]],
-        frames: Frames,
+        final: MakeFinal,
     ) -> None:
         self._vip = vip
         self._wills = wills
         self._held = held
-        self._frames = frames
+        self._final = final
 
     def leave(self) -> None:
         """Write it; soon, because clients do not wait for it."""
@@ -40,8 +39,8 @@ class Will:
 
     def _write(self) -> None:
         wills = self._wills
-        if wills and self._held() and (final := self._frames(wills.counter)):
-            wills.leave(self._vip, final[0], self._requests(), final[1])
+        if wills and self._held() and (final := self._final(wills.counter)):
+            wills.leave(self._vip, self._requests(), final)
 
     def _requests(self) -> Iterator[tuple[bytes, bool]]:
         """What removes the addresses; True: a deletion."""

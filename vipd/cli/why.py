@@ -76,7 +76,8 @@ def _init(vip: VipStatus) -> str:
 def _backup(vip: VipStatus) -> str:
     heard = vip.heard
     if heard is None:
-        return f"No other host was heard. {_takeover(vip)}"
+        only = f" Hosts in PEERS are heard: {safe(', '.join(vip.peers))}." if vip.peers else ""
+        return f"No other host was heard.{only} {_takeover(vip)}"
     if standing(vip, heard) is Input.LEAVING:
         slow = "is leaving, or advertises so seldom that it is bound to time out"
         return f"{_host(heard)} {slow}. {_takeover(vip)}"

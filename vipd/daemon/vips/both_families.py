@@ -16,6 +16,7 @@ _WHY = {
     6: "a switch that snoops MLD may drop ff02::12 (is there an MLD querier?), or a packet filter "
     "does",
 }
+_WHY_UNICAST = "a packet filter on the way may drop protocol 112, or its route is gone"
 
 
 class Complaints(Protocol):
@@ -28,7 +29,9 @@ class BothFamilies:
     """For a group with both families: names the sender of each advertisement, and reports it when
     only one family arrives. One family is enough for the election, so no host takes over."""
 
-    def __init__(self, complaints: Complaints) -> None:
+    def __init__(self, complaints: Complaints, unicast: bool = False) -> None:
+        """``unicast``: it has PEERS."""
+        self._unicast = unicast
         self._complaints = complaints
         self._ipv4: dict[bytes, Address] = {}
         self._last = b"", 0  # host and IP version of the last advertisement,
@@ -60,11 +63,13 @@ class BothFamilies:
             self._complaints.forget("family")
         self._last, self._in_a_row = (ad.host, version), 1
 
-    @staticmethod
-    def _lost(source: Address, version: int) -> str:
+    def _lost(self, source: Address, version: int) -> str:
         missing = 6 if version == 4 else 4
+        what, why, older = "this group", _WHY[missing], ", as an older vipd does"
+        if self._unicast:
+            what, why, older = "PEERS", _WHY_UNICAST, ""
         return (
-            f"only IPv{version} advertisements of {source} arrive, although this group has IPv4 "
-            f"and IPv6 addresses: {_WHY[missing]}; or that host sends IPv{version} only, as an "
-            "older vipd does. The election needs one family only"
+            f"only IPv{version} advertisements of {source} arrive, although {what} has IPv4 "
+            f"and IPv6 addresses: {why}; or that host sends IPv{version} only{older}. The election "
+            "needs one family only"
         )

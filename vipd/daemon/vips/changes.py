@@ -14,7 +14,7 @@ def moves(old: VipConfig, new: VipConfig) -> bool:
 def _identity(config: VipConfig) -> tuple[object, ...]:
     sources = config.source, config.source_ipv6
     addresses = frozenset(config.addresses), frozenset(config.extra_addresses)
-    return config.interface, config.vhid, sources, addresses, config.families
+    return config.interface, config.vhid, sources, addresses, config.families, config.peers is None
 
 
 class InTheWay:

@@ -58,7 +58,8 @@ class VipRunner:
         self._repeater = Repeater(
             lambda reply: self.guard(lambda: self.announce(reply=reply)), services.shared.pace
         )
-        self._both_families = BothFamilies(self.complaints) if len(config.families) > 1 else None
+        both, unicast = len(config.families) > 1, config.peers is not None
+        self._both_families = BothFamilies(self.complaints, unicast) if both else None
         self.stopping = False  # whether it is to end
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.owned = Ownership(

@@ -43,10 +43,12 @@ class Us:
     """The host that the story is about, as its files have it."""
 
     parameters: Parameters = _PARAMETERS
-    group: IPv4Address = _GROUP
+    group: IPv4Address = _GROUP  # what advertisements are sent to: with peers, our own address
     vhid: int = 1
     password: bytes = b"love"
     addresses: tuple[str, ...] = ("198.51.100.154",)
+    peers: tuple[IPv4Address, ...] = ()
+    """Who is heard, by unicast, if not everybody by multicast."""
     master: bool = False
     """Whether it has been master for some seconds when the story begins."""
 
@@ -69,6 +71,9 @@ class Us:
                 return replace(self, password=value.encode())
             case "master":
                 return replace(self, master=True)
+            case "peers":
+                listed = tuple(map(IPv4Address, value.split()))
+                return replace(self, peers=listed, group=_PARAMETERS.source)
             case "addresses":
                 return replace(self, addresses=tuple(value.split()))
         raise ValueError(f"nobody has a setting {name!r}")
@@ -176,7 +181,8 @@ class _Actor:
 
     def _hears(self, name: str, now: float) -> Effects | Drop:
         us = self._us
-        read = decode(self._packet(name), {us.vhid: us.group})
+        listed = {us.vhid: [peer.packed for peer in us.peers]} if us.peers else {}
+        read = decode(self._packet(name), {us.vhid: us.group}, listed)
         if isinstance(read, Drop):
             return read
         drop = self._digest.doubts(read, us.parameters.sources, len(self._telling.sent))

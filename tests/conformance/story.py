@@ -73,7 +73,7 @@ class Us:
                 return replace(self, master=True)
             case "peers":
                 listed = tuple(map(IPv4Address, value.split()))
-                return replace(self, peers=listed, group=_PARAMETERS.source)
+                return replace(self, peers=listed, group=IPv4Address("192.0.2.20"))
             case "addresses":
                 return replace(self, addresses=tuple(value.split()))
         raise ValueError(f"nobody has a setting {name!r}")

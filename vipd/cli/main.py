@@ -25,6 +25,7 @@ COMMANDS = {
     "why": "Explain why this host is or is not master of a virtual IP.",
     "doctor": "Look for problems, and show the cure for each.",
     "check": "Show what the configuration files say and what is wrong with them.",
+    "plan": "Make the files of many hosts, so that the load is even whoever fails.",
     "demote": "Hand over now, and stay backup for a while.",
     "maintenance": "Hand over and stay backup until switched off.",
     "reload": "Make the daemon read its files again, and show what that changed.",

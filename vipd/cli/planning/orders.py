@@ -3,11 +3,11 @@
 With ``--preempt`` everywhere, the owner of an address is the first host of its order that lives.
 So the load after a failure follows from the orders alone, and can be counted for every failure.
 
-The rule: the first choices go to the host that lacks most; then, for each host, the second choices
-of its addresses to whoever lacks most without it; then the thirds for each pair, and so on. What
-is done for one set of failed hosts matters to no other set of the same size, so that after any one
-failure the loads are always even. They are after two failures if the second choices are right: a
-search exchanges those of equal merit, from several starts. Its dice are seeded with its input, so
+The rule: the first choices go to the host that lacks most, in turn; then, for each host, the second
+choices of its addresses to whoever lacks most without it; then the thirds for each pair, and so on.
+What is done for one set of failed hosts matters to no other set of the same size, so that after any
+one failure the loads are always even. They are after two failures if the second choices are right:
+a search exchanges those of equal merit, from several starts. Its dice are seeded with its input, so
 that the same question has the same answer.
 
 A load is *even* if it is the host's share, or that rounded up or down: where all weights are equal,
@@ -95,7 +95,8 @@ def orders(task: Task) -> list[Order]:
             count = counts.get(min(dead, default=0)) or _fill(
                 task, dead, loads, len(free), wanted, dice
             )
-            for each, host in {**fixed, **_hand_out(free, wishes, count, dice)}.items():
+            shuffle = dice if dead else None
+            for each, host in {**fixed, **_hand_out(free, wishes, count, shuffle)}.items():
                 chosen[each] = (*chosen[each], host)
     return chosen
 
@@ -144,7 +145,8 @@ def _fill(
     for _ in range(number):
         ranked = [(lack[h], min(wanted.get(h, 0) - given[h], 1), h) for h in living]
         best = max(ranked)[:2]
-        host = dice.choice([h for *merit, h in ranked if tuple(merit) == best])
+        equal = [h for *merit, h in ranked if tuple(merit) == best]
+        host = dice.choice(equal) if dead else equal[0]
         given[host] += 1
         lack[host] -= whole
     return given
@@ -154,9 +156,10 @@ def _hand_out(
     addresses: Sequence[int],
     wishes: Sequence[int | None],
     count: Mapping[int, int],
-    dice: random.Random,
+    dice: random.Random | None,
 ) -> dict[int, int]:
-    """A host for each address, as often as `count` says; its wish if that can be."""
+    """A host for each address, as often as `count` says; its wish if that can be, the others by
+    the dice, or without them in turn."""
     left = dict(count)
     given = {}
     for each in addresses:
@@ -164,8 +167,10 @@ def _hand_out(
         if wish is not None and left.get(wish, 0):
             given[each] = wish
             left[wish] -= 1
-    rest = [host for host, number in left.items() for _ in range(number)]
-    dice.shuffle(rest)
+    turns = range(max(left.values()))
+    rest = [host for turn in turns for host, number in left.items() if number > turn]
+    if dice:
+        dice.shuffle(rest)
     given.update(zip((each for each in addresses if each not in given), rest, strict=True))
     return given
 

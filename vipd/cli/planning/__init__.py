@@ -1,0 +1,1 @@
+"""`vipctl plan`: the orders of the hosts, and the files that say so."""

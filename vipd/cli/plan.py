@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -99,9 +100,10 @@ def command(
         wanted = _wanted(addresses, host, interface, passfile, pin, weight, existing)
         plan = design(wanted)
         found = _prove(plan, None if dry_run else output)
-    except (PlanError, OSError) as error:
-        click.echo(f"vipctl plan: {error}", err=True)
-        sys.exit(2)
+    except PlanError as error:
+        _die(str(error))
+    except OSError as error:
+        _die(f"{error.filename or output}: {error.strerror or error}")
     if as_json:
         say([json.dumps(report.as_object(plan, found, existing))])
         return
@@ -110,6 +112,11 @@ def command(
         say(["", "Nothing was written (--dry-run)."])
     else:
         say(["", f"Written: the files of each host NAME, in {output}/NAME."])
+
+
+def _die(message: str) -> NoReturn:
+    click.echo(f"vipctl plan: {message}", err=True)
+    sys.exit(2)
 
 
 def _wanted(

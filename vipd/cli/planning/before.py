@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vipd.cli.planning.files import COMMON, Files, Item, PlanError, vip_file
 from vipd.config.files import UnreadableError, read_configuration
-from vipd.config.load import Snapshot, load
+from vipd.config.load import load
 from vipd.config.model import VipConfig
 from vipd.config.problem import is_error
 
@@ -20,6 +20,7 @@ def _assigned(key: str) -> re.Pattern[bytes]:
 
 
 _OPTIONS = _assigned("OPTIONS")
+_SOURCE = _assigned("SOURCE_ADDRESS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,16 @@ class Before:
     name: str
     files: Files
     vips: Mapping[str, VipConfig]
-    snapshot: Snapshot
 
     @property
     def vip(self) -> VipConfig:
         """One of its VIPs, as an example."""
         return next(iter(self.vips.values()))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Its own addresses, as that VIP has them; empty if it leaves them out."""
+        return tuple(str(each) for each in (self.vip.source, self.vip.source_ipv6) if each)
 
 
 def read(directory: Path) -> dict[str, Before]:
@@ -68,7 +73,7 @@ def _host(place: Path) -> Before:
                 files[path.name] = read_configuration(path)
             except UnreadableError as why:
                 raise PlanError(f"{path}: {why.message}; {why.hint}") from why
-    return Before(place.name, files, {vip.id: vip for vip in snapshot.vips}, snapshot)
+    return Before(place.name, files, {vip.id: vip for vip in snapshot.vips})
 
 
 def files_of(
@@ -81,16 +86,16 @@ def files_of(
     of_vips = {Path(vip.file).name for vip in model.vips.values()}
     files = {name: text for name, text in model.files.items() if name not in of_vips}
     common = files.get(COMMON, b"")
+    here = sources or (own.sources if own else ())
     for item in items:
         having = [each for each in (model, *before.values()) if item.id in each.vips]
         if having:
             vip = having[0].vips[item.id]
-            files[item.file] = _edited(having[0].files[item.file], common, vip, item.advskew[host])
+            text = _edited(having[0].files[item.file], common, vip, item.advskew[host])
+            files[item.file] = text if having[0] is own else _from_here(text, here)
         else:
-            files[item.file] = vip_file(item, host, _left_out(common, model.vip, sources))
-    there = model.vip
-    now = tuple(str(each) for each in (there.source, there.source_ipv6) if each)
-    if sources and (own is None or set(now) != set(sources)):
+            files[item.file] = vip_file(item, host, _left_out(common, model.vip, here))
+    if sources and (own is None or set(own.sources) != set(sources)):
         _set_source(files, sources)
     return files
 
@@ -117,10 +122,9 @@ def _left_out(common: bytes, vip: VipConfig, sources: Sequence[str]) -> dict[str
     """What a new VIP file has to say because vip-common.conf does not. `vip`: another VIP of the
     host."""
     password = vip.password.get_secret_value().decode("utf-8", "surrogateescape")
-    own = sources or [str(each) for each in (vip.source, vip.source_ipv6) if each]
     keys = (
         ("BIND_INTERFACE", "BIND_INTERFACE", vip.interface),
-        ("SOURCE_ADDRESS", "SOURCE_ADDRESS", " ".join(own)),
+        ("SOURCE_ADDRESS", "SOURCE_ADDRESS", " ".join(sources)),
         ("PASSWORD", "PASSWORD|PASSFILE", password),
     )
     return {
@@ -132,13 +136,20 @@ def _left_out(common: bytes, vip: VipConfig, sources: Sequence[str]) -> dict[str
 
 def _set_source(files: Files, sources: Sequence[str]) -> None:
     """Write SOURCE_ADDRESS wherever it stands; in vip-common.conf if it stands nowhere."""
-    line = f'SOURCE_ADDRESS="{" ".join(sources)}"'
-    pattern = _assigned("SOURCE_ADDRESS")
-    found = [name for name, text in files.items() if pattern.search(text)]
+    found = [name for name, text in files.items() if _SOURCE.search(text)]
     for name in found:
-        files[name] = pattern.sub(line.encode(), files[name])
+        files[name] = _from_here(files[name], sources)
     if not found:
-        files[COMMON] = _with_line(files.get(COMMON, b""), line)
+        files[COMMON] = _with_line(files.get(COMMON, b""), _source_line(sources))
+
+
+def _from_here(text: bytes, sources: Sequence[str]) -> bytes:
+    """A file that may be of another host, with this SOURCE_ADDRESS if it has any."""
+    return _SOURCE.sub(_source_line(sources).encode(), text)
+
+
+def _source_line(sources: Sequence[str]) -> str:
+    return f'SOURCE_ADDRESS="{" ".join(sources)}"' if sources else "# no SOURCE_ADDRESS"
 
 
 def _with_line(text: bytes, line: str) -> bytes:

@@ -124,3 +124,10 @@ def _same(item: Item, vips: Mapping[int, VipConfig], hosts: Sequence[str]) -> No
                 f"{item.file} of {hosts[0]} and {hosts[host]} have a different {different[0]}: "
                 "make it the same on all hosts first"
             )
+    for own in ("source", "source_ipv6"):
+        sources = [address for vip in vips.values() if (address := getattr(vip, own))]
+        if len(set(sources)) < len(sources):
+            raise PlanError(
+                f"{item.file}: two hosts have the same SOURCE_ADDRESS; give each its own with "
+                "--host NAME=SOURCE"
+            )

@@ -17,7 +17,7 @@ from vipd.cli.machine import machine_problems
 from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option, settings
 from vipd.cli.subnets import together
 from vipd.cli.text import Colour, coloured, paint, table, write
-from vipd.config.load import Snapshot, load
+from vipd.config.load import Snapshot, load, load_file
 from vipd.config.model import VipConfig
 from vipd.config.problem import Problem, Severity, cited, shown, warning
 from vipd.config.values import special
@@ -30,18 +30,35 @@ TIMING = "TIMING is advbase+advskew/256 seconds, × deadratio"
 
 
 @click.command("check")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--compat", is_flag=True, help="Show also what differs from ucarp.")
 @json_option
 @config_dir_option
 @runtime_dir_option
-def command(compat: bool, as_json: bool, config_dir: Path | None, runtime_dir: Path | None) -> None:
+def command(
+    file: Path | None,
+    compat: bool,
+    as_json: bool,
+    config_dir: Path | None,
+    runtime_dir: Path | None,
+) -> None:
     """Show what the configuration files say and what is wrong with them.
+
+    With FILE, only that one, wherever it is and whatever its name: for tools that check a file
+    before they put it in its place (“validate: vipctl check --config-dir /etc/ucarp %s”). The
+    vip-common.conf in DIR counts with it; without --config-dir, that beside it. FILE may be another
+    vip-common.conf, too. Whether it clashes with the files of other VIPs is not checked.
 
     Exit status: 0 clean, 1 warnings, 2 errors. Needs no daemon and no root.
     """
     directory = settings(config_dir, runtime_dir).config_dir
-    snapshot = load(directory)
-    problems = (*snapshot.problems, *surroundings(snapshot, directory))
+    if file is None:
+        snapshot = load(directory)
+        problems = (*snapshot.problems, *surroundings(snapshot, directory))
+    else:
+        given = config_dir or click.get_current_context().find_root().params.get("config_dir")
+        snapshot = load_file(file, directory if given else file.absolute().parent)
+        problems = (*snapshot.problems, *around_vips(snapshot))
     differing = differences(snapshot) if compat else []
     vips = _with_sources(snapshot.vips)
     if as_json:
@@ -57,11 +74,14 @@ def command(compat: bool, as_json: bool, config_dir: Path | None, runtime_dir: P
             answer["differences"] = [asdict(each) for each in differing]
         write([json.dumps(answer)])
     else:
-        _print_vips(vips, str(directory))
+        if file and not vips and exit_status(problems) < 2 and not snapshot.ignored:
+            write([f"{shown(str(file), 200)}: checked as a vip-common.conf; it is no VIP."])
+        else:
+            _print_vips(vips, str(file or directory))
         if snapshot.settings.metrics_listen:
             write(["", f"Metrics are served on {_metrics(snapshot)}"])
-        for file in sorted(snapshot.ignored.values()):
-            write(["", f"{file} is no VIP: there is no number in its name, and no ID in it"])
+        for path in sorted(snapshot.ignored.values()):
+            write(["", f"{path} is no VIP: there is no number in its name, and no ID in it"])
         for each in differing:
             write(["", f"{each.about}: {shown(each.what, 200)}"])
             write([f"    {who:5}  {shown(text, 200)}" for who, text in each.both])
@@ -134,13 +154,17 @@ def _objects(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 def surroundings(snapshot: Snapshot, directory: Path) -> list[Problem]:
     """What is wrong with the machine, for these virtual IPs."""
+    return [*around_vips(snapshot), *machine_problems(snapshot, directory)]
+
+
+def around_vips(snapshot: Snapshot) -> list[Problem]:
+    """What is wrong with the interfaces and addresses of the machine, for these virtual IPs."""
     return [
         *interface_problems(snapshot),
         *source_problems(snapshot),
         *peer_lists.problems(snapshot),
         *address_problems(snapshot),
         *subnet_problems(snapshot),
-        *machine_problems(snapshot, directory),
     ]
 
 

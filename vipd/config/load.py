@@ -3,12 +3,13 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vipd.config.build import INHERITED, LEFT_OUT, Around, Built, build, daemon_settings, is_no_vip
 from vipd.config.claims import Claims
 from vipd.config.files import UnreadableError, read_configuration
+from vipd.config.keys import KEYS
 from vipd.config.memory import Memory
 from vipd.config.model import Settings, VipConfig
 from vipd.config.problem import FileLocation, Problem, error, is_error, shown
@@ -20,6 +21,8 @@ DEFAULT_SCRIPTS = Path("/usr/libexec/ucarp")
 
 # Everything else (*.example, *.rpmnew, *.dpkg-dist, vip-001.conf~, .vip-001.conf.swp) is not ours.
 _VIP_FILE = re.compile(r"vip-(?P<name>.+)\.conf", re.DOTALL)
+# What a tool writes before it renames it: vip-001.conf20260101-7-x, .ansible_tmpvip-001.conf.
+_NUMBERED = re.compile(r"vip-(?P<name>[0-9]+)\.conf")
 _COMMON = "vip-common.conf"
 _OLDER_COMMON = "vip-common"
 
@@ -138,13 +141,7 @@ def loading(
     ignored: dict[str, str] = {}
     unset: dict[str, Mapping[str, FileLocation]] = {}
     claims = Claims()
-    # What EPEL's init script had set before it sourced the files.
-    defaults = {
-        "CONFDIR": _path(directory),
-        "UPSCRIPT": str(scripts / "vip-up"),
-        "DOWNSCRIPT": str(scripts / "vip-down"),
-    }
-    reading = _Reading(directory, common, defaults, memory, Trust())
+    reading = _Reading(directory, common, _defaults(directory, scripts), memory, Trust())
     for name, built in _each(reading, names):
         yield None
         clash = claims.clash(built.vip, built.places) if built.vip else None
@@ -183,6 +180,88 @@ def loading(
         faults=memory.faults,
         gone=dict(memory.gone()),
     )
+
+
+def load_file(path: Path, directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
+    """Read one file as it would count in `directory`, with vip-common.conf there.
+
+    It may be anywhere and have any name; a number counts if vip-NNN.conf is a part of it. A file
+    named like vip-common.conf, and one with another name that says nothing about one virtual IP
+    alone, is read as vip-common.conf: there is no virtual IP then, but its keys are checked. Never
+    raises for anything found there.
+    """
+    memory = Memory()
+    match = _VIP_FILE.fullmatch(path.name) or _NUMBERED.search(path.name)
+    name = shown(match["name"] if match else path.name)
+    reading = _Reading(directory, Script((), ()), _defaults(directory, scripts), memory, Trust())
+    built: Built | None = None
+    before: tuple[Problem, ...] = ()
+    settings = Settings()
+    is_shared = _COMMON in path.name
+    if not is_shared:
+        common = _common(directory, [_COMMON, _OLDER_COMMON], memory)
+        built, before = _one(replace(reading, common=common), name, path), common.problems
+        is_shared = built is not None and built.ignored and match is None
+    if is_shared:
+        built, settings = _shared_file(reading, path)
+    if built is None:
+        hint = "write the path of one that exists, or none to check the whole directory"
+        built = Built(None, {}, (error(FileLocation(_path(path)), "there is no such file", hint),))
+    vips = (built.vip,) if built.vip else ()
+    return Snapshot(
+        vips,
+        tuple(dict.fromkeys((*before, *built.problems))),
+        {vip.id: built.places for vip in vips},
+        frozenset((_path(path), *built.files)),
+        settings=settings,
+        ignored={name: _path(path)} if built.ignored and not is_shared else {},
+    )
+
+
+_SAMPLE = {
+    "ID": "1",
+    "VIP_ADDRESS": "192.0.2.10",
+    "BIND_INTERFACE": "eth0",
+    "PASSWORD": "password",
+}
+"""What vip-common.conf need not have; with these, the rest of it can be checked."""
+
+
+def _shared_file(reading: _Reading, path: Path) -> tuple[Built | None, Settings]:
+    """Read a file as vip-common.conf, and check it with a VIP that adds only what is missing. Names
+    that are no keys are not reported: files of VIPs may use them."""
+    script = _read(path, reading.memory)
+    if script is None:
+        return None, Settings()
+    if script.broken:
+        return Built(None, {}, script.problems), Settings()
+    sample = FileLocation(_path(reading.directory / "vip-1.conf"))
+
+    def run(presets: Mapping[str, str]) -> Variables:
+        found = Variables.of({**reading.defaults, **presets}, sample, _reader(reading.memory))
+        found.run(script)
+        return found
+
+    there = run({}).bindings
+    missing = _SAMPLE.keys() - there.keys() - ({"PASSWORD"} if "PASSFILE" in there else set())
+    variables = run({key: _SAMPLE[key] for key in missing})
+    settings, wrong = daemon_settings(variables)
+    variables.used.update(name for name in variables.bindings if name not in KEYS)
+    around = Around(reading.directory, False, reading.memory, reading.trust, {})
+    built = build("1", sample.file, variables, around)
+    problems = (*script.problems, *variables.problems, *built.problems, *wrong)
+    found = tuple(each for each in problems if each.file != sample.file)
+    files = (*variables.sourced, *built.files)
+    return Built(None, {}, found, files, ignored=True), settings
+
+
+def _defaults(directory: Path, scripts: Path) -> dict[str, str]:
+    """What EPEL's init script had set before it sourced the files."""
+    return {
+        "CONFDIR": _path(directory),
+        "UPSCRIPT": str(scripts / "vip-up"),
+        "DOWNSCRIPT": str(scripts / "vip-down"),
+    }
 
 
 def _listing(directory: Path) -> tuple[list[str], tuple[int, int]]:
@@ -228,14 +307,13 @@ def _each(reading: _Reading, names: list[str]) -> Iterator[tuple[str, Built]]:
             hint = "rename it, like vip-001.conf"
             yield name, Built(None, {}, (error(place, what, hint),))
             continue
-        built = _one(reading, name)
+        built = _one(reading, name, reading.directory / file_name)
         if built is not None:
             yield name, built
 
 
-def _one(reading: _Reading, name: str) -> Built | None:
+def _one(reading: _Reading, name: str, path: Path) -> Built | None:
     """Read one virtual IP; None when its file went away meanwhile."""
-    path = reading.directory / f"vip-{name}.conf"
     file = _path(path)
     script = _read(path, reading.memory, empty_is_broken=True)
     if script is None:

@@ -153,6 +153,14 @@ def test_255_addresses_have_every_vhid_once(tmp_path: Path) -> None:
     assert sorted(vip.vhid for vip in hosts["web03"].values()) == list(range(1, 256))
 
 
+def test_vhids_may_begin_higher(tmp_path: Path) -> None:
+    hosts = made(tmp_path / "out", *NEW, "--vhid=200", "10.0.1.1-10.0.1.9")
+    assert [vip.vhid for vip in hosts["web03"].values()] == list(range(200, 209))
+    done = plan(*NEW, "--vhid=250", RANGE, "--dry-run")
+    assert done.returncode == 2
+    assert done.stderr == ("vipctl plan: 13 new addresses, and only 6 free VHIDs from 250 to 255\n")
+
+
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     done = plan(*NEW, RANGE, "--dry-run", "--output", tmp_path / "out")
     assert done.returncode == 0

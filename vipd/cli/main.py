@@ -26,6 +26,7 @@ COMMANDS = {
     "doctor": "Look for problems, and show the cure for each.",
     "check": "Show what the configuration files say and what is wrong with them.",
     "plan": "Make the files of many hosts, so that the load is even whoever fails.",
+    "scan": "Listen for CARP and VRRP on a network, and show which VHIDs are free.",
     "demote": "Hand over now, and stay backup for a while.",
     "maintenance": "Hand over and stay backup until switched off.",
     "reload": "Make the daemon read its files again, and show what that changed.",

@@ -5,6 +5,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,6 +50,12 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
     help="This host gets N times as many addresses as one with weight 1; repeat it.",
 )
 @click.option(
+    "--vhid",
+    type=click.IntRange(1, 255),
+    metavar="N",
+    help="New addresses get the free VHIDs from N on, instead of from 1 (see vipctl scan).",
+)
+@click.option(
     "--from",
     "origin",
     type=_DIRECTORY,
@@ -71,6 +78,7 @@ def command(
     passfile: Path | None,
     pin: tuple[str, ...],
     weight: tuple[str, ...],
+    vhid: int | None,
     origin: Path | None,
     output: Path,
     dry_run: bool,
@@ -81,7 +89,7 @@ def command(
     vipctl plan --host web01=192.0.2.1 --host web02=192.0.2.2 --host web03=192.0.2.3
     --interface eth1 192.0.2.101-192.0.2.112
 
-    Each address is a VIP, with a VHID from 1 on. Its hosts have --preempt and a different advskew
+    Each address is a VIP with a VHID of its own. Its hosts have --preempt and a different advskew
     each, so that its owner is the first of them that lives. The plan spreads the addresses evenly,
     and those of a host that fails evenly over the others, and those of two that fail as far as
     that is possible. The files are written to DIR/NAME (mode 0600, because of the password), then
@@ -98,7 +106,7 @@ def command(
     try:
         existing = before.read(origin) if origin else {}
         wanted = _wanted(addresses, host, interface, passfile, pin, weight, existing)
-        plan = design(wanted)
+        plan = design(replace(wanted, first=vhid or 1))
         found = _prove(plan, None if dry_run else output)
     except PlanError as error:
         _die(str(error))

@@ -8,14 +8,14 @@ from vipd.cli.planning.before import Before, files_of
 from vipd.cli.planning.files import COMMON, Files, Item, PlanError, common_file, vip_file
 from vipd.cli.planning.orders import Order, Task, orders
 from vipd.cli.planning.skews import skews
-from vipd.cli.planning.words import MOST_ADDRESSES, MOST_HOSTS, AnyInterface
+from vipd.cli.planning.words import MOST_HOSTS, MOST_VHID, AnyInterface
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the plan is to be for. `hosts`: name → sources (empty: as in its files). `weights`:
     in the order of the hosts. `pins`: address → host. `addresses`: empty for those of the files.
-    `interface` and `password`: for files that are made from nothing."""
+    `first`: the lowest VHID for new ones. `interface` and `password`: for files that are made from nothing."""
 
     hosts: Mapping[str, tuple[str, ...]]
     addresses: Sequence[AnyInterface]
@@ -24,11 +24,12 @@ class Wanted:
     interface: str = ""
     password: str = ""
     before: Mapping[str, Before] = field(default_factory=dict)
+    first: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A plan. `kept`: of each item, the order of the hosts until now, without new hosts."""
+    """A plan. `task`: what its orders were made for."""
 
     hosts: tuple[str, ...]
     task: Task
@@ -93,9 +94,12 @@ def _vips(wanted: Wanted) -> list[Item]:
     new = [each for each in wanted.addresses if each.ip not in owner]
     taken = {item.vhid for item in there.values() if item.id in kept}
     taken |= {int(each) for each in kept if each.isdecimal()}
-    free = [vhid for vhid in range(1, 256) if vhid not in taken]
+    free = [vhid for vhid in range(wanted.first, MOST_VHID + 1) if vhid not in taken]
     if len(new) > len(free):
-        raise PlanError(f"more than {MOST_ADDRESSES} VIPs: there are no more VHIDs on a network")
+        raise PlanError(
+            f"{len(new)} new addresses, and only {len(free)} free VHIDs from {wanted.first} to "
+            f"{MOST_VHID}"
+        )
     made = [
         Item(f"{vhid:03}", vhid, (_text(address),), {})
         for vhid, address in zip(free, new, strict=False)

@@ -10,8 +10,8 @@ import click
 AnyInterface = IPv4Interface | IPv6Interface
 
 MOST_HOSTS = 32
-MOST_ADDRESSES = 255
-"""One VHID each."""
+MOST_VHID = 255
+"""Also the most addresses: one VHID each."""
 
 MOST_WEIGHT = 100
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -63,9 +63,9 @@ def addresses(words: Iterable[str]) -> list[AnyInterface]:
             if address.ip in found:
                 raise click.UsageError(f"{address.ip} is there twice: give each address once")
             found[address.ip] = address
-            if len(found) > MOST_ADDRESSES:
+            if len(found) > MOST_VHID:
                 raise click.UsageError(
-                    f"more than {MOST_ADDRESSES} addresses: there are no more VHIDs on a network"
+                    f"more than {MOST_VHID} addresses: there are no more VHIDs on a network"
                 )
     return list(found.values())
 
@@ -79,7 +79,7 @@ def _addresses(word: str) -> list[AnyInterface]:
         low, high = ip_address(first), ip_address(last)
         if low.version != high.version or int(low) > int(high):
             raise click.UsageError(f"{word}: the last address is below the first one")
-        number = min(int(high) - int(low), MOST_ADDRESSES) + 1
+        number = min(int(high) - int(low), MOST_VHID) + 1
         return [ip_interface(f"{low + each}{slash}{length}") for each in range(number)]
     except ValueError as error:
         raise click.UsageError(

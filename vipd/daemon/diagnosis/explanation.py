@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from vipd.carp.packet import Advertisement, Drop, carp_at, decode, destination_of, source_of
+from vipd.carp.vrrp import Vrrp, read
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.digest_proof import Kept, Search, other_settings, same_settings
 
@@ -45,7 +46,7 @@ def explain(drop: Drop, packet: bytes, vhid: int, found: str = "") -> str:
         return found
     source = source_of(packet) or "an unknown host"
     cure = _CURES.get(drop, _UNPROVEN)
-    if _is_vrrp(packet):
+    if isinstance(read(packet), Vrrp):
         cure = _VRRP
     elif drop is Drop.DIGEST:
         cure = found or _UNPROVEN
@@ -58,7 +59,7 @@ def search(packet: bytes, vhid: int, ours: Sequence[VipConfig]) -> Callable[[Kep
     ``ours``: all VIPs on the interface it came in at. The VHID is that of one of them, or the other
     reading of the ID of one: "" is found then if it is only somebody else's group.
     """
-    if _is_vrrp(packet):
+    if isinstance(read(packet), Vrrp):
         return None
     named = [config for config in ours if config.vhid == vhid]
     misread = [config for config in ours if config.other_vhid == vhid]
@@ -79,16 +80,3 @@ def _advertisement(packet: bytes, vhid: int) -> Advertisement | None:
         return None
     ad = decode(packet, {vhid: destination}, {vhid: (source.packed,)})
     return ad if isinstance(ad, Advertisement) else None
-
-
-def _is_vrrp(packet: bytes) -> bool:
-    """Whether it is a VRRP advertisement, version 2 (RFC 3768) or 3 (RFC 5798). Version 2 has
-    CARP's version and type; but a length that goes with its number of addresses, the fourth byte,
-    where CARP's 36 bytes have a 7."""
-    header, ipv6 = carp_at(packet), packet[:1] >= b"\x60"
-    if len(packet) < header + 4:
-        return False
-    length = int.from_bytes(packet[4:6] if ipv6 else packet[2:4], "big") - (0 if ipv6 else header)
-    version_type, addresses = packet[header], packet[header + 3]
-    overhead = {0x21: 16, 0x31: 8}.get(version_type)
-    return overhead is not None and length == overhead + (16 if ipv6 else 4) * addresses

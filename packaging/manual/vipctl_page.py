@@ -33,8 +33,8 @@ def _description() -> list[str]:
     return mdoc.lines(
         "vipctl shows the state of the vipd on this host and controls it, over its varlink "
         "interface, see io.vipd(7). Commands that ask vipd have to run as root or as a member of "
-        "the group vipd. The commands check, plan, scan, completion and lab need no running vipd. Without one, "
-        "doctor looks at the files and the kernel only."
+        "the group vipd. The commands check, plan, scan, completion and lab need no running vipd. "
+        "Without one, doctor looks at the files and the kernel only."
     )
 
 

@@ -5,6 +5,7 @@ tested. What is possible is a fact about numbers, found with a constraint solver
 """
 
 import random
+from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import combinations
 
@@ -100,6 +101,25 @@ def test_orders_that_are_even_stay_as_they_are() -> None:
     for hosts, addresses in ((2, 5), (4, 13), (6, 12), (8, 61)):
         found = orders(fresh(hosts, addresses))
         assert orders(Task((1,) * hosts, tuple(found))) == found
+
+
+def test_whatever_was_there_the_loads_are_even_after_one_failure() -> None:
+    dice = random.Random(11)
+    for _ in range(300):
+        hosts, addresses = dice.randint(2, 8), dice.randint(1, 40)
+        kept = []
+        for _ in range(addresses):
+            some = list(range(dice.randint(0, hosts)))  # the others are new
+            dice.shuffle(some)
+            kept.append(tuple(some))
+        found = orders(Task((1,) * hosts, tuple(kept)))
+        assert [spread(found, hosts, failures) <= 1 for failures in (0, 1)] == [True, True], kept
+        firsts = Counter(old[0] for old in kept if old)
+        low, more = divmod(addresses, hosts)
+        ranked = sorted(firsts.values(), reverse=True)
+        stay = sum(min(load, low + (n < more)) for n, load in enumerate(ranked))
+        same = sum(old[0] == new[0] for old, new in zip(kept, found, strict=True) if old)
+        assert same == stay, kept  # no owner moves that need not
 
 
 def test_a_new_address_moves_no_other() -> None:

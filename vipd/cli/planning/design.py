@@ -15,7 +15,8 @@ from vipd.cli.planning.words import MOST_HOSTS, MOST_VHID, AnyInterface
 class Wanted:
     """What the plan is to be for. `hosts`: name → sources (empty: as in its files). `weights`:
     in the order of the hosts. `pins`: address → host. `addresses`: empty for those of the files.
-    `first`: the lowest VHID for new ones. `interface` and `password`: for files that are made from nothing."""
+    `first`: the lowest VHID for new ones. `interface` and `password`: for files that are made from
+    nothing."""
 
     hosts: Mapping[str, tuple[str, ...]]
     addresses: Sequence[AnyInterface]

@@ -362,6 +362,19 @@ def test_options_that_several_files_share_are_added_to(tmp_path: Path) -> None:
     assert differing(tmp_path / "out", again) == set()
 
 
+def test_hosts_with_peers_that_do_not_list_a_new_one_are_refused(tmp_path: Path) -> None:
+    made(tmp_path / "in", *HOSTS[:2], "--interface=eth1", RANGE)
+    for n in (1, 2):
+        with (tmp_path / f"in/web0{n}/vip-common.conf").open("a") as common:
+            common.write(f"PEERS=192.0.2.{3 - n}\n")
+    hosts = made(tmp_path / "same", "--from", tmp_path / "in")
+    assert str(hosts["web01"]["001"].peers) == "(IPv4Address('192.0.2.2'),)"
+    done = plan("--from", tmp_path / "in", "--output", tmp_path / "out", *HOSTS[:3])
+    assert done.returncode == 2
+    assert "vip-001.conf of web01: PEERS lacks web03; list every other host, on each" in done.stderr
+    assert not list((tmp_path / "out").glob("*"))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -124,10 +124,24 @@ def _same(item: Item, vips: Mapping[int, VipConfig], hosts: Sequence[str]) -> No
                 f"{item.file} of {hosts[0]} and {hosts[host]} have a different {different[0]}: "
                 "make it the same on all hosts first"
             )
+    _peers(item, vips, hosts)
     for own in ("source", "source_ipv6"):
         sources = [address for vip in vips.values() if (address := getattr(vip, own))]
         if len(set(sources)) < len(sources):
             raise PlanError(
                 f"{item.file}: two hosts have the same SOURCE_ADDRESS; give each its own with "
                 "--host NAME=SOURCE"
+            )
+
+
+def _peers(item: Item, vips: Mapping[int, VipConfig], hosts: Sequence[str]) -> None:
+    """That hosts with PEERS list each other host: they hear no others."""
+    for host, vip in vips.items():
+        for other, peer in vips.items():
+            sources = [source for source in (peer.source, peer.source_ipv6) if source]
+            if vip.peers is None or other == host or any(each in vip.peers for each in sources):
+                continue
+            raise PlanError(
+                f"{item.file} of {hosts[host]}: PEERS lacks {hosts[other]}; list every other host, "
+                "on each, before this is planned"
             )

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from bench.families import is_ipv6
 from vipd.lab import Host, Process
 from vipd.lab.errors import require
 from vipd.lab.host import VIP_DOWN, VIP_UP
@@ -21,7 +22,7 @@ ADVSKEW = 10  # of the host that is not preferred
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One floating address (/32), its number on the wire (1 to 255), and where it lives."""
+    """One floating address (a host route), its number on the wire (1 to 255), and where it is."""
 
     vhid: int
     address: str
@@ -43,6 +44,8 @@ class Contestant(Protocol):
     master_down: float
     #: Whether a preferred host takes over as soon as it hears one that is not.
     preempts_at_once: bool
+    #: Whether a group may be one of IPv6.
+    ipv6: bool
 
     def start(
         self, host: Host, groups: Sequence[Group], *, preferred: bool, directory: Path
@@ -66,6 +69,7 @@ class Vipd:
     listening = r"Switching to state: BACKUP"
     master_down = 3 + ADVSKEW / 256
     preempts_at_once = True
+    ipv6 = True
 
     def start(
         self, host: Host, groups: Sequence[Group], *, preferred: bool, directory: Path
@@ -78,10 +82,16 @@ class Vipd:
                 f"VIP_ADDRESS={group.address}\n"
                 f"PASSWORD={PASSWORD}\n"
                 f"BIND_INTERFACE={group.interface}\n"
-                f"SOURCE_ADDRESS={_source(host, group)}\n"
+                f"{self._source_address(host, group)}"
                 f'OPTIONS="{_options(preferred)}"\n'
             )
         return host.vipd(files)
+
+    @staticmethod
+    def _source_address(host: Host, group: Group) -> str:
+        if is_ipv6(group.address):
+            return ""  # the interface's link-local address
+        return f"SOURCE_ADDRESS={_source(host, group)}\n"
 
 
 class Ucarp:
@@ -91,6 +101,7 @@ class Ucarp:
     listening = r"Switching to state: BACKUP"
     master_down = 3 + ADVSKEW / 256
     preempts_at_once = True
+    ipv6 = False
 
     def start(
         self, host: Host, groups: Sequence[Group], *, preferred: bool, directory: Path
@@ -112,12 +123,14 @@ class Ucarp:
 
 
 class Keepalived:
-    """The distribution's keepalived: VRRP version 2, its parent and one VRRP process."""
+    """The distribution's keepalived, its parent and one VRRP process: version 2 of VRRP, and
+    version 3, which knows no password, for IPv6."""
 
     name = "keepalived"
     listening = r"Entering BACKUP STATE \(init\)"
     master_down = 3 + ADVSKEW / 256
     preempts_at_once = False
+    ipv6 = True
 
     def start(
         self, host: Host, groups: Sequence[Group], *, preferred: bool, directory: Path
@@ -133,11 +146,7 @@ class Keepalived:
                 f"    virtual_router_id {group.vhid}\n"
                 f"    priority {priority}\n"
                 "    advert_int 1\n"
-                "    authentication {\n"
-                "        auth_type PASS\n"
-                f"        auth_pass {PASSWORD}\n"
-                "    }\n"
-                f"    virtual_ipaddress {{\n        {group.address}/32\n    }}\n"
+                f"{self._address(group)}"
                 "}\n"
                 for group in groups
             )
@@ -145,6 +154,22 @@ class Keepalived:
         # /run is the host's own, so the two hosts' pid files do not meet.
         pids = ("-p", "/run/keepalived.pid", "-r", "/run/vrrp.pid")
         return host.start(["keepalived", "-n", "-l", "-P", "-f", file, *pids])
+
+    @staticmethod
+    def _address(group: Group) -> str:
+        if is_ipv6(group.address):
+            return (
+                "    version 3\n"
+                "    native_ipv6\n"
+                f"    virtual_ipaddress {{\n        {group.address}/128\n    }}\n"
+            )
+        return (
+            "    authentication {\n"
+            "        auth_type PASS\n"
+            f"        auth_pass {PASSWORD}\n"
+            "    }\n"
+            f"    virtual_ipaddress {{\n        {group.address}/32\n    }}\n"
+        )
 
 
 CONTESTANTS: Mapping[str, Contestant] = MappingProxyType(

@@ -6,14 +6,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.contestants import Contestant, Group
-from bench.processes import cpu, family, memory
+from bench.families import IPV4, Family
+from bench.processes import cpu, descendants, memory
 from vipd.lab import Host, Lab, Process
 from vipd.lab.waiting import wait_until
 
 COUNT = 255
 #: Groups on each interface, and how many interfaces; the last is a thousand.
 SIZES = ((1, 1), (16, 1), (64, 1), (COUNT, 1), (250, 4))
-NETWORK = "203.0.113."
 SETTLE = 8.0  # seconds; keepalived announces a second time 5 s after it became master
 START_WITHIN = 60.0
 OWN_WITHIN = 240.0  # a thousand ucarp processes and their scripts take their time
@@ -24,11 +24,11 @@ MASTER_PSS, BACKUP_PSS = "PSS of the master", "PSS of the backup"
 MASTER_RSS, BACKUP_RSS = "RSS of the master", "RSS of the backup"
 
 
-def groups(count: int, interfaces: int = 1) -> tuple[Group, ...]:
+def groups(count: int, interfaces: int = 1, family: Family = IPV4) -> tuple[Group, ...]:
     """``count`` on each interface; every interface has a network of its own, with the same
     addresses."""
     return tuple(
-        Group(number, f"{NETWORK}{number}", f"eth{interface}")
+        Group(number, family.crowd.format(number), f"eth{interface}")
         for interface in range(1, interfaces + 1)
         for number in range(1, count + 1)
     )
@@ -48,29 +48,34 @@ def start_up(contestant: Contestant) -> float:
 
 
 def steady(
-    contestant: Contestant, seconds: float, count: int = COUNT, interfaces: int = 1
+    contestant: Contestant,
+    seconds: float,
+    count: int = COUNT,
+    interfaces: int = 1,
+    family: Family = IPV4,
 ) -> dict[str, float]:
     """A master and a backup at rest: CPU in % of one core over ``seconds``, memory in MB.
 
     TimeoutError when not every address is where it belongs, before and after.
     """
-    everything = groups(count, interfaces)
+    everything = groups(count, interfaces, family)
     with Lab(history=False) as lab, TemporaryDirectory(prefix="bench-") as directory:
-        web01, web02 = _host(lab, "web01", 1, interfaces), _host(lab, "web02", 2, interfaces)
+        web01 = _host(lab, "web01", 1, interfaces, family)
+        web02 = _host(lab, "web02", 2, interfaces, family)
         master = contestant.start(web01, everything, preferred=True, directory=Path(directory))
-        wait_owns(web01, len(everything), OWN_WITHIN)
+        wait_owns(web01, len(everything), OWN_WITHIN, family)
         backup = contestant.start(web02, everything, preferred=False, directory=Path(directory))
         _wait_listening(backup, contestant, len(everything))
         time.sleep(SETTLE)
-        of_master, of_backup = family(master.pid), family(backup.pid)
+        of_master, of_backup = descendants(master.pid), descendants(backup.pid)
         began = time.monotonic()
         before = cpu(of_master), cpu(of_backup)
         time.sleep(seconds)
         after = cpu(of_master), cpu(of_backup)
         percent = 100 / (time.monotonic() - began)
         use = memory(of_master), memory(of_backup)
-        wait_owns(web01, len(everything), 1)
-        wait_owns(web02, 0, 1)
+        wait_owns(web01, len(everything), 1, family)
+        wait_owns(web02, 0, 1, family)
     return {
         MASTER_CPU: (after[0] - before[0]) * percent,
         BACKUP_CPU: (after[1] - before[1]) * percent,
@@ -81,11 +86,11 @@ def steady(
     }
 
 
-def _host(lab: Lab, name: str, number: int, interfaces: int) -> Host:
+def _host(lab: Lab, name: str, number: int, interfaces: int, family: Family) -> Host:
     devices = range(1, interfaces + 1)
     return lab.host(
         name,
-        interfaces={f"eth{n}": [f"198.51.100.{(n - 1) * 32 + number}/27"] for n in devices},
+        interfaces={f"eth{n}": [family.host_on(n, number)] for n in devices},
         bridge={f"eth{n}": f"lan{n}" for n in devices},
     )
 
@@ -100,11 +105,11 @@ def _wait_listening(process: Process, contestant: Contestant, count: int) -> Non
     )
 
 
-def wait_owns(host: Host, count: int, timeout: float) -> None:
+def wait_owns(host: Host, count: int, timeout: float, family: Family = IPV4) -> None:
     """Wait until the host has so many of the floating addresses, over all interfaces."""
 
     def owned() -> int:
-        return host.run(["ip", "-4", "-o", "address"]).stdout.count(f" {NETWORK}")
+        return host.run(["ip", "-o", "address"]).stdout.count(f" {family.network}")
 
     wait_until(
         lambda: True if owned() == count else None,

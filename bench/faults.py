@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from bench.contestants import Contestant
 from bench.frames import Frames
 from bench.pair import ADDRESS, GROUPS, SETTLE
-from bench.processes import family
+from bench.processes import descendants
 from vipd.lab import Lab, Process
 from vipd.lab.observer import Watch
 
@@ -75,5 +75,5 @@ def _seen(
 
 def _signal(process: Process, number: Signals) -> None:
     """To a daemon as a whole: keepalived is two processes."""
-    for pid in family(process.pid):
+    for pid in descendants(process.pid):
         os.kill(pid, number)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from bench.contestants import Vipd
 from bench.crowd import GROUPS, OWN_WITHIN, wait_owns
-from bench.processes import cpu, family
+from bench.processes import cpu, descendants
 from bench.regularity import SETTLE, capture, lateness
 from vipd.carp.packet import Advertisement, encode
 from vipd.lab import Host, Lab, Process
@@ -58,7 +58,7 @@ def forged() -> dict[str, float]:
         file = directory / "frames"
         file.write_text("\n".join(frame.hex() for frame in _frames()))
         daemons = (master, backup)
-        marks, pids = [each.mark() for each in daemons], [family(each.pid) for each in daemons]
+        marks, pids = [each.mark() for each in daemons], [descendants(each.pid) for each in daemons]
         genuine = "ip proto 112 and src host 198.51.100.179"
         with capture(listener, directory / "packets", genuine) as sent:
             before, began = [cpu(each) for each in pids], time.monotonic()

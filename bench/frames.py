@@ -1,18 +1,25 @@
-"""What a host sent and heard, as tcpdump on its interface saw it: times to the microsecond."""
+"""What a host sent and heard, as tcpdump on its interface saw it: times to the microsecond.
+
+Both families: ARP and neighbour advertisements, 224.0.0.18 and ff02::12.
+"""
 
 import re
 
 from vipd.lab import Host, Process
 from vipd.lab.waiting import wait_until
 
-_ADVERTISEMENT = re.compile(r"^(\d+\.\d+) IP \S+ > 224\.0\.0\.18: ", re.MULTILINE)
+_ADVERTISEMENT = re.compile(r"^(\d+\.\d+) IP6? \S+ > (?:224\.0\.0\.18|ff02::12): ", re.MULTILINE)
 _ANNOUNCEMENT = re.compile(
-    r"^(\d+\.\d+) ARP, Request who-has (?P<address>[0-9.]+) .*tell (?P=address),", re.MULTILINE
+    r"^(\d+\.\d+) (?:ARP, Request who-has (?P<address>[0-9.]+) .*tell (?P=address),"
+    r"|IP6 \S+ > ff02::1: ICMP6, neighbor advertisement,)",
+    re.MULTILINE,
 )
+_FILTER = "proto 112 or arp or icmp6[icmp6type] == 136"
 
 
 class Frames:
-    """Captures CARP, VRRP and ARP on one host from now on. Times are seconds since the epoch."""
+    """Captures CARP, VRRP and announcements on one host from now on. Times are seconds of the
+    epoch."""
 
     def __init__(self, host: Host) -> None:
         self._in = self._capture(host, "in")
@@ -20,7 +27,7 @@ class Frames:
 
     @staticmethod
     def _capture(host: Host, direction: str) -> Process:
-        return host.capture("ip proto 112 or arp", options=["-tt", "-Q", direction])
+        return host.capture(_FILTER, options=["-tt", "-Q", direction])
 
     def heard(self) -> list[float]:
         """Advertisements that came in."""
@@ -31,7 +38,7 @@ class Frames:
         return _times(_ADVERTISEMENT, self._out)
 
     def announced(self) -> list[float]:
-        """Gratuitous ARPs that went out."""
+        """Gratuitous ARP and unsolicited neighbour advertisements that went out."""
         return _times(_ANNOUNCEMENT, self._out)
 
     def wait_heard(self, timeout: float = 5.0) -> float:

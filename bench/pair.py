@@ -13,12 +13,13 @@ from signal import SIGTERM
 from tempfile import TemporaryDirectory
 
 from bench.contestants import Contestant, Group
+from bench.families import IPV4, Family
 from bench.frames import Frames, first_after, last_before
 from vipd.lab import Host, Lab
 from vipd.lab.observer import Watch
 from vipd.lab.waiting import wait_until
 
-ADDRESS = "198.51.100.154"
+ADDRESS = IPV4.floating
 GROUPS = (Group(1, ADDRESS),)
 SETTLE = 2.5  # seconds of peace before something happens
 FAILBACK_WITHIN = 30.0  # seconds; ucarp looks every 10 s whether its interface is back
@@ -42,6 +43,7 @@ def delay(cause: str, effect: str) -> str:
 @dataclass(frozen=True, slots=True)
 class _Stage:
     lab: Lab
+    address: str
     master: Host  # the preferred host
     backup: Host
     at_master: Frames
@@ -49,29 +51,31 @@ class _Stage:
     watch: Watch
 
 
-def lifecycle(preferred: Contestant, other: Contestant) -> dict[str, float]:
+def lifecycle(preferred: Contestant, other: Contestant, family: Family = IPV4) -> dict[str, float]:
     """Run both once, in about 20 s; the values in ms by figure.
 
     TimeoutError when one of them does not do what it should.
     """
+    address = family.floating
+    groups = (Group(1, address),)
     with Lab() as lab, TemporaryDirectory(prefix="bench-") as directory:
-        master = lab.host("web01", "198.51.100.179/24")
-        backup = lab.host("web02", "198.51.100.180/24")
-        observer = lab.observer("198.51.100.10/24")
-        process = preferred.start(master, GROUPS, preferred=True, directory=Path(directory))
-        lab.wait_owner(ADDRESS, master.name)
-        listener = other.start(backup, GROUPS, preferred=False, directory=Path(directory))
+        master = lab.host("web01", family.host(179))
+        backup = lab.host("web02", family.host(180))
+        observer = lab.observer(family.host(10))
+        process = preferred.start(master, groups, preferred=True, directory=Path(directory))
+        lab.wait_owner(address, master.name)
+        listener = other.start(backup, groups, preferred=False, directory=Path(directory))
         listener.wait_for(other.listening)
         at_master, at_backup = Frames(master), Frames(backup)
-        with observer.watch(ADDRESS) as watch:
-            stage = _Stage(lab, master, backup, at_master, at_backup, watch)
+        with observer.watch(address) as watch:
+            stage = _Stage(lab, address, master, backup, at_master, at_backup, watch)
             values = _crash(stage, other)
             values |= _failback(stage, preferred)
             time.sleep(SETTLE)
             at_backup.wait_heard()
             since = time.time()
             process.signal(SIGTERM)
-            lab.wait_owner(ADDRESS, backup.name, stable=1)
+            lab.wait_owner(address, backup.name, stable=1)
             values[gap(STOP)] = watch.longest(since=since) * 1000
     return values
 
@@ -82,7 +86,7 @@ def _crash(stage: _Stage, other: Contestant) -> dict[str, float]:
     last = stage.at_backup.wait_heard()
     stage.master.cut()
     cut = time.time()
-    _wait_answer(stage.watch, cut)
+    _wait_answer(stage, cut)
     time.sleep(0.5)
     values = {gap(CRASH): stage.watch.longest(since=cut) * 1000}
     return values | _delays(stage, stage.backup, stage.at_backup, last, other.master_down, SILENCE)
@@ -93,7 +97,7 @@ def _failback(stage: _Stage, preferred: Contestant) -> dict[str, float]:
     time.sleep(SETTLE)
     since = time.time()
     stage.master.join()
-    stage.lab.wait_owner(ADDRESS, stage.master.name, timeout=FAILBACK_WITHIN, stable=1)
+    stage.lab.wait_owner(stage.address, stage.master.name, timeout=FAILBACK_WITHIN, stable=1)
     values = {gap(FAILBACK): stage.watch.longest(since=since) * 1000}
     sent = first_after(stage.at_master.advertised(), since)
     cause = last_before(stage.at_master.heard(), sent) if sent else None
@@ -106,7 +110,7 @@ def _delays(
     stage: _Stage, host: Host, frames: Frames, last: float, patience: float, cause: str
 ) -> dict[str, float]:
     """What ``host`` did after the advertisement at ``last`` and ``patience`` seconds of silence."""
-    changes = stage.lab.ownership(ADDRESS).changes
+    changes = stage.lab.ownership(stage.address).changes
     gained = [change.time for change in changes if change.host == host.name and change.added]
     effects = {
         HELD: first_after(gained, last),
@@ -120,13 +124,15 @@ def _delays(
     }
 
 
-def _wait_answer(watch: Watch, since: float) -> None:
+def _wait_answer(stage: _Stage, since: float) -> None:
     """Wait until the address answers again, a moment after ``since`` (answers may be under way)."""
 
     def look() -> bool | None:
-        last = watch.last_answer(ADDRESS)
+        last = stage.watch.last_answer(stage.address)
         return True if last and last > since + 0.05 else None
 
     wait_until(
-        look, timeout=FAILBACK_WITHIN, complaint=lambda: f"{ADDRESS} does not answer any more"
+        look,
+        timeout=FAILBACK_WITHIN,
+        complaint=lambda: f"{stage.address} does not answer any more",
     )

@@ -19,7 +19,7 @@ class Memory:
     rss: float
 
 
-def family(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     """The process and all its descendants."""
     children: dict[int, list[int]] = {}
     for entry in _PROC.iterdir():

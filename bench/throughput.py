@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from bench.contestants import Contestant
 from bench.pair import ADDRESS, GROUPS, SETTLE
-from bench.processes import cpu, family
+from bench.processes import cpu, descendants
 from vipd.lab import Lab
 
 RATE = 5000  # packets a second: a third of them may come together without filling a socket
@@ -52,7 +52,7 @@ def throughput(kind: Contestant) -> dict[str, float]:
         backup = kind.start(web02, GROUPS, preferred=False, directory=directory)
         backup.wait_for(kind.listening)
         time.sleep(SETTLE)
-        pids = family(backup.pid)
+        pids = descendants(backup.pid)
         replay = web01.start(
             [sys.executable, "-c", _REPLAY, "eth1", str(RATE), str(SECONDS)], name="replay"
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import time
 
-from bench.processes import cpu, family
+from bench.processes import cpu, descendants
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Reading:
 def read(pid: int) -> Reading:
     process = Path("/proc", str(pid))
     rollup = (process / "smaps_rollup").read_text()
-    relatives = family(pid)
+    relatives = descendants(pid)
     return Reading(
         time=time(),
         private=_megabytes("Private_Dirty", rollup),

@@ -53,6 +53,7 @@ class Section:
     """A table: its figures, with a column for each contestant, and how they were measured.
 
     ``picture``: the name (without .svg) of one that shows it, if there is to be one.
+    ``cannot``: those of the contestants who are unable to do this.
     """
 
     title: str
@@ -60,6 +61,7 @@ class Section:
     contestants: tuple[str, ...]
     figures: tuple[Figure, ...]
     picture: str = ""
+    cannot: frozenset[str] = frozenset()
 
 
 def add(samples: Samples, contestant: str, values: Mapping[str, float]) -> None:

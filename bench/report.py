@@ -44,7 +44,10 @@ def _table(section: Section) -> str:
     rows = [["", *section.contestants, *(f"{who} : vipd" for who in others)]]
     rows[0] += ["asked of vipd", "verdict"] * bounded
     for figure in section.figures:
-        row = [figure.title, *(_cell(figure, who) for who in section.contestants)]
+        row = [figure.title]
+        row += [
+            "cannot" if who in section.cannot else _cell(figure, who) for who in section.contestants
+        ]
         row += [_ratio(figure, who) for who in others]
         rows.append(row + _bound(figure) * bounded)
     return _aligned(rows)

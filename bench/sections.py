@@ -1,13 +1,14 @@
 """What is measured, in the order of the page: each part runs its contestants and makes a table."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from bench import commands, crowd, faults, forged, pair, regularity, throughput
 from bench.contestants import CONTESTANTS, Contestant
-from bench.figures import Bound, Samples, Section, add, figure
+from bench.families import IPV4, IPV6, Family
+from bench.figures import Bound, Figure, Samples, Section, add, figure
 from vipd.lab import LabError
 
 MIXED = (("vipd", "ucarp"), ("ucarp", "vipd"))
@@ -16,6 +17,12 @@ _IN_PYTHON = (
     "what a master sends is sent many at a time, but what a backup hears comes one by one, and "
     "each wakes it up and is checked in Python; keepalived, which is C, needs less for that (see "
     "the flood)"
+)
+
+
+_IN_KERNEL = (
+    "a lease is renewed with each advertisement, and with each renewal of an IPv6 address Linux "
+    "joins all multicast groups of the interface anew (one for each address)"
 )
 
 
@@ -43,10 +50,11 @@ class Bench:
         samples: Samples,
         what: str,
         measure: Callable[[Contestant], dict[str, float]],
+        contestants: Mapping[str, Contestant] = CONTESTANTS,
     ) -> None:
         """Measure every contestant, in turns."""
         for run in range(self.runs):
-            for name, contestant in CONTESTANTS.items():
+            for name, contestant in contestants.items():
                 self.attempt(samples, name, f"{what}, run {run + 1}", partial(measure, contestant))
 
 
@@ -54,8 +62,6 @@ def gaps(bench: Bench) -> list[Section]:
     """Pairs of the same kind: what a client sees, and how fast a decision is carried out."""
     samples: Samples = {}
     bench.attempt_all(samples, "pair", lambda kind: pair.lifecycle(kind, kind))
-    patience = CONTESTANTS["vipd"].master_down * 1000
-    crash = Bound(patience + 50, f"master-down ({patience:.0f} ms) + 50 ms")
     prompt = Bound(
         5,
         "5 ms",
@@ -73,7 +79,7 @@ def gaps(bench: Bench) -> list[Section]:
             "advskew 2 and 10.",
             tuple(CONTESTANTS),
             (
-                figure(samples, pair.gap(pair.CRASH), "ms", "crash of the master", crash),
+                figure(samples, pair.gap(pair.CRASH), "ms", "crash of the master", _crash()),
                 figure(samples, pair.gap(pair.STOP), "ms", "planned stop of the master"),
                 figure(samples, pair.gap(pair.FAILBACK), "ms", "failback by preemption"),
             ),
@@ -125,6 +131,11 @@ def mixed(bench: Bench) -> list[Section]:
     ]
 
 
+def _crash() -> Bound:
+    patience = CONTESTANTS["vipd"].master_down * 1000
+    return Bound(patience + 50, f"master-down ({patience:.0f} ms) + 50 ms")
+
+
 def _mixture(preferred: str, other: str) -> str:
     return f"{preferred} preferred, {other} backup"
 
@@ -136,10 +147,6 @@ def many(bench: Bench) -> list[Section]:
     bench.attempt_all(
         samples, "start of 255 addresses", lambda kind: {crowd.START: crowd.start_up(kind)}
     )
-    limits = {
-        name: figure(samples, name, "%").median("keepalived")
-        for name in (crowd.MASTER_CPU, crowd.BACKUP_CPU)
-    }
     memory = Bound(40, "40 MB")
     start = Bound(
         1000,
@@ -157,15 +164,7 @@ def many(bench: Bench) -> list[Section]:
             "until the last group has logged that it is BACKUP.",
             tuple(CONTESTANTS),
             (
-                *(
-                    figure(
-                        samples,
-                        name,
-                        "%",
-                        bound=None if limit is None else Bound(limit, _AS_KEEPALIVED, _IN_PYTHON),
-                    )
-                    for name, limit in limits.items()
-                ),
+                *_processors(samples, _IN_PYTHON),
                 figure(samples, crowd.MASTER_PSS, "MB", bound=memory),
                 figure(samples, crowd.BACKUP_PSS, "MB", bound=memory),
                 figure(samples, crowd.MASTER_RSS, "MB"),
@@ -177,9 +176,63 @@ def many(bench: Bench) -> list[Section]:
 
 
 def _steady(
-    window: float, kind: Contestant, count: int = crowd.COUNT, interfaces: int = 1
+    window: float,
+    kind: Contestant,
+    count: int = crowd.COUNT,
+    interfaces: int = 1,
+    family: Family = IPV4,
 ) -> dict[str, float]:
-    return crowd.steady(kind, window, count, interfaces)
+    return crowd.steady(kind, window, count, interfaces, family)
+
+
+def _processors(samples: Samples, why: str) -> tuple[Figure, ...]:
+    """CPU of master and backup, which keepalived's is the bound of."""
+    limits = {
+        name: figure(samples, name, "%").median("keepalived")
+        for name in (crowd.MASTER_CPU, crowd.BACKUP_CPU)
+    }
+    return tuple(
+        figure(
+            samples,
+            name,
+            "%",
+            bound=None if limit is None else Bound(limit, _AS_KEEPALIVED, why),
+        )
+        for name, limit in limits.items()
+    )
+
+
+def ipv6(bench: Bench) -> list[Section]:
+    """The same by IPv6: one address and its client, and many at rest."""
+    samples: Samples = {}
+    able = {name: kind for name, kind in CONTESTANTS.items() if kind.ipv6}
+    bench.attempt_all(
+        samples, "IPv6 pair", lambda kind: pair.lifecycle(kind, kind, IPV6), contestants=able
+    )
+    bench.attempt_all(
+        samples,
+        f"{crowd.COUNT} IPv6 addresses at rest",
+        partial(_steady, bench.window, family=IPV6),
+        contestants=able,
+    )
+    hand_over = Bound(20, "20 ms")
+    return [
+        Section(
+            "IPv6",
+            "Crash, stop and failback as in the first table, with an IPv6 address; then "
+            f"{crowd.COUNT} of them at rest, each in a group of its own on one interface (as many "
+            f"as VRRP can have), over {bench.window:g} s. keepalived has version 3 of VRRP, which "
+            "has no password. ucarp has no IPv6.",
+            tuple(CONTESTANTS),
+            (
+                figure(samples, pair.gap(pair.CRASH), "ms", "crash of the master", _crash()),
+                figure(samples, pair.gap(pair.STOP), "ms", "planned stop of the master", hand_over),
+                figure(samples, pair.gap(pair.FAILBACK), "ms", "failback by preemption", hand_over),
+                *_processors(samples, f"{_IN_KERNEL}; {_IN_PYTHON}"),
+            ),
+            cannot=frozenset(CONTESTANTS) - frozenset(able),
+        )
+    ]
 
 
 def sizes(bench: Bench) -> list[Section]:
@@ -349,6 +402,7 @@ PARTS: dict[str, Callable[[Bench], list[Section]]] = {
     "broken": broken,
     "mixed": mixed,
     "many": many,
+    "ipv6": ipv6,
     "sizes": sizes,
     "regular": regular,
     "forged": forgery,

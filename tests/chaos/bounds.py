@@ -4,6 +4,8 @@ What stands here is what vipd promises; ``patience``, which the verdict adds, is
 that all of it runs on. docs/chaos.md says it in words.
 """
 
+from collections.abc import Sequence
+
 from chaos.groups import SCRIPT_TIMEOUT, Group
 from chaos.record import Condition, Span
 from vipd.carp.backup import NO_PREEMPT_FOR
@@ -50,6 +52,19 @@ def none(group: Group) -> float:
 def orphan(group: Group) -> float:
     """A frozen or dead host still has the address: its lease was renewed the moment before."""
     return group.lease + KERNEL_LATE
+
+
+def together(group: Group, host: str, begin: float, end: float, spans: Sequence[Span]) -> float:
+    """A host may have a part of a VIP's addresses, from ``begin`` to ``end``: a frozen or dead one
+    puts nothing back, nor does it add the rest of what it began to add."""
+    impaired = any(
+        span.condition is Condition.IMPAIRED
+        and span.host == host
+        and span.concerns(group.vhid)
+        and span.overlaps(begin, end)
+        for span in spans
+    )
+    return orphan(group) if impaired else 0.0
 
 
 def double(group: Group, span: Span, spans: list[Span]) -> tuple[float, float] | None:

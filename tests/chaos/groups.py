@@ -1,6 +1,6 @@
-"""The eleven addresses that three hosts share, how each is set up, and what follows for its timers.
+"""The fourteen VIPs that three hosts share, how each is set up, and what follows for its timers.
 
-Each host is the preferred one of three or four of them. The other two stand 20 and 40 steps of
+Each host is the preferred one of four or five of them. The other two stand 20 and 40 steps of
 1/256 s behind it, so that an edit may add up to 9 without changing who is preferred.
 
 Beside them each host has a crowd: VIPs on all other VHIDs. They listen and never become master, so
@@ -10,7 +10,7 @@ they cost next to nothing, but whatever vipd does once for each VIP it does 254 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,9 +23,14 @@ from vipd.config.model import VipConfig
 HOSTS = MappingProxyType(
     {"web01": "198.51.100.179", "web02": "198.51.100.180", "web03": "198.51.100.181"}
 )
-#: Where the floating addresses are: in no host's own network, but for those of the other.
-APART, AMONG = "203.0.113", "198.51.100"
-NETWORK = f"{APART}.0/24"
+HOSTS_IPV6 = MappingProxyType(
+    {"web01": "2001:db8::179", "web02": "2001:db8::180", "web03": "2001:db8::181"}
+)
+#: The interface of the groups, and one of another network, for addresses that move with theirs.
+HERE, ELSEWHERE = "eth1", "eth2"
+#: Where the floating addresses are: in no host's own network, but for those of the second.
+APART, AMONG, APART_IPV6 = "203.0.113.", "198.51.100.", "2001:db8:113::"
+NETWORKS = (f"{APART}0/24", f"{APART_IPV6}/64")
 #: The most that an edit adds to an advskew.
 WITHIN = 9
 #: SCRIPT_TIMEOUT of all groups, seconds.
@@ -52,28 +57,43 @@ class Scripts(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A floating address, the length of its prefix, and where it is."""
+
+    address: str
+    length: int
+    interface: str = HERE
+
+    def __str__(self) -> str:
+        return f"{self.address}/{self.length}"
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """One address. Times are seconds, those of the slowest host where hosts differ."""
+    """One VIP. Times are seconds, those of the slowest host where hosts differ. ``shared``: its
+    VIP_ADDRESS; ``extra``: its EXTRA_ADDRESSES."""
 
     vhid: int
     advbase: int = 1
     deadratio: int = 3
     options: str = ""
     scripts: Scripts | None = None
-    length: int = 32  # of the prefix
-    network: str = APART
+    shared: tuple[Place, ...] = ()
+    extra: tuple[Place, ...] = ()
 
     @property
     def name(self) -> str:
         return f"{self.vhid:03}"
 
     @property
-    def address(self) -> str:
-        return f"{self.network}.{self.vhid}"
+    def places(self) -> tuple[Place, ...]:
+        """All its addresses: where one of them is, the others are."""
+        return self.shared + self.extra
 
     @property
-    def ip(self) -> IPv4Address:
-        return IPv4Address(self.address)
+    def addresses(self) -> tuple[str, ...]:
+        """The same without more."""
+        return tuple(place.address for place in self.places)
 
     @property
     def preferred(self) -> str:
@@ -118,17 +138,18 @@ class Group:
         host: str,
         *,
         more: int = 0,
-        source: str | None = None,
+        source: bool = False,
         keys: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """(Re)write that file as editors do: a new one is moved to the place of the old one.
-        ``more`` is added to the advskew."""
+        ``more`` is added to the advskew; ``source``: whether it names its SOURCE_ADDRESS."""
         written = write_vip(
             directory / f"{host}.new",
             self.name,
             VHID=str(self.vhid),  # a name like 010 is 8 for ucarp, and for us
-            VIP_ADDRESS=f"{self.address}/{self.length}",
-            SOURCE_ADDRESS=source,
+            VIP_ADDRESS=" ".join(map(str, self.shared)),
+            EXTRA_ADDRESSES=" ".join(f"{each}@{each.interface}" for each in self.extra) or None,
+            SOURCE_ADDRESS=self._source(host) if source else None,
             OPTIONS=f"--preempt --shutdown --advbase={self.advbase} --deadratio={self.deadratio} "
             f"--advskew={self.advskew(host) + more} {self.options}",
             SCRIPT_TIMEOUT=f"{SCRIPT_TIMEOUT:g}",
@@ -139,6 +160,11 @@ class Group:
             **keys,
         )
         written.rename(self.file(directory, host))
+
+    def _source(self, host: str) -> str:
+        versions = {ip_address(place.address).version for place in self.shared}
+        own = {4: HOSTS[host], 6: HOSTS_IPV6[host]}
+        return " ".join(own[version] for version in sorted(versions))
 
 
 def write_crowd(directory: Path, host: str) -> None:
@@ -159,19 +185,34 @@ def write_scripts(directory: Path) -> None:
     write_script(directory / "down", _SCRIPT.format(mode=SCRIPT_MODE, verb="del"))
 
 
+def _at(number: int, length: int = 32, interface: str = HERE) -> tuple[Place]:
+    return (Place(f"{APART}{number}", length, interface),)
+
+
+def _ipv6_at(number: int, interface: str = HERE) -> tuple[Place]:
+    return (Place(f"{APART_IPV6}{number}", 128, interface),)
+
+
 GROUPS = (
-    *(Group(vhid) for vhid in (1, 2, 3)),
-    Group(4, deadratio=2),
-    Group(5, advbase=2, deadratio=2),
-    Group(6, options="--nomcast"),
-    Group(7, options="--xparam=idle", scripts=Scripts.IDLE),
-    Group(8, scripts=Scripts.ADDING),
+    *(Group(vhid, shared=_at(vhid)) for vhid in (1, 2, 3)),
+    Group(4, shared=_at(4), deadratio=2),
+    Group(5, shared=_at(5), advbase=2, deadratio=2),
+    Group(6, shared=_at(6), options="--nomcast"),
+    Group(7, shared=_at(7), options="--xparam=idle", scripts=Scripts.IDLE),
+    Group(8, shared=_at(8), scripts=Scripts.ADDING),
     # The kernel takes the second of these two for a secondary address of the first, which goes with
     # it. What is put back with the next advertisement only is away for 2 s.
-    Group(9, advbase=2, deadratio=2, length=24),
-    Group(10, advbase=2, deadratio=2, length=24),
+    Group(9, shared=_at(9, 24), advbase=2, deadratio=2),
+    Group(10, shared=_at(10, 24), advbase=2, deadratio=2),
     # In the hosts' own network, with its prefix length.
-    Group(11, length=24, network=AMONG),
+    Group(11, shared=(Place(f"{AMONG}11", 24),)),
+    Group(12, shared=_ipv6_at(12)),
+    Group(13, shared=_at(13) + _ipv6_at(13)),
+    Group(
+        14,
+        shared=_at(14),
+        extra=_at(114) + _ipv6_at(114) + _at(214, 32, ELSEWHERE) + _ipv6_at(214, ELSEWHERE),
+    ),
 )
 #: The VHIDs of the crowd.
 CROWD = range(len(GROUPS) + 1, 255)

@@ -14,7 +14,15 @@ from chaos.groups import GROUPS, HOSTS, Group
 from chaos.plan import Fault, plan, siege
 from chaos.record import Condition, Record
 from chaos.stage import Act, BrokenError, Stage, Until
-from chaos.verdict import Check, Measured, judge, judge_own, judge_siege, missed_an_owner
+from chaos.verdict import (
+    Check,
+    Measured,
+    judge,
+    judge_own,
+    judge_siege,
+    judge_together,
+    missed_an_owner,
+)
 from vipd.lab import Ownership
 
 #: What the machine that all this runs on may add to a bound, beside what it is known to be late.
@@ -70,9 +78,10 @@ class Play:
         self._perform([(f.begin, f.end, self._stage.act(f)) for f in faults])
         time.sleep(AFTERMATH)
         for group in GROUPS:
-            for witness, ownership in self._testimony(group.address, begin):
-                for measured in judge_siege(group, ownership, self._stage.record.spans):
-                    self._take(measured, witness)
+            for address in group.addresses:
+                for witness, ownership in self._testimony(address, begin):
+                    for measured in judge_siege(group, ownership, self._stage.record.spans):
+                        self._take(measured, witness)
         self._listen(begin)
         self._judge(begin)
 
@@ -107,8 +116,8 @@ class Play:
             if wrong or now != before:
                 right_since, before = time.time(), now
             if wrong and time.time() - start > self._longest_settling(start):
-                owners = self._stage.owners(wrong[0].address)
-                text = f"{wrong[0].address} does not come to rest: with {owners or 'nobody'} now"
+                owners = {a: self._stage.owners(a) for a in wrong[0].addresses}
+                text = f"{wrong[0].name} does not come to rest; who has it now: {owners}"
                 raise self._complaint(text, wrong[0], start)
             time.sleep(4 * _LOOK_AGAIN)
 
@@ -117,7 +126,9 @@ class Play:
         return max(map(bounds.settled, GROUPS)) + PATIENCE + late
 
     def _at_home(self, group: Group) -> bool:
-        owners = self._stage.owners(group.address)
+        owners, *others = (self._stage.owners(address) for address in group.addresses)
+        if any(each != owners for each in others):
+            return False
         excused = self._excused(group)
         if excused:
             return len(owners) == 1 or excused == set(HOSTS)
@@ -137,9 +148,10 @@ class Play:
         """How many times addresses have changed their owner, but for those not yet expected to
         stay where they are."""
         return sum(
-            len(self._stage.lab.ownership(group.address).changes)
+            len(self._stage.lab.ownership(address).changes)
             for group in GROUPS
             if not self._excused(group)
+            for address in group.addresses
         )
 
     def _judge(self, begin: float) -> None:
@@ -153,17 +165,27 @@ class Play:
                 for measured in judge_own(host, ownership, record.spans):
                     self._take(measured, witness)
         for group in GROUPS:
-            (_, events), (_, samples) = self._testimony(group.address, begin)
-            figures.changes += len(events.changes) - 1
-            told = list(judge(group, events, record.spans, PATIENCE))
-            sampled = judge(group, samples, record.spans, PATIENCE)
-            seen = [each for each in sampled if not missed_an_owner(each, told, _SAMPLE)]
-            for witness, all_measured in ((Witness.EVENTS, told), (Witness.SAMPLES, seen)):
-                for measured in all_measured:
-                    self._take(measured, witness)
+            for address in group.addresses:
+                self._judge_address(group, address, begin)
+            testimonies = zip(*(self._testimony(a, begin) for a in group.addresses), strict=True)
+            for each in testimonies:
+                ownerships = [ownership for _, ownership in each]
+                for measured in judge_together(group, ownerships, record.spans):
+                    self._take(measured, each[0][0])
         self._stage.look_at_logs()
         carried = [span for span in record.spans if span.end > now]
         self._stage.record = Record(spans=carried)
+
+    def _judge_address(self, group: Group, address: str, begin: float) -> None:
+        spans = self._stage.record.spans
+        (_, events), (_, samples) = self._testimony(address, begin)
+        self.figures.changes += len(events.changes) - 1
+        told = list(judge(group, events, spans, PATIENCE))
+        sampled = judge(group, samples, spans, PATIENCE)
+        seen = [each for each in sampled if not missed_an_owner(each, told, _SAMPLE)]
+        for witness, all_measured in ((Witness.EVENTS, told), (Witness.SAMPLES, seen)):
+            for measured in all_measured:
+                self._take(measured, witness)
 
     def _testimony(self, address: str, since: float) -> tuple[tuple[Witness, Ownership], ...]:
         """What each witness says about an address."""
@@ -231,9 +253,10 @@ class Play:
             if group is None or happening.vhid in (None, group.vhid):
                 yield happening.time, f"--- {happening.what}"
         for one in GROUPS if group is None else (group,):
-            for change in self._stage.lab.ownership(one.address).changes:
-                did = "gets" if change.added else "loses"
-                yield change.time, f"    {change.host} {did} {one.address}"
+            for address in one.addresses:
+                for change in self._stage.lab.ownership(address).changes:
+                    did = "gets" if change.added else "loses"
+                    yield change.time, f"    {change.host} {did} {address}"
         for process, line in self._stage.said(0.0):
             if group is None or line.get("id", group.name) == group.name:
                 at = datetime.fromisoformat(line["time"]).timestamp()

@@ -27,11 +27,11 @@ STARVED_EVERY, STARVED = 0.25, 0.02  # how often to look (seconds), and what is 
 
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR, _NLMSG_ERROR, _NLMSG_DONE = 20, 21, 22, 2, 3
 _NLM_F_REQUEST_DUMP, _NLM_F_REQUEST = 0x301, 1
-_IFA_LOCAL = 2
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _HEADER = struct.Struct("=IHHII")
 _ADDRESS = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, interface
 _REQUEST = _HEADER.pack(24, _RTM_GETADDR, _NLM_F_REQUEST_DUMP, 0, 0) + _ADDRESS.pack(
-    socket.AF_INET, 0, 0, 0, 0
+    socket.AF_UNSPEC, 0, 0, 0, 0
 )
 _NOBODY = socket.inet_aton("203.0.113.255")
 _PROBE = (
@@ -42,7 +42,7 @@ _PROBE = (
 
 
 def addresses(netlink: socket.socket) -> Iterator[str]:
-    """All IPv4 addresses of this host, in one dump."""
+    """All addresses of this host, of both families, in one dump."""
     netlink.send(_REQUEST)
     while True:
         data = netlink.recv(1 << 16)
@@ -52,16 +52,18 @@ def addresses(netlink: socket.socket) -> Iterator[str]:
             if kind == _NLMSG_DONE:
                 return
             if kind == _RTM_NEWADDR:
-                yield from _local(data[at + 24 : at + length])
+                yield from _local(data[at + 16], data[at + 24 : at + length])
             at += (length + 3) & ~3
 
 
-def _local(attributes: bytes) -> Iterator[str]:
+def _local(family: int, attributes: bytes) -> Iterator[str]:
+    # An IPv4 address has both attributes, and IFA_ADDRESS may be that of a peer.
+    wanted, length_of_it = (_IFA_LOCAL, 4) if family == socket.AF_INET else (_IFA_ADDRESS, 16)
     at = 0
     while at + 4 <= len(attributes):
         length, kind = struct.unpack_from("=HH", attributes, at)
-        if kind == _IFA_LOCAL:
-            yield socket.inet_ntoa(attributes[at + 4 : at + 8])
+        if kind == wanted:
+            yield socket.inet_ntop(family, attributes[at + 4 : at + 4 + length_of_it])
         at += (length + 3) & ~3
 
 

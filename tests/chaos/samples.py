@@ -4,10 +4,10 @@ import sys
 import time
 
 from chaos import sampler
-from chaos.groups import AMONG, APART
+from chaos.groups import AMONG, APART, APART_IPV6
 from vipd.lab import Change, Host, Ownership, Process
 
-_PREFIXES = (f"{APART}.", f"{AMONG}.")
+_PREFIXES = (APART, AMONG, APART_IPV6)
 
 
 class Samples:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from ipaddress import ip_address
 from pathlib import Path
 from signal import SIGHUP, SIGTERM, SIGUSR2
 from typing import Any
@@ -20,12 +21,11 @@ from helpers import forging, users
 from helpers.configured import PASSWORD
 
 from chaos import barrage, bounds, frames, groups
-from chaos.groups import GROUPS, HOSTS, Group
+from chaos.groups import ELSEWHERE, GROUPS, HERE, HOSTS, HOSTS_IPV6, Group
 from chaos.plan import FILES, Fault, Kind
 from chaos.record import Condition, Record, Span
 from chaos.samples import Samples
 from vipd.lab import Host, Lab, Process
-from vipd.linux.announce import announcement
 
 #: What a busy machine may add to the start and the end of a process, seconds.
 _PATIENCE = 30.0
@@ -89,8 +89,11 @@ class Stage:
         self._directory = directory
         self._keys = keys or {}
         self._groups = {group.vhid: group for group in GROUPS}
-        self._hosts = {name: lab.host(name, f"{address}/24") for name, address in HOSTS.items()}
-        self._forger = lab.host("forger", f"{_FORGER}/24")
+        self._hosts = {
+            name: self._cabled(name, f"{address}/24", f"{HOSTS_IPV6[name]}/64")
+            for name, address in HOSTS.items()
+        }
+        self._forger = self._cabled("forger", f"{_FORGER}/24")
         self._vipd: dict[str, Process] = {}  # those that run, frozen ones included
         self._listening: set[str] = set()
         self._frozen: set[str] = set()
@@ -136,6 +139,13 @@ class Stage:
             Kind.RIVAL: self._rival,
             Kind.DESCRIPTORS: self._descriptors,
         }
+
+    def _cabled(self, name: str, *own: str) -> Host:
+        return self.lab.host(
+            name,
+            interfaces={HERE: own, ELSEWHERE: ()},
+            bridge={ELSEWHERE: ELSEWHERE},
+        )
 
     def open(self) -> list[Act]:
         """Write the files and start everything; what is resumed until all listen."""
@@ -296,20 +306,30 @@ class Stage:
 
     # The cable
 
+    @staticmethod
+    def _cables(fault: Fault) -> tuple[str | None, str]:
+        """All of a host, or that of the groups alone; and what to call it."""
+        return (HERE, f"cable of {HERE}") if fault.dice % 2 else (None, "all cables")
+
     def _cut(self, fault: Fault, host: Host) -> Act:
+        interface, cable = self._cables(fault)
         with (
-            self._told(fault, f"{host.name} cable cut", "cable joined"),
+            self._told(fault, f"{host.name} {cable} cut", f"{cable} joined"),
             self._while(host, Condition.EXCUSED, Condition.APART, Condition.NO_CARRIER),
         ):
-            host.cut()
+            host.cut(interface)
             yield Until.END
-            host.join()
+            host.join(interface)
 
     def _partition(self, fault: Fault, host: Host) -> Act:
-        with self._told(fault, f"{host.name} apart", "back"), self._while(host, Condition.APART):
-            host.isolate()
+        interface, cable = self._cables(fault)
+        with (
+            self._told(fault, f"{host.name} apart, {cable}", "back"),
+            self._while(host, Condition.APART),
+        ):
+            host.isolate(interface)
             yield Until.END
-            host.rejoin()
+            host.rejoin(interface)
 
     # The files
 
@@ -432,7 +452,7 @@ class Stage:
             self._directory,
             host.name,
             more=self._more.get(where, 0),
-            source=HOSTS[host.name] if where in self._sources else None,
+            source=where in self._sources,
             keys=self._keys,
         )
 
@@ -518,35 +538,41 @@ class Stage:
 
     def _delete(self, fault: Fault, _host: Host) -> Act:
         group = self._groups[fault.vhid]
-        for name in self.owners(group.address):
+        place = group.places[fault.dice % len(group.places)]
+        for name in self.owners(place.address):
             if self._hosts[name].alive:
-                self._tell(fault, f"{name} loses {group.address}", group)
-                self._sh(self._hosts[name], f"ip addr del {group.address}/{group.length} dev eth1")
+                self._tell(fault, f"{name} loses {place.address}", group)
+                self._sh(self._hosts[name], f"ip addr del {place} dev {place.interface}")
         yield from ()
 
     def _flush(self, fault: Fault, host: Host) -> Act:
         if host.alive:
             self._tell(fault, f"{host.name} loses all")
-            self._sh(host, f"ip addr flush dev eth1 to {groups.NETWORK}")
+            for interface in (HERE, ELSEWHERE):
+                for network in groups.NETWORKS:
+                    self._sh(host, f"ip addr flush dev {interface} to {network}")
         yield from ()
 
     def _renumber(self, fault: Fault, host: Host) -> Act:
         """As a restart of the network does it."""
         if not host.alive:
             return
-        own = f"{HOSTS[host.name]}/24 dev eth1"
+        own = f"{HOSTS[host.name]}/24 dev {HERE}"
+        own_ipv6 = f"{HOSTS_IPV6[host.name]}/64 dev {HERE}"
+        both = [f"ip addr {{}} {address}" for address in (own, own_ipv6)]
+        away, back = ("; ".join(both).replace("{}", verb) for verb in ("del", "add"))
         with (
             self._told(fault, f"{host.name} loses its own address", "own address back"),
             self._while(host, Condition.ADDRESSLESS),
             self._hindering(host),
         ):
             if fault.dice % 2:
-                self._sh(host, f"ip addr del {own}; ip addr add {own}")
+                self._sh(host, f"{away}; {back}")
                 return
-            self._sh(host, f"ip addr del {own}")
+            self._sh(host, away)
             yield Until.END
             if host.alive:
-                self._sh(host, f"ip addr add {own}")
+                self._sh(host, back)
 
     def _promote(self, fault: Fault, host: Host) -> Act:
         if host.alive:
@@ -568,9 +594,10 @@ class Stage:
 
     def _arp(self, fault: Fault, _host: Host) -> Act:
         group = self._groups[fault.vhid]
-        self._tell(fault, f"a stranger claims {group.address}", group)
-        claim = announcement(group.ip, forging.FORGER_MAC)
-        forging.send(self._forger, *[claim] * (1 + fault.dice % 5))
+        place = group.places[fault.dice % len(group.places)]
+        self._tell(fault, f"a stranger claims {place.address}", group)
+        claim, *_ = frames.claim(ip_address(place.address))
+        forging.send(self._forger, *[claim] * (1 + fault.dice % 5), interface=place.interface)
         yield from ()
 
     def _forged(self, fault: Fault, host: Host) -> Act:
@@ -582,6 +609,8 @@ class Stage:
     def _nonsense(self, dice: random.Random, host: Host) -> bytes:
         """Something that looks like an advertisement and must be believed by nobody."""
         group = dice.choice(GROUPS)
+        if dice.random() < 0.3:
+            return dice.choice(frames.advertisements_ipv6(dice, group))
         base, skew = dice.choice(((0, 1), (1, 0), (1, 255), (255, 255)))
         packet = forging.signed(
             source=HOSTS[host.name],
@@ -590,7 +619,7 @@ class Stage:
             advskew=skew,
             counter=dice.getrandbits(64),
             password=PASSWORD,
-            addresses=[group.address],
+            addresses=[place.address for place in group.shared],
         )
         spoilt = dice.choice(
             (

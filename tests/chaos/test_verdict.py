@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from chaos.groups import GROUPS, HOSTS
 from chaos.record import Condition, Span
-from chaos.verdict import Check, Measured, judge, missed_an_owner
+from chaos.verdict import Check, Measured, judge, judge_together, missed_an_owner
 from vipd.lab import Change, Ownership
 
 GROUP = GROUPS[0]  # preferred on web02; lease 3 s
-SCRIPTED = GROUPS[7]
+BOTH = 12  # the index of a group with an address of each family
 FIRST, SECOND, THIRD = GROUP.preferred, "web03", "web01"
 PATIENCE = 0.5
 END = 100.0
@@ -28,13 +28,16 @@ def span(condition: Condition, host: str, begin: float, end: float = END) -> Spa
     return Span(condition, host, None, begin, end)
 
 
+def ownership(changes: Sequence[Change], group: int = 0) -> Ownership:
+    return Ownership(GROUPS[group].addresses[0], tuple(changes), END)
+
+
 def measured(
     changes: Sequence[Change], spans: Sequence[Span] = (), group: int = 0
 ) -> dict[Check, Measured]:
     """The longest of each check."""
-    evidence = Ownership(GROUPS[group].address, tuple(changes), END)
     found: dict[Check, Measured] = {}
-    for one in judge(GROUPS[group], evidence, spans, PATIENCE):
+    for one in judge(GROUPS[group], ownership(changes, group), spans, PATIENCE):
         if one.seconds >= (found[one.check].seconds if one.check in found else 0.0):
             found[one.check] = one
     return found
@@ -169,7 +172,36 @@ def test_samples_do_not_see_an_owner_that_comes_and_goes_between_two_of_them() -
     for absent, missed in ((0.009, True), (1.0, False)):
         brief = [gets(SECOND, 15), loses(SECOND, 15 + absent)]
         changes = [*seldom[:2], *brief, *seldom[2:]]
-        told = list(judge(GROUP, Ownership(GROUP.address, tuple(changes), END), dead, PATIENCE))
+        told = list(judge(GROUP, ownership(changes), dead, PATIENCE))
         assert missed_an_owner(sampled, told, 0.05) is missed
-    told = list(judge(GROUP, Ownership(GROUP.address, tuple(seldom), END), dead, PATIENCE))
+    told = list(judge(GROUP, ownership(seldom), dead, PATIENCE))
     assert not missed_an_owner(sampled, told, 0.05)
+
+
+def parted(
+    first: Sequence[Change], second: Sequence[Change], spans: Sequence[Span] = ()
+) -> list[tuple[str, float, float]]:
+    """(host, since when, for longer than it may) of a VIP of two addresses, on parts of it."""
+    addresses = [
+        Ownership(address, tuple(changes), END)
+        for address, changes in zip(GROUPS[BOTH].addresses, (first, second), strict=True)
+    ]
+    found = judge_together(GROUPS[BOTH], addresses, spans)
+    return [(one.hosts[0], one.begin, round(one.seconds - one.limit, 9)) for one in found]
+
+
+def test_a_host_has_all_addresses_of_a_vip_or_none() -> None:
+    assert parted([OWNS], [OWNS]) == []
+    together = [OWNS, loses(FIRST, 10), gets(SECOND, 10)]
+    assert parted(together, together) == []
+    assert set(parted(together, [OWNS])) == {(SECOND, 10, 90), (FIRST, 10, 90)}
+    assert parted([OWNS], [OWNS, loses(FIRST, 10), gets(FIRST, 10.5)]) == [(FIRST, 10, 0.5)]
+
+
+def test_the_leases_of_a_frozen_host_end_each_for_itself() -> None:
+    frozen = [span(Condition.IMPAIRED, FIRST, 10, 20)]
+    addresses = [OWNS, loses(FIRST, 13)], [OWNS, loses(FIRST, 13.8)]
+    assert parted(*addresses) == [(FIRST, 13, 0.8)]
+    [(host, since, beyond)] = parted(*addresses, frozen)
+    assert (host, since) == (FIRST, 13)
+    assert beyond < 0

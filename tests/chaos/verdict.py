@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from chaos import bounds
 from chaos.groups import HOSTS, Group
@@ -25,6 +25,7 @@ class Check(Enum):
     CARRIER = "still owner after its cable was cut"
     BARRED = "owner although in maintenance"
     OWN = "a host's own address gone, although nobody took it"
+    TOGETHER = "a part of a VIP's addresses, on a host that lacks the others"
     UNTOUCHED = "not where it was, although only the harmless befell it"
 
 
@@ -77,6 +78,34 @@ def judge_own(host: str, ownership: Ownership, spans: Sequence[Span]) -> Iterato
             lost = None
 
 
+def judge_together(
+    group: Group, ownerships: Sequence[Ownership], spans: Sequence[Span]
+) -> Iterator[Measured]:
+    """For how long a host had some of the addresses of a VIP, but not all of them. Whose process
+    is frozen or dead keeps what it has until the leases end, each for itself."""
+    changes = sorted(
+        (change.time, change.host, change.added, ownership.address)
+        for ownership in ownerships
+        for change in ownership.changes
+    )
+    until = min(ownership.until for ownership in ownerships)
+    for host in HOSTS:
+        had: set[str] = set()
+        begin: float | None = None
+        own = [change for change in changes if change[1] == host]
+        for time, moment in groupby([*own, (until, host, True, "")], lambda change: change[0]):
+            for _, _, added, address in moment:
+                (had.add if added else had.discard)(address)
+            partly = 0 < len(had) < len(ownerships) and time < until
+            if partly and begin is None:
+                begin = time
+            elif not partly and begin is not None:
+                limit = bounds.together(group, host, begin, time, spans)
+                text = " ".join(group.addresses)
+                yield Measured(Check.TOGETHER, group, text, (host,), begin, time - begin, limit)
+                begin = None
+
+
 def judge_siege(group: Group, ownership: Ownership, spans: Sequence[Span]) -> Iterator[Measured]:
     """For how long an address was not with who had it at the begin, when nothing had a right to
     move it. However short that is, it is too long. Nothing if somebody was excused: a host that
@@ -102,7 +131,7 @@ def judge_siege(group: Group, ownership: Ownership, spans: Sequence[Span]) -> It
     yield Measured(
         Check.UNTOUCHED,
         group,
-        group.address,
+        ownership.address,
         hosts,
         astray[0][0] if astray else begin,
         sum(end - start for start, end in astray),
@@ -158,6 +187,7 @@ class _Case:
     ) -> None:
         self._group = group
         self._patience = patience
+        self._address = ownership.address
         self._changes = ownership.changes
         self._spans = [span for span in spans if span.concerns(group.vhid)]
         self._slices = list(self._cut(ownership))
@@ -301,5 +331,5 @@ class _Case:
         limit: float,
     ) -> Measured:
         return Measured(
-            check, self._group, self._group.address, tuple(sorted(hosts)), begin, end - begin, limit
+            check, self._group, self._address, tuple(sorted(hosts)), begin, end - begin, limit
         )

@@ -23,13 +23,18 @@ for line in sys.stdin:
 
 _MIRROR = """
 import socket, sys
-sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
-sock.bind((sys.argv[1], 0x0800))
+ETH_P_ALL = 3
+PROTOCOL = {0x0800: 23, 0x86DD: 20}  # where a frame has the number of what is in its IP packet
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+sock.bind((sys.argv[1], ETH_P_ALL))
 print("mirroring", flush=True)
-for _ in range(1000):
-    frame, (_, _, kind, _, _) = sock.recvfrom(2048)
-    if kind != socket.PACKET_OUTGOING and frame[23] == 112:
+sent = 0
+while sent < 1000:
+    frame, (_, ethertype, kind, _, _) = sock.recvfrom(2048)
+    at = PROTOCOL.get(ethertype)
+    if kind != socket.PACKET_OUTGOING and at and frame[at] == 112:
         sock.send(frame)
+        sent += 1
 """
 
 
@@ -69,7 +74,7 @@ def send(host: Host, *frames: bytes, interface: str | None = None) -> None:
 
 
 def mirror(host: Host) -> Process:
-    """Let a host send back every CARP packet it hears, as a loop in the network does."""
+    """Let a host send back every CARP packet that it hears, as a loop in the network does."""
     command = [sys.executable, "-I", "-S", "-c", _MIRROR, host.cable().interface]
     process = host.start(command, name="mirror")
     process.wait_for("mirroring")

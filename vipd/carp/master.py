@@ -22,6 +22,11 @@ def advertise(our: Situation, now: float) -> Effects:
     return our.advertise(now)
 
 
+def tell(our: Situation, now: float) -> Effects:
+    """We have fallen sick, or are so no more: the others are to know at once."""
+    return our.advertise(now)
+
+
 def reassert(our: Situation, now: float) -> Effects:
     """A host advertises that should not be master: clients may have learnt its MAC address. Needed
     after a healed partition too, when our own state never changed."""
@@ -29,9 +34,11 @@ def reassert(our: Situation, now: float) -> Effects:
 
 
 def yield_to(our: Situation, now: float) -> Effects:
-    """MASTER to BACKUP. One more advertisement makes the winner announce itself again."""
+    """MASTER to BACKUP. One more advertisement makes the winner announce itself again. It does not
+    say any more that somebody should take over."""
+    _, advskew = our.parameters.advertised
     effects = (
-        our.advertisement(),
+        SendAdvertisement(our.parameters.advbase, advskew),
         our.enter(Mode.BACKUP, Reason.PREFERRED_MASTER),
         Release(),
     )

@@ -19,7 +19,7 @@ def listen(our: Situation, now: float) -> Effects:
     """INIT to BACKUP. A hold does not end because the interface went down and came up again."""
     our.ending = False
     our.listen_until = now + our.parameters.listen_first
-    _begin_delay(our, now)
+    begin_delay(our, now)
     holding = now < our.hold_until
     transition = our.enter(Mode.HOLDING if holding else Mode.BACKUP, Reason.LINK_UP)
     if holding:
@@ -143,18 +143,21 @@ def fall_sick(our: Situation, now: float) -> Effects:
 
 
 def recover(our: Situation, now: float) -> Effects:
-    """The next advertisement of a master decides whether we take over from it."""
-    _begin_delay(our, now)
+    """The next advertisement of a master decides whether we take over from it; a sick host may have
+    been waiting for one that is too slow for a healthy one."""
+    our.due = min(our.due, max(our.silent_at(now), our.peers.silent_at()))
+    return begin_delay(our, now)
+
+
+def begin_delay(our: Situation, now: float) -> Effects:
+    """So long a living master is left alone, if it is not sick."""
+    our.leave_alone_until = now + our.parameters.preempt_delay
     return ()
 
 
 def end(our: Situation, _now: float) -> Effects:
     """A backup has nothing to hand over."""
     return (our.enter(Mode.INIT, Reason.STOPPED),)
-
-
-def _begin_delay(our: Situation, now: float) -> None:
-    our.leave_alone_until = now + our.parameters.preempt_delay
 
 
 def _may_relieve(our: Situation, now: float) -> bool:

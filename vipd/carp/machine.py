@@ -63,7 +63,7 @@ TABLE: Mapping[tuple[Mode, Input], _Rule] = MappingProxyType(
         (Mode.TRYING, Input.UNSENT): backup.unsent,
         #
         (Mode.HOLDING, Input.TIMEOUT): backup.listen_again,
-        (Mode.HOLDING, Input.RECOVERED): backup.recover,
+        (Mode.HOLDING, Input.RECOVERED): backup.begin_delay,
         (Mode.HOLDING, Input.LINK_DOWN): backup.lose_link,
         (Mode.HOLDING, Input.STEP_DOWN): backup.hold,
         (Mode.HOLDING, Input.RESUME): backup.listen_again,
@@ -75,8 +75,8 @@ TABLE: Mapping[tuple[Mode, Input], _Rule] = MappingProxyType(
         (Mode.MASTER, Input.DEMOTED): master.reassert,
         (Mode.MASTER, Input.LEAVING): master.reassert,
         (Mode.MASTER, Input.TIMEOUT): master.advertise,
-        (Mode.MASTER, Input.SICKENED): master.tell,
-        (Mode.MASTER, Input.RECOVERED): master.tell,
+        (Mode.MASTER, Input.SICKENED): master.fall_sick,
+        (Mode.MASTER, Input.RECOVERED): master.recover,
         (Mode.MASTER, Input.LINK_DOWN): backup.lose_link,
         (Mode.MASTER, Input.STEP_DOWN): master.bow_out,
         (Mode.MASTER, Input.STOP): master.bow_out,
@@ -89,7 +89,7 @@ TABLE: Mapping[tuple[Mode, Input], _Rule] = MappingProxyType(
         (Mode.LEAVING, Input.DEMOTED): master.heard_successor,
         (Mode.LEAVING, Input.LEAVING): master.heard_successor,
         (Mode.LEAVING, Input.TIMEOUT): master.bow_out,
-        (Mode.LEAVING, Input.RECOVERED): backup.recover,
+        (Mode.LEAVING, Input.RECOVERED): backup.begin_delay,
         (Mode.LEAVING, Input.LAPSED): master.let_go,
         (Mode.LEAVING, Input.LINK_DOWN): backup.lose_link,
     }

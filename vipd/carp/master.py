@@ -3,9 +3,9 @@
 
 from math import inf
 
-from vipd.carp.backup import NO_PREEMPT_FOR, follow
+from vipd.carp.backup import NO_PREEMPT_FOR, begin_delay, follow
 from vipd.carp.effects import Effects, Release, SendAdvertisement
-from vipd.carp.rank import BOW_OUT, bows_out
+from vipd.carp.rank import BOW_OUT, bows_out, slower_than
 from vipd.carp.situation import Situation
 from vipd.carp.states import Mode, Reason
 
@@ -22,8 +22,14 @@ def advertise(our: Situation, now: float) -> Effects:
     return our.advertise(now)
 
 
-def tell(our: Situation, now: float) -> Effects:
-    """We have fallen sick, or are so no more: the others are to know at once."""
+def fall_sick(our: Situation, now: float) -> Effects:
+    """Own on until another host does, and tell all of them at once."""
+    return our.advertise(now)
+
+
+def recover(our: Situation, now: float) -> Effects:
+    """Tell those at once who have not taken over yet."""
+    begin_delay(our, now)
     return our.advertise(now)
 
 
@@ -34,11 +40,13 @@ def reassert(our: Situation, now: float) -> Effects:
 
 
 def yield_to(our: Situation, now: float) -> Effects:
-    """MASTER to BACKUP. One more advertisement makes the winner announce itself again. It does not
-    say any more that somebody should take over."""
-    _, advskew = our.parameters.advertised
+    """MASTER to BACKUP. One more advertisement makes the winner announce itself again. If we are
+    sick, it is not to make a third host take over: a tick slower than the winner does not."""
+    last = our.advertisement()
+    if our.parameters.hands_over and our.sender is not None:
+        last = SendAdvertisement(*slower_than(our.sender.ad))
     effects = (
-        SendAdvertisement(our.parameters.advbase, advskew),
+        last,
         our.enter(Mode.BACKUP, Reason.PREFERRED_MASTER),
         Release(),
     )

@@ -10,7 +10,7 @@ from vipd.carp.packet import Advertisement
 BOW_OUT = (255, 255)
 #: advbase and byte 4 of a sick master. Every peer takes over from that, with and without preempt:
 #: ucarp and FreeBSD because such a master is "going to time out" (``packethandler``,
-#: ``carp_input_c``), OpenBSD because of byte 4. advskew stays what it is, so the sick have an order.
+#: ``carp_input_c``), OpenBSD because of byte 4. advskew stays what it is: it orders the sick.
 SICK_ADVBASE, SICK_DEMOTION = 254, 1
 
 
@@ -46,7 +46,18 @@ def bows_out(ad: Advertisement) -> bool:
     return (ad.advbase, ad.advskew) == BOW_OUT
 
 
+def slower_than(ad: Advertisement) -> tuple[int, int]:
+    """advbase and advskew of a master that is beaten by the sender, and by hardly anybody else."""
+    advbase, advskew = divmod(256 * ad.advbase + ad.advskew + 1, 256)
+    return (advbase, advskew) if advbase < 255 else (255, 254)
+
+
 def is_sick(ad: Advertisement) -> bool:
     """Whether its sender owns the addresses only until somebody healthy does. It advertises more
     often than it says."""
     return ad.advbase == SICK_ADVBASE and ad.demotion >= SICK_DEMOTION
+
+
+def asks_for_successor(ad: Advertisement) -> bool:
+    """Whether its sender owns the addresses no longer than it has to."""
+    return bows_out(ad) or is_sick(ad)

@@ -100,8 +100,12 @@ class Situation:
     def rearm(self, now: float) -> None:
         """Listen, and wait for a master for the whole master-down time."""
         self.mode = Mode.BACKUP
-        self.due = max(now, self.listen_until) + self.parameters.master_down
+        self.due = self.silent_at(now)
         self.why = Reason.MASTER_DOWN
+
+    def silent_at(self, now: float) -> float:
+        """When nobody lives if nothing is heard from now on."""
+        return max(now, self.listen_until) + self.parameters.master_down
 
     def end_listening(self, now: float) -> None:
         """Something was heard, so the network passes frames: silence counts from now on."""

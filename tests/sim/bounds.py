@@ -145,6 +145,11 @@ class Bounds:
         doubt = max(0.0, doubted + self.heard(seat) - seat.world.agenda.now)
         return doubt + taken + waited + self.said(seat) + self.heard(owner)
 
+    def before_the_sick(self, seat: Seat) -> bool:
+        """Whether a healthy successor is heard before a sick one acts."""
+        way = 2 * self.delay + 2 * seat.host.plan.lateness + 0.06
+        return STAGGER * self.stretch + way < SICK_LATER / self.stretch
+
     def one_move(self, seats: list[Seat]) -> bool:
         """Whether one verdict makes one of these take over at most: the best one acts, and the next
         hears of that before it does. (DEMOTE_BY has no such order.)"""

@@ -20,7 +20,7 @@ from vipd.carp.lease import first_lease
 from vipd.carp.machine import Machine
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
-from vipd.carp.states import Mode, State
+from vipd.carp.states import Mode, Reason, State
 from vipd.config.model import VipConfig
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class Vipd(Seat):
         super().__init__(world, host, group)
         self._causes = Counter[Health]()  # how many checks say that
         self.health = Health.WELL  # what the machine was told
+        self.judged_at = -inf  # when it was told, on its host's clock
+        self.why: Reason | None = None  # of its last transition
         self._has_verdict = True
         self.delayed_until = -inf  # on its host's clock: PREEMPT_DELAY
         self.listens_until = -inf  # likewise: LISTEN_FIRST
@@ -237,7 +239,7 @@ class Vipd(Seat):
     def _judge(self) -> None:
         """Tell the machine, if there is something new."""
         before, self.health = self.health, self._verdict()
-        now = self.host.clock()
+        now = self.judged_at = self.host.clock()
         if before is Health.SICK is not self.health:
             self.delayed_until = now + self.setting.preempt_delay
         self._do(self.machine.judge(self.health, now))
@@ -291,6 +293,7 @@ class Vipd(Seat):
                 case Transition(old, new, reason):
                     assert old is self.state
                     assert new is not old
+                    self.why = reason
                     self.enter(new, reason.value)
                 case Acquire():
                     assert self.state is State.MASTER

@@ -12,6 +12,9 @@
    longer than `Bounds.relief`.
 8. While silence does not count (LISTEN_FIRST), nobody takes over from it.
 9. A verdict makes one host take over at most, and leaves no moment without an owner.
+10. In a planned hand-over the healthy take over before the sick.
+11. The sick, those without a verdict, and those in their PREEMPT_DELAY preempt nobody; and only who
+    is known to be well relieves the sick.
 """
 
 from collections import Counter
@@ -20,12 +23,12 @@ from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
-from sim.bounds import Bounds
+from sim.bounds import STAGGER, Bounds
 from sim.host import Host
 from sim.seat import Seat
 from sim.vipd import Vipd
 from vipd.carp.health import Health
-from vipd.carp.states import State
+from vipd.carp.states import Reason, State
 
 if TYPE_CHECKING:
     from sim.world import World
@@ -50,6 +53,7 @@ class Watch:
         self._seamless = [False] * groups
         self._sick: list[dict[tuple[int, int], _Since]] = [{} for _ in range(groups)]
         self._moves = [inf] * groups  # that are left to them
+        self._planned = [False] * groups  # somebody hands over, and it is seamless
         self._disturbances = 0
         self._calm_since = [0.0] * len(world.hosts)
         self.settles_at = inf
@@ -66,6 +70,7 @@ class Watch:
         for group in range(len(self._world.seats)):
             self._settled[group] = self._seamless[group] = False
             self._moves[group] = inf
+            self._planned[group] = False
             self._sick[group].clear()
             for host in hosts:
                 self._alone[group].pop(host.number, None)
@@ -90,7 +95,7 @@ class Watch:
         self.disturbed(host)
         yield
         self.disturbed(host)  # the bounds are others now
-        self._seamless = planned
+        self._seamless, self._planned = planned, list(planned)
 
     @contextmanager
     def judging(self, host: Host) -> Iterator[None]:
@@ -113,11 +118,39 @@ class Watch:
         if seat.state is State.MASTER and isinstance(seat, Vipd):
             self._must_have_reason(seat)
             self._must_have_listened(seat)
+            self._must_be_last(seat)
+            self._must_be_free(seat)
         if seat.state is State.MASTER and self._moves[seat.group] < inf:
             self.checked["moves"] += 1
             self._moves[seat.group] -= 1
             if self._moves[seat.group] < 0:
                 self._fail(seat.group, f"{seat} is the second to move because of one verdict")
+
+    # 11
+
+    def _must_be_free(self, seat: Vipd) -> None:
+        """Who gives one of these reasons has heard a living master."""
+        now = seat.host.clock()
+        if seat.why is Reason.PREEMPTION:
+            self.checked["free"] += 1
+            if seat.sick or seat.health is Health.UNKNOWN or now < seat.delayed_until:
+                self._fail(seat.group, f"{seat} preempts before it may")
+        elif seat.why is Reason.MASTER_SICK:
+            self.checked["free"] += 1
+            decided = now - STAGGER - seat.host.plan.lateness - 1e-3  # at the earliest
+            unknown = seat.health is Health.UNKNOWN and seat.judged_at < decided
+            if seat.sick or unknown:
+                self._fail(seat.group, f"{seat} relieves a sick one, and is not known to be well")
+
+    # 10
+
+    def _must_be_last(self, seat: Vipd) -> None:
+        others = [other for other in self._world.seats[seat.group] if other is not seat]
+        owner = next((other for other in others if other.owner), None)
+        if self._planned[seat.group] and seat.sick and owner and self._bounds.before_the_sick(seat):
+            self.checked["last"] += 1
+            if any(_is_fit(other) and self._reliable(owner.host, other.host) for other in others):
+                self._fail(seat.group, f"{seat} takes over, which is sick, and another is not")
 
     # 8
 
@@ -208,11 +241,7 @@ class Watch:
 
     def _is_free(self, seat: Seat, owner: Seat, owners: list[Seat]) -> bool:
         """Whether it is the one to take over from a sick owner."""
-        if not seat.able or seat.leaving or seat.demotion >= owner.demotion:
-            return False
-        if isinstance(seat, Vipd) and (
-            seat.health is not Health.WELL or seat.host.clock() < seat.held_until
-        ):
+        if not _is_fit(seat) or seat.demotion >= owner.demotion:
             return False
         others = (other for other in owners if other is not owner)
         return self._reliable(owner.host, seat.host) and not any(
@@ -304,7 +333,7 @@ class Watch:
             return False
         owner = owners[0]
         others = [seat for seat in component if seat is not owner]
-        if not all(self._bounds.steady(owner, seat) for seat in others):
+        if not all(self._bounds.steady(a, b) for a in component for b in component if a is not b):
             return False
         for seat in others:
             if seat.takes_from(owner):
@@ -326,6 +355,15 @@ class Watch:
 
     def _fail(self, group: int, text: str) -> None:
         raise PromiseError(f"{self._world.agenda.now:.3f} s, group {group}: {text}")
+
+
+def _is_fit(seat: Seat) -> bool:
+    """Whether it would take over at once from an owner that asks for that."""
+    if isinstance(seat, Vipd) and (
+        seat.health is not Health.WELL or seat.host.clock() < seat.held_until
+    ):
+        return False
+    return seat.able and not seat.leaving
 
 
 def _components(seats: list[Seat]) -> list[list[Seat]] | None:

@@ -70,7 +70,7 @@ def heard_slower(our: Situation, now: float) -> Effects:
 def heard_demoted(our: Situation, now: float) -> Effects:
     """A master lives whose host is sick, or demoted, and further than ours: take over with or
     without preempt, but the best backup goes first."""
-    if _better_lives(our, now):
+    if _to_be_left_alone(our, now):
         return _wait_for_both(our)
     if not _may_relieve(our, now):
         return _leave_alone(our, now)
@@ -81,8 +81,7 @@ def heard_demoted(our: Situation, now: float) -> Effects:
 def heard_leaving(our: Situation, now: float) -> Effects:
     """Do not wait for a time-out that is certain, unless another master lives that is to be left
     alone."""
-    best = our.peers.best(now)
-    if best and not (best.rank.demotion > our.parameters.demotion and _may_relieve(our, now)):
+    if our.peers.best(now) and (_to_be_left_alone(our, now) or not _may_relieve(our, now)):
         return ()
     return _relieve(our, now, Reason.MASTER_LEAVING)
 
@@ -164,6 +163,12 @@ def _may_relieve(our: Situation, now: float) -> bool:
     """Whether we take over from a living master that is worse off; not without knowing how we are,
     and a host that could not send may be unable to. PREEMPT_DELAY does not keep us from it."""
     return now >= our.no_preempt_until and our.parameters.health is not Health.UNKNOWN
+
+
+def _to_be_left_alone(our: Situation, now: float) -> bool:
+    """Whether a master lives that is neither sick nor demoted, or not further than we are."""
+    best = our.peers.best(now)
+    return best is not None and best.rank.demotion <= our.parameters.demotion
 
 
 def _better_lives(our: Situation, now: float) -> bool:

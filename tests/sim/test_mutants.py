@@ -201,8 +201,6 @@ MUTANTS: dict[str, tuple[Mutation, str]] = {
         with_row(Mode.BACKUP, Input.TIMEOUT, only_the_well), "none"),
     "a sick master yields to nobody": (
         with_row(Mode.MASTER, Input.PREFERRED, unless_sick), ""),
-    "the last word of a sick master is a good one": (
-        lambda patch: patch.setattr(master, "slower_than", lambda _: (1, 0)), ""),
     "who does not know its health relieves the sick": (
         lambda patch: patch.setattr(backup, "_may_relieve", lambda *_: True), "not known to be"),
     "a sick master is preempted, not relieved": (
@@ -222,6 +220,18 @@ RARE: dict[str, tuple[Mutation, str, str]] = {
     "all relieve a sick master at once": (
         with_parameters(lambda _: {"stagger": 0.0}),
         "a-sick-master-and-two-healthy-backups", "second to move"),
+    "the last word of a sick master is a good one": (
+        lambda patch: patch.setattr(master, "slower_than", lambda _: (1, 0)),
+        "a-sick-loser-beside-freebsd", "0 owners"),
+    "a sick loser is better than a sick master": (
+        lambda patch: patch.setattr(backup, "_to_be_left_alone", backup._better_lives),
+        "a-sick-loser-is-no-better-than-a-sick-master", "sick from"),
+    "an advertisement counts after the sick word that has overtaken it": (
+        lambda patch: patch.setattr(peers, "asks_for_successor", rank.bows_out),
+        "a-sick-word-overtakes-a-healthy-one", "without an owner"),
+    "PREEMPT_DELAY does not begin when a master recovers": (
+        with_row(Mode.MASTER, Input.RECOVERED, master.fall_sick),
+        "a-master-recovers-and-takes-its-time", "before it may"),
     "the sick are as quick as the healthy": (
         lambda patch: patch.setattr(timing, "SICK_LATER", 0.0),
         "a-healthy-and-a-sick-successor", "is sick, and another is not"),

@@ -214,7 +214,7 @@ class Vipd(Seat):
         if self.health is Health.UNKNOWN:
             return False
         if owner.demotion != self.demotion:
-            return owner.demotion > self.demotion
+            return owner.demotion > self.demotion and not self.sick
         delayed = self.host.clock() < self.delayed_until
         return not (self.sick or delayed) and super().takes_from(owner)
 

@@ -135,7 +135,7 @@ class Watch:
             self.checked["free"] += 1
             if seat.sick or seat.health is Health.UNKNOWN or now < seat.delayed_until:
                 self._fail(seat.group, f"{seat} preempts before it may")
-        elif seat.why is Reason.MASTER_SICK:
+        elif seat.why in (Reason.MASTER_SICK, Reason.MASTER_DEMOTED):
             self.checked["free"] += 1
             decided = now - STAGGER - seat.host.plan.lateness - 1e-3  # at the earliest
             unknown = seat.health is Health.UNKNOWN and seat.judged_at < decided

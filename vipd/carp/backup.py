@@ -5,7 +5,6 @@ from math import inf
 
 from vipd.carp import timing
 from vipd.carp.effects import Acquire, Effects, Release
-from vipd.carp.health import Health
 from vipd.carp.rank import is_sick
 from vipd.carp.situation import Situation
 from vipd.carp.states import Mode, Reason, State
@@ -69,7 +68,7 @@ def heard_slower(our: Situation, now: float) -> Effects:
 
 def heard_demoted(our: Situation, now: float) -> Effects:
     """A master lives whose host is sick, or demoted, and further than ours: take over with or
-    without preempt, but the best backup goes first."""
+    without preempt, but the best backup goes first. A sick one has nothing better to offer."""
     if _to_be_left_alone(our, now):
         return _wait_for_both(our)
     if not _may_relieve(our, now):
@@ -160,9 +159,9 @@ def end(our: Situation, _now: float) -> Effects:
 
 
 def _may_relieve(our: Situation, now: float) -> bool:
-    """Whether we take over from a living master that is worse off; not without knowing how we are,
-    and a host that could not send may be unable to. PREEMPT_DELAY does not keep us from it."""
-    return now >= our.no_preempt_until and our.parameters.health is not Health.UNKNOWN
+    """Whether we take over from a living master that is worse off. A host that could not send may
+    be unable to. PREEMPT_DELAY does not keep us from it."""
+    return our.parameters.relieves and now >= our.no_preempt_until
 
 
 def _to_be_left_alone(our: Situation, now: float) -> bool:

@@ -26,10 +26,11 @@ class Parameters:
     the group has both. ``host``: the tie-break (`vipd.carp.host`), b"": by ``source``.
 
     The rest follows. ``hands_over``: sick, and not by ``demote_by``. ``demotion``: byte 4 of our
-    advertisements. ``advertised``: advbase and advskew in them. ``preempts``: whether slower
-    masters are preempted. In seconds: ``interval`` from one advertisement to the next;
-    ``master_down``, the silence after which this host takes over; ``stagger``, its wait when a
-    master asks for a successor (`vipd.carp.timing`). ``rank`` is what others make of all that.
+    advertisements. ``advertised``: advbase and advskew in them. ``relieves``: whether sick and
+    demoted masters are taken over from, ``preempts``: whether slower ones are. In seconds:
+    ``interval`` from one advertisement to the next; ``master_down``, the silence after which this
+    host takes over; ``stagger``, its wait when a master asks for a successor
+    (`vipd.carp.timing`). ``rank`` is what others make of all that.
     """
 
     source: Address
@@ -46,6 +47,7 @@ class Parameters:
     hands_over: bool = field(init=False)
     demotion: int = field(init=False)
     advertised: tuple[int, int] = field(init=False)
+    relieves: bool = field(init=False)
     preempts: bool = field(init=False)
     interval: float = field(init=False)
     master_down: float = field(init=False)
@@ -67,12 +69,13 @@ class Parameters:
             stagger += timing.SICK_LATER
             advertised, demotion = (SICK_ADVBASE, advskew), SICK_DEMOTION
         own = self.host or hosts.by_address(self.source)
-        known = self.health is not Health.UNKNOWN
+        relieves = self.health is not Health.UNKNOWN and not hands_over
         object.__setattr__(self, "host", own)
         object.__setattr__(self, "hands_over", hands_over)
         object.__setattr__(self, "demotion", demotion)
         object.__setattr__(self, "advertised", advertised)
-        object.__setattr__(self, "preempts", self.preempt and known and not hands_over)
+        object.__setattr__(self, "relieves", relieves)
+        object.__setattr__(self, "preempts", self.preempt and relieves)
         object.__setattr__(self, "interval", every)
         object.__setattr__(self, "master_down", patience)
         object.__setattr__(self, "stagger", stagger)

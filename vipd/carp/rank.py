@@ -48,8 +48,9 @@ def bows_out(ad: Advertisement) -> bool:
 
 def slower_than(ad: Advertisement) -> tuple[int, int]:
     """advbase and advskew of a master that is beaten by the sender, and by hardly anybody else."""
-    advbase, advskew = divmod(256 * ad.advbase + ad.advskew + 1, 256)
-    return (advbase, advskew) if advbase < 255 else (255, 254)
+    slower = 256 * ad.advbase + ad.advskew + 1
+    advbase, advskew = divmod(min(slower, 256 * BOW_OUT[0] + BOW_OUT[1] - 1), 256)
+    return advbase, advskew
 
 
 def is_sick(ad: Advertisement) -> bool:

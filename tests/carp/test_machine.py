@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipd.carp.effects import Acquire, Announce, Effects, Release, SendAdvertisement, Transition
+from vipd.carp.health import Health
 from vipd.carp.host import by_address
 from vipd.carp.machine import Machine
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
+from vipd.carp.rank import SICK_ADVBASE
 from vipd.carp.states import Mode, Reason, State
 
 from .stage import (
@@ -245,10 +247,31 @@ PARAMETERS = st.builds(
     advskew=BYTES,
     deadratio=st.integers(1, 20),
     preempt=st.booleans(),
+    preempt_delay=st.sampled_from([0.0, 0.0, 7.0]),
+    listen_first=st.sampled_from([0.0, 0.0, 7.0]),
+    demote_by=st.sampled_from([0, 0, 240]),
+    health=st.sampled_from(Health),
 )
-HEARD = st.builds(advertisement, BYTES, BYTES, st.sampled_from([LOWER, HIGHER, OUR_ADDRESS]))
+HEARD = st.builds(
+    lambda advbase, advskew, source, demotion: advertisement(advbase, advskew, source)._replace(
+        demotion=demotion
+    ),
+    st.one_of(BYTES, st.just(SICK_ADVBASE)),
+    BYTES,
+    st.sampled_from([LOWER, HIGHER, OUR_ADDRESS]),
+    st.integers(0, 2),
+)
 DOINGS = st.sampled_from(
-    [Machine.link_up, Machine.link_down, Machine.step_down, Machine.stop, Machine.tick]
+    [
+        Machine.link_up,
+        Machine.link_down,
+        Machine.step_down,
+        Machine.stop,
+        Machine.tick,
+        lambda machine, now: machine.judge(Health.SICK, now),
+        lambda machine, now: machine.judge(Health.UNKNOWN, now),
+        lambda machine, now: machine.judge(Health.WELL, now),
+    ]
 )
 PAUSES = st.one_of(st.just(0.0), st.floats(0, 5), st.just(10_000.0))
 

@@ -22,6 +22,7 @@ from vipd.carp.effects import (
     SendAdvertisement,
     Transition,
 )
+from vipd.carp.health import Health
 from vipd.carp.machine import TABLE, Machine
 from vipd.carp.packet import Advertisement, Drop, decode, encode
 from vipd.carp.parameters import Parameters
@@ -58,9 +59,14 @@ class Us:
         match name:
             case "source":
                 return replace(self, parameters=replace(self.parameters, source=IPv4Address(value)))
-            case "advbase" | "advskew" | "deadratio" | "demotion":
+            case (
+                "advbase" | "advskew" | "deadratio" | "demote_by" | "preempt_delay" | "listen_first"
+            ):
                 changed: dict[str, Any] = {name: int(value)}
                 return replace(self, parameters=replace(self.parameters, **changed))
+            case "sick" | "unknown":
+                health = replace(self.parameters, health=Health(name))
+                return replace(self, parameters=health)
             case "preempt":
                 return replace(self, parameters=replace(self.parameters, preempt=True))
             case "group":
@@ -160,6 +166,9 @@ class _Actor:
             "step down": lambda: machine.step_down(now),
             "resume": lambda: machine.resume(now),
             "stop": lambda: machine.stop(now),
+            "well": lambda: machine.judge(Health.WELL, now),
+            "sick": lambda: machine.judge(Health.SICK, now),
+            "no verdict": lambda: machine.judge(Health.UNKNOWN, now),
             "lease lapsed": lambda: machine.lapse(now),
             "it left": lambda: machine.sent(True, now),
             "it did not leave": lambda: machine.sent(False, now),
@@ -216,10 +225,9 @@ class _Actor:
 
     def _send(self, advbase: int, advskew: int) -> None:
         us, counter = self._us, len(self._telling.sent) + 1
+        demotion = self._machine.parameters.demotion
         source, digest = us.parameters.source, self._digest.sign(counter)
-        ad = Advertisement(
-            source, us.group, us.vhid, advbase, advskew, us.parameters.demotion, counter, digest
-        )
+        ad = Advertisement(source, us.group, us.vhid, advbase, advskew, demotion, counter, digest)
         self._telling.sent.append(encode(ad))
 
 

@@ -21,6 +21,16 @@ for line in sys.stdin:
     sock.send(bytes.fromhex(line))
 """
 
+_ADVERTISE = """
+import socket, sys, time
+sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+sock.bind((sys.argv[1], 0))
+while True:
+    sock.send(bytes.fromhex(sys.argv[2]))
+    print("sent", flush=True)
+    time.sleep(1)
+"""
+
 _MIRROR = """
 import socket, sys
 ETH_P_ALL = 3
@@ -71,6 +81,14 @@ def send(host: Host, *frames: bytes, interface: str | None = None) -> None:
     command = [sys.executable, "-I", "-S", "-c", _SEND, device]
     done = host.run(command, text="\n".join(f.hex() for f in frames))
     assert done.returncode == 0, done.stderr
+
+
+def advertise(host: Host, packet: Packet) -> Process:
+    """Let a host send this at once and then every second, until it is stopped."""
+    words = [host.cable().interface, frame(packet.build()).hex()]
+    process = host.start([sys.executable, "-I", "-S", "-c", _ADVERTISE, *words], name="advertiser")
+    process.wait_for("sent")
+    return process
 
 
 def mirror(host: Host) -> Process:

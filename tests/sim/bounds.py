@@ -10,12 +10,13 @@ The terms (docs/testing.md has the derivation in words):
 ====================  =============================================================================
 """
 
+import itertools
+
 from sim.openbsd import OpenBSD
 from sim.scenario import Scenario
 from sim.seat import Seat
 from sim.ucarp import CAPTURE, LINK_SLEEP, STEP_DOWN_SLEEP, Ucarp
 from sim.vipd import KERNEL_LATE, Vipd
-from vipd.carp.host import by_address
 
 # What is asked of vipd, written down once more: what is measured is no ruler.
 
@@ -25,6 +26,8 @@ LEAVE_AT_MOST = 2.0
 GRACE = 1 / 16
 #: The slowest backup waits this much longer than the fastest after a bow-out.
 STAGGER = 1 / 4
+#: A sick backup waits this much longer than a healthy one after a bow-out.
+SICK_LATER = 1 / 2
 
 
 class Bounds:
@@ -35,6 +38,8 @@ class Bounds:
         rates = [1.0, *(1 + plan.drift for plan in scenario.hosts)]
         self.stretch = max(rates) / min(rates) + 1e-9
         self._kinds = {plan.kind for plan in scenario.hosts}
+        # Only vipd ignores what was sent before a host asked for a successor, and comes after that.
+        self.in_order = self._kinds == {"vipd"} or weather.fastest == weather.slowest
 
     # The parts
 
@@ -46,7 +51,7 @@ class Bounds:
 
     def said(self, seat: Seat) -> float:
         """Until a master has said once more, to each that it is to reach, that it is."""
-        every = (self.in_a_row + 1) * (seat.setting.interval + seat.host.plan.lateness)
+        every = (self.in_a_row + 1) * (seat.interval + seat.host.plan.lateness)
         return every * self.stretch + self.scripts(seat)
 
     @staticmethod
@@ -75,9 +80,14 @@ class Bounds:
     def none(self, seat: Seat) -> float:
         """Nobody that this one hears owns the address: its master-down time after the last word of
         the last owner, and the grace that it gives a master as slow as itself."""
-        patience = seat.setting.master_down + GRACE
+        patience = seat.master_down + GRACE
+        if isinstance(seat, Vipd):
+            patience += max(0.0, seat.listens_until - seat.host.clock())
+        if seat.sick:  # it waits for a healthy host however slow
+            known = [s.interval for s in seat.world.seats[seat.group]]
+            patience = max(patience, max(*known, seat.host.misled[1]) + GRACE)
         if isinstance(seat, Ucarp):  # looks at its clock once an interval
-            patience += seat.setting.interval
+            patience += seat.interval
         return patience * self.stretch + self.heard(seat) + self.scripts(seat)
 
     def lease(self, seat: Vipd) -> float:
@@ -87,33 +97,67 @@ class Bounds:
     def settle(self, seats: list[Seat]) -> float:
         """All is quiet: whoever leaves has left, somebody is master, a better one has heard of it,
         the worse one of that, and both have mistaken a last word for a first one."""
-        patience = max(self.none(seat) for seat in seats)
+        patience = max(self.none(seat) + seat.setting.listen_first for seat in seats)
         exchange = max(self.said(s) + self.heard(s) + self.scripts(s) for s in seats)
         asleep = LINK_SLEEP + STEP_DOWN_SLEEP if "ucarp" in self._kinds else 0.0
+        asleep += STAGGER + SICK_LATER
         return LEAVE_AT_MOST * self.stretch + patience + 3 * exchange + asleep
 
     def steady(self, master: Seat, backup: Seat) -> bool:
         """Whether this backup need never mistake this master for dead, as they are set. (Of two
-        equal hosts, an OpenBSD one yields to the other and the other to it, perhaps for ever.)"""
-        if OpenBSD in (type(master), type(backup)) and _rank(master)[:2] == _rank(backup)[:2]:
+        equal hosts, an OpenBSD one yields to the other and the other to it, perhaps for ever. One
+        that is demoted further than a sick vipd takes over from it, as "going to time out", and
+        yields to it, for its count is lower.)"""
+        bsd = isinstance(master, OpenBSD) or isinstance(backup, OpenBSD)
+        if bsd and master.rank[:2] == backup.rank[:2]:
             return False
-        every, patience = master.setting.interval, backup.setting.master_down
+        if isinstance(backup, OpenBSD) and backup.demotion > master.demotion and master.sick:
+            return False
+        every, patience = master.interval, backup.master_down
         if isinstance(backup, Vipd):
-            patience = max(patience, every + min(every / 2, GRACE))
+            expected = backup.interval if master.sick else every
+            patience = max(patience, expected + min(expected / 2, GRACE))
         every += master.host.plan.lateness
         return patience > (self.in_a_row + 1) * every * self.stretch + self.heard(backup)
 
     def follows(self, backup: Seat, master: Seat) -> bool:
         """Whether this backup need not doubt that this master lives when others speak. It forgives
         one lost advertisement then; two in a row only while nobody else does (`steady`)."""
-        every = master.setting.interval
+        every = master.interval
         late = (self.in_a_row + 1) * (every + master.host.plan.lateness) * self.stretch
-        patience = 2 * (every + min(every / 2, GRACE))
+        expected = backup.interval if master.sick else every
+        patience = 2 * (expected + min(expected / 2, GRACE))
         return self.steady(master, backup) and patience > late + self.heard(backup)
 
     def known(self, master: Seat, backup: Seat) -> float:
         """After so long a backup that hears this master has heard it."""
         return self.said(master) + self.heard(backup)
+
+    def relief(self, owner: Seat, seat: Seat) -> float:
+        """A sick owner, and one who may take over: until that one has heard it, has waited for a
+        better one, and has been heard. It does not doubt at once that an owner lives that yielded
+        a moment ago."""
+        taken = self.said(owner) + self.heard(seat) + self.scripts(seat)
+        waited = (STAGGER + seat.host.plan.lateness) * self.stretch
+        others = (s for s in seat.world.seats[seat.group] if s not in (owner, seat))
+        owned = [seat.host.misled, *((other.since, other.interval) for other in others)]
+        doubted = max(at + 2 * (every + GRACE) * self.stretch for at, every in owned)
+        doubt = max(0.0, doubted + self.heard(seat) - seat.world.agenda.now)
+        return doubt + taken + waited + self.said(seat) + self.heard(owner)
+
+    def before_the_sick(self, seat: Seat) -> bool:
+        """Whether a healthy successor is heard before a sick one acts."""
+        way = 2 * self.delay + 2 * seat.host.plan.lateness + 0.06
+        return STAGGER * self.stretch + way < SICK_LATER / self.stretch
+
+    def one_move(self, seats: list[Seat]) -> bool:
+        """Whether one verdict makes one of these take over at most: the best one acts, and the next
+        hears of that before it does. (DEMOTE_BY has no such order.)"""
+        if self._kinds != {"vipd"} or self.in_a_row or any(s.setting.demote_by for s in seats):
+            return False
+        waits = sorted(min(max(seat.setting.interval - 1, 0), 1) * STAGGER for seat in seats)
+        enough = 2 * self.delay + 2 * max((s.host.plan.lateness for s in seats), default=0.0)
+        return all(b - a > enough * self.stretch for a, b in itertools.pairwise(waits))
 
     def seamless(self, leaver: Seat, successors: list[Seat]) -> bool:
         """Whether a successor takes over before the one that leaves lets go."""
@@ -122,8 +166,8 @@ class Bounds:
         way = 2 * self.delay + leaver.host.plan.lateness
         return any(
             seat.able
-            and seat.setting.master_down < 255
-            and STAGGER * self.stretch + way + seat.host.plan.lateness
+            and seat.master_down < 255
+            and (STAGGER + SICK_LATER * seat.sick) * self.stretch + way + seat.host.plan.lateness
             < LEAVE_AT_MOST / self.stretch
             for seat in successors
         )
@@ -131,8 +175,4 @@ class Bounds:
 
 def _beats(a: Seat, b: Seat) -> bool:
     """Whether ``b`` yields to ``a`` when both are master."""
-    return _rank(a) < _rank(b)
-
-
-def _rank(seat: Seat) -> tuple[int, float, bytes]:
-    return seat.demotion, seat.setting.interval, by_address(seat.host.source)
+    return a.rank < b.rank

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sim.host import Host
 from sim.network import advertisement, arrive
 from sim.scenario import Fault, What
+from vipd.carp.health import Health
 from vipd.carp.machine import STEP_DOWN_HOLD
 from vipd.daemon.vips.timers import Timers
 
@@ -55,6 +56,7 @@ class Faults:
             What.STRANGER: self._stranger,
             What.FLUSH: self._flush,
             What.DEMOTE: self._demote,
+            What.SICK: self._sick,
         }
 
     def plan(self) -> None:
@@ -70,7 +72,7 @@ class Faults:
         if fault.what in _PROCESS:
             if host.number in self._busy or not host.acts:
                 return
-            if fault.what in _OF_A_PROGRAM and host.plan.kind == "openbsd":
+            if fault.what in _OF_A_PROGRAM and host.plan.kind in ("openbsd", "freebsd"):
                 return  # CARP is in its kernel
             self._busy.add(host.number)
         self._world.tell("FAULT", f"{host} {fault}")
@@ -290,6 +292,8 @@ class Faults:
             self._world.watch.disturbed(host)  # the bounds are others now
 
     def _stranger(self, host: Host, fault: Fault) -> None:
+        if fault.setting:
+            host.misled = (self._agenda.now, fault.setting.interval)
         self._world.watch.disturbed(host)
         if fault.setting:
             says = (fault.setting.advbase, fault.setting.advskew)
@@ -300,6 +304,20 @@ class Faults:
             self._world.watch.disturbed(host)
             for seat in host.seats:
                 seat.flushed()
+
+    def _sick(self, host: Host, fault: Fault) -> Undo | None:
+        if host.plan.kind != "vipd":
+            return None
+        cause = Health.UNKNOWN if fault.unknown else Health.SICK
+        seats = host.seats if fault.all_groups else [host.seats[fault.group]]
+
+        def ail(more: int) -> None:
+            with self._world.watch.judging(host):
+                for seat in seats:
+                    seat.ails(cause, more)
+
+        ail(+1)
+        return lambda: ail(-1)
 
     def _demote(self, host: Host, fault: Fault) -> Undo | None:
         """``ifconfig -g carp carpdemote``, and its counterpart."""

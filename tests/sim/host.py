@@ -1,6 +1,7 @@
 """A host: its clock, its cable, and what has become of it."""
 
 from ipaddress import IPv4Address
+from math import inf
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ SOURCES = tuple(
 class Host:
     """``running``: its process lives. ``frozen``: it lives, but is stopped. ``still``: the machine
     stands still. ``linked``: it has carrier. ``mute``: what it sends is refused. ``reaches``: the
-    hosts that get what it sends, when it can send."""
+    hosts that get what it sends, when it can send. ``misled``: when it heard of a host that is not
+    there, and with which interval."""
 
     def __init__(self, number: int, plan: HostPlan, agenda: Agenda, random: Random) -> None:
         self.number = number
@@ -33,6 +35,7 @@ class Host:
         self.running = self.frozen = self.still = self.mute = False
         self.linked = True
         self.counter = 1_000_000  # of the last advertisement of its vipd
+        self.misled = (-inf, 0.0)
         self.demotion = 0  # of its OpenBSD's carp interfaces
         self.silences = 0  # counts up whenever it can be heard again
         self.deaf_to: set[int] = set()  # hosts whose packets do not get here

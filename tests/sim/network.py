@@ -36,7 +36,7 @@ class Network:
             return False
         counter = seat.counter()
         for family in self._families:
-            key = (host.number, seat.group, advbase, advskew, seat.demotion, family)
+            key = (host.number, seat.group, advbase, advskew, seat.byte_4, family)
             words = self._ads.get(key)
             if words is None:
                 words = self._ads[key] = self._words(host, *key[1:])
@@ -52,7 +52,7 @@ class Network:
         if family == 4:  # `vipd.daemon.vips.both_families` does that on the receiving side
             return ad._replace(host=hosts.in_both(host.source))
         source = IPv6Address(f"fe80::{host.number + 1}")
-        no_label = host.plan.kind == "openbsd"
+        no_label = host.plan.kind != "vipd"
         named = hosts.by_address(source) if no_label else hosts.in_both(host.source)
         return ad._replace(source=source, host=named)
 

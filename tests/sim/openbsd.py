@@ -57,6 +57,9 @@ class OpenBSD(Seat):
         if self.state is State.MASTER:
             self.world.network.send(self, *_BOW_OUT)
             self.own(False)
+        self._end()
+
+    def _end(self) -> None:
         self._lives += 1
         self.due = inf
         if self.state is not State.INIT:
@@ -130,6 +133,14 @@ class OpenBSD(Seat):
     @property
     def demotion(self) -> int:
         return min(self.host.demotion, 255)
+
+    def takes_from(self, owner: Seat) -> bool:
+        if owner.demotion != self.demotion:
+            return owner.demotion > self.demotion
+        return super().takes_from(owner)
+
+    def gives_up(self, owner: Seat) -> bool:
+        return 0 < 3 * self.setting.advbase < owner.announced
 
     def counter(self) -> int:
         return self._cookie

@@ -20,6 +20,9 @@ class Setting:
     advskew: int = 0
     deadratio: int = 3
     preempt: bool = False
+    preempt_delay: float = 0.0
+    listen_first: float = 0.0
+    demote_by: int = 0
 
     # Both from the protocol's description, not from vipd: what is measured is no ruler.
 
@@ -39,13 +42,15 @@ class HostPlan:
     """One host, and its setting for each group."""
 
     settings: tuple[Setting, ...]
-    kind: Literal["vipd", "ucarp", "openbsd"] = "vipd"
+    kind: Literal["vipd", "ucarp", "openbsd", "freebsd"] = "vipd"
     drift: float = 0.0
     """How much faster its clock runs than time; 0.001 is 1.001 s a second."""
     lateness: float = 0.001
     """Its process runs at most this much later than it should."""
     lease: bool = True
     """LEASE=auto, or off."""
+    verdict_after: float = 0.0
+    """A new vipd does not know its health for so long."""
     upscript: float = 0.01
     """ucarp only: how long UPSCRIPT takes, at the end of which the address is there."""
     downscript: float = 0.01
@@ -103,13 +108,16 @@ class What(StrEnum):
     """Somebody takes the addresses off the interface."""
     DEMOTE = "demote"
     """An OpenBSD host demotes itself, by so much, and takes that back."""
+    SICK = "sick"
+    """Checks of a vipd fail, or have no verdict: those of one group, or of all."""
     FAMILY = "family"
     """No advertisement of one family arrives at the host."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``seconds``: how long it lasts, where it lasts; ``mask``: bits of hosts."""
+    """``seconds``: how long it lasts, where it lasts; ``mask``: bits of hosts. ``unknown``: there
+    is no verdict, else the verdict is that it is sick; ``all_groups``: not only ``group``."""
 
     at: float
     what: What
@@ -121,6 +129,8 @@ class Fault:
     setting: Setting | None = None
     demotion: int = 0
     family: int = 0
+    unknown: bool = False
+    all_groups: bool = False
 
     def __str__(self) -> str:
         about = {
@@ -130,6 +140,7 @@ class Fault:
             What.STRANGER: f" group={self.group} {self.setting}",
             What.DEMOTE: f" by {self.demotion}",
             What.FAMILY: f" IPv{self.family}",
+            What.SICK: f" group={self.group} all={self.all_groups} unknown={self.unknown}",
         }.get(self.what, "")
         return f"{self.what}{about} ({self.seconds:.3f} s)"
 
@@ -161,7 +172,7 @@ Draw = Callable[[Random, int, int], Setting]
 
 _HOSTS, _HOST_WEIGHTS = (2, 3, 4, 5, 8), (40, 40, 12, 6, 2)
 _GROUPS, _GROUP_WEIGHTS = (1, 2, 4), (70, 20, 10)
-_FAULTS = tuple(what for what in What if what not in (What.DEMOTE, What.FAMILY))
+_FAULTS = tuple(what for what in What if what not in (What.DEMOTE, What.FAMILY, What.SICK))
 #: How much of its master-down time a fault lasts, roughly; the shortest do not matter to anybody.
 _LENGTHS = (0.01, 0.3, 0.9, 1.5, 4.0)
 
@@ -192,8 +203,14 @@ def from_seed(seed: int) -> Scenario:
     weather = _weather(draw, min(s.interval for plan in plans for s in plan.settings))
     scenario = Scenario(seed, plans, weather, faults)
     with_openbsd = Random(f"openbsd {seed}")  # the scenarios without it stay what they were
-    if settings in (_published, _usual, _fast) and not mixed and with_openbsd.random() < 0.15:
+    bsd = settings in (_published, _usual, _fast) and not mixed
+    if bsd and with_openbsd.random() < 0.15:
         scenario = _with_openbsd(with_openbsd, scenario, scale)
+    health = Random(f"health {seed}")  # likewise
+    if health.random() < 0.35:
+        if bsd and settings is not _fast and with_openbsd.random() < 0.2:
+            scenario = _with_freebsd(health, scenario)
+        scenario = _with_sickness(health, scenario, scale)
     families = Random(f"families {seed}")  # likewise
     if not mixed and families.random() < 0.2:
         return _in_both_families(families, scenario, scale)
@@ -238,6 +255,64 @@ def _with_openbsd(draw: Random, scenario: Scenario, scale: float) -> Scenario:
         for _ in range(draw.randint(1, 4))
     )
     return replace(scenario, hosts=tuple(hosts), faults=scenario.faults + demotions)
+
+
+def _with_freebsd(draw: Random, scenario: Scenario) -> Scenario:
+    """The same, and one vipd that is not the only one is FreeBSD's instead. (It does not look at
+    byte 4, and OpenBSD's demotion is nothing to it: the two never meet.)"""
+    hosts = list(scenario.hosts)
+    vipds = [number for number, plan in enumerate(hosts) if plan.kind == "vipd"]
+    if len(vipds) < 2 or any(plan.kind == "openbsd" for plan in hosts):
+        return scenario
+    number = draw.choice(vipds)
+    settings = tuple(replace(s, deadratio=3) for s in hosts[number].settings)
+    hosts[number] = replace(hosts[number], kind="freebsd", settings=settings)
+    return replace(scenario, hosts=tuple(hosts))
+
+
+def _with_sickness(draw: Random, scenario: Scenario, scale: float) -> Scenario:
+    """The same, and its vipds fall sick: one for a while, one again and again, or all at once."""
+    last = max(fault.at for fault in scenario.faults)
+    demote_by = draw.choice(((0,), (0,), (0, 0, 100, 240)))
+    hosts = tuple(
+        plan if plan.kind != "vipd" else _with_checks(draw, plan, scale, demote_by)
+        for plan in scenario.hosts
+    )
+    vipds = [number for number, plan in enumerate(hosts) if plan.kind == "vipd"]
+    groups = len(hosts[0].settings)
+    faults: list[Fault] = []
+    for _ in range(draw.randint(1, 6) if vipds else 0):
+        at = draw.uniform(0, last + 8 * scale)
+        kind = draw.choice(("one", "one", "one", "flapping", "all", "unknown"))
+        common = {
+            "what": What.SICK,
+            "unknown": kind == "unknown",
+            "group": draw.randrange(groups),
+            "all_groups": draw.random() < 0.5,
+        }
+        for host in vipds if kind == "all" else [draw.choice(vipds)]:
+            begin = at + (draw.choice((0.0, draw.random())) if kind == "all" else 0.0)
+            for _ in range(draw.randint(2, 6) if kind == "flapping" else 1):
+                seconds = draw.choice((0.001, *_LENGTHS, 12.0)) * scale * draw.uniform(0.5, 1.5)
+                faults.append(Fault(begin, host=host, seconds=seconds, **common))  # type: ignore[arg-type]
+                begin += seconds * draw.uniform(1, 3)
+    return replace(scenario, hosts=hosts, faults=scenario.faults + tuple(faults))
+
+
+def _with_checks(
+    draw: Random, plan: HostPlan, scale: float, demote_by: tuple[int, ...]
+) -> HostPlan:
+    settings = tuple(
+        replace(
+            setting,
+            preempt_delay=draw.choice((0.0, 0.0, draw.random() * 3 * scale)),
+            listen_first=draw.choice((0.0, 0.0, draw.random() * scale)),
+            demote_by=draw.choice(demote_by),
+        )
+        for setting in plan.settings
+    )
+    verdict_after = draw.choice((0.0, 0.0, draw.random() * 2 * scale))
+    return replace(plan, settings=settings, verdict_after=verdict_after)
 
 
 def _published(_draw: Random, host: int, group: int) -> Setting:

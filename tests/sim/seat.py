@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from sim.host import Host
 from sim.scenario import Setting
+from vipd.carp.health import Health
+from vipd.carp.host import by_address
 from vipd.carp.packet import Advertisement
 from vipd.carp.states import State
 
@@ -77,15 +79,55 @@ class Seat(ABC):
     def catch_up(self) -> None:
         """The process goes on after it was stopped: do what is due."""
 
-    def demoted(self) -> None:  # noqa: B027  (all but OpenBSD)
+    def demoted(self) -> None:  # noqa: B027  (OpenBSD only)
         """`Host.demotion` is another one."""
+
+    def ails(self, cause: Health, more: int) -> None:  # noqa: B027  (vipd only)
+        """Another check has failed, or has no verdict; -1: one less."""
 
     # What others may want to know
 
     @property
     def demotion(self) -> int:
-        """Byte 4 of what it advertises."""
+        """What byte 4 of its advertisements has to be."""
         return 0
+
+    @property
+    def byte_4(self) -> int:
+        """What it is."""
+        return self.demotion
+
+    @property
+    def sick(self) -> bool:
+        """Whether it asks for another owner because of its health."""
+        return False
+
+    @property
+    def interval(self) -> float:
+        """Time from one advertisement to the next."""
+        return self.setting.interval
+
+    @property
+    def announced(self) -> float:
+        """The same, as its advertisements have it."""
+        return self.interval
+
+    @property
+    def master_down(self) -> float:
+        return self.setting.master_down
+
+    @property
+    def rank(self) -> tuple[int, float, bytes]:
+        """Of two masters the lower one stays."""
+        return self.demotion, self.announced, by_address(self.host.source)
+
+    def takes_from(self, owner: "Seat") -> bool:
+        """Whether it takes the address from an owner that lives and can wait."""
+        return self.setting.preempt and self.announced < owner.announced
+
+    def gives_up(self, owner: "Seat") -> bool:
+        """Whether that owner advertises too seldom for it."""
+        return owner.announced > self.master_down
 
     @abstractmethod
     def counter(self) -> int:

@@ -1,9 +1,11 @@
 """The checks can fail: each of these mistakes in the machine is found within a few scenarios."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 
@@ -11,8 +13,9 @@ from sim.network import Network
 from sim.play import shortest, verdict
 from sim.scenario import from_json, from_seed
 from sim.seat import Seat
-from vipd.carp import backup, host, machine, master, peers, rank, timing
+from vipd.carp import backup, host, machine, master, parameters, peers, rank, timing
 from vipd.carp.effects import Effects
+from vipd.carp.health import Health
 from vipd.carp.machine import TABLE, Machine
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
@@ -27,6 +30,7 @@ SOON = 500
 REGRESSIONS = Path(__file__).parent / "regressions"
 
 EVERY, DOWN, HEAR, SEND = timing.interval, timing.master_down, Peers.hear, Network._send
+DERIVE = Parameters.__post_init__
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -83,7 +87,7 @@ def sends_one_family(patch: pytest.MonkeyPatch) -> None:
     """A group has both families, and IPv6 is left to the BSDs."""
 
     def send(self: Network, seat: Seat, ad: Advertisement, family: int) -> None:
-        if family == 4 or seat.host.plan.kind == "openbsd":
+        if family == 4 or seat.host.plan.kind != "vipd":
             SEND(self, seat, ad, family)
 
     patch.setattr(Network, "_send", send)
@@ -101,6 +105,44 @@ def is_two_hosts(patch: pytest.MonkeyPatch) -> None:
 def does_not_wait(patch: pytest.MonkeyPatch) -> None:
     without((Mode.BACKUP, Input.PREFERRED))(patch)
     patch.setattr(Peers, "silent_at", lambda _self: -inf)
+
+
+def with_parameters(mutate: Callable[[Parameters], dict[str, Any]]) -> Mutation:
+    """These of what follows from the parameters are others."""
+
+    def derive(ours: Parameters) -> None:
+        DERIVE(ours)
+        for name, value in mutate(ours).items():
+            object.__setattr__(ours, name, value)
+
+    return lambda patch: patch.setattr(Parameters, "__post_init__", derive)
+
+
+def as_if_well(ours: Parameters) -> dict[str, Any]:
+    well = ours if ours.health is Health.WELL else replace(ours, health=Health.WELL)
+    names = ("demotion", "advertised", "master_down", "stagger", "rank")
+    return {name: getattr(well, name) for name in names}
+
+
+def says(_self: Parameters, ad: Advertisement) -> float:
+    return EVERY(ad.advbase, ad.advskew)
+
+
+def only_the_well(our: Situation, now: float) -> Effects:
+    return (backup.listen_again if our.parameters.hands_over else backup.time_out)(our, now)
+
+
+def unless_sick(our: Situation, now: float) -> Effects:
+    return (master.reassert if our.parameters.hands_over else master.yield_to)(our, now)
+
+
+def delay_for_ever(our: Situation, _now: float) -> Effects:
+    our.leave_alone_until = inf
+    return ()
+
+
+def silent_soon(our: Situation, now: float) -> float:
+    return now + our.parameters.master_down
 
 
 # fmt: off
@@ -145,11 +187,54 @@ MUTANTS: dict[str, tuple[Mutation, str]] = {
     "a demoted master is not": (
         without((Mode.BACKUP, Input.DEMOTED)), ""),
     "a group of both families advertises in one": (sends_one_family, "for no reason"),
-    "a group of both families has two tie-breaks": (is_two_hosts, ""),
+    "byte 4 of the sick is 0": (
+        lambda patch: patch.setattr(parameters, "SICK_DEMOTION", 0), ""),
+    "the sick are like everybody else": (
+        with_parameters(lambda ours: {**as_if_well(ours), "hands_over": False}), ""),
+    "the sick preempt the sick": (
+        with_parameters(lambda ours: {"preempts": ours.preempt}), "before it may"),
+    "the sick follow a sick host's going to time out": (
+        lambda patch: patch.setattr(parameters, "is_sick", lambda _: False), ""),
+    "a sick master is waited for as long as it says": (
+        lambda patch: patch.setattr(Parameters, "interval_of", says), "none"),
+    "the sick never own": (
+        with_row(Mode.BACKUP, Input.TIMEOUT, only_the_well), "none"),
+    "a sick master yields to nobody": (
+        with_row(Mode.MASTER, Input.PREFERRED, unless_sick), ""),
+    "who does not know its health relieves the sick": (
+        lambda patch: patch.setattr(backup, "_may_relieve", lambda *_: True), "not known to be"),
+    "a sick master is preempted, not relieved": (
+        with_row(Mode.BACKUP, Input.DEMOTED, backup.heard_slower), "get its address back"),
+    "PREEMPT_DELAY is over at once": (
+        lambda patch: patch.setattr(backup, "begin_delay", lambda *_: ()), "before it may"),
+    "PREEMPT_DELAY never ends": (
+        lambda patch: patch.setattr(backup, "begin_delay", delay_for_ever), "get its address back"),
+    "LISTEN_FIRST is over at once": (
+        lambda patch: patch.setattr(Situation, "silent_at", silent_soon), "silence does not count"),
 }
 
 # What is too rare for that: which of the regressions finds it.
 RARE: dict[str, tuple[Mutation, str, str]] = {
+    "a group of both families has two tie-breaks": (
+        is_two_hosts, "two-equal-hosts-of-both-families", "0 owners"),
+    "all relieve a sick master at once": (
+        with_parameters(lambda _: {"stagger": 0.0}),
+        "a-sick-master-and-two-healthy-backups", "second to move"),
+    "the last word of a sick master is a good one": (
+        lambda patch: patch.setattr(master, "slower_than", lambda _: (1, 0)),
+        "a-sick-loser-beside-freebsd", "0 owners"),
+    "a sick loser is better than a sick master": (
+        lambda patch: patch.setattr(backup, "_to_be_left_alone", backup._better_lives),
+        "a-sick-loser-is-no-better-than-a-sick-master", "sick from"),
+    "an advertisement counts after the sick word that has overtaken it": (
+        lambda patch: patch.setattr(peers, "asks_for_successor", rank.bows_out),
+        "a-sick-word-overtakes-a-healthy-one", "without an owner"),
+    "PREEMPT_DELAY does not begin when a master recovers": (
+        with_row(Mode.MASTER, Input.RECOVERED, master.fall_sick),
+        "a-master-recovers-and-takes-its-time", "before it may"),
+    "the sick are as quick as the healthy": (
+        lambda patch: patch.setattr(timing, "SICK_LATER", 0.0),
+        "a-healthy-and-a-sick-successor", "is sick, and another is not"),
     "a backup knows the master that it follows and no other": (
         knows_one, "when-the-better-of-two-masters-leaves", "for no reason"),
     "a backup forgets a master that another one beats": (

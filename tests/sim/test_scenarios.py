@@ -20,7 +20,7 @@ REGRESSIONS = sorted((Path(__file__).parent / "regressions").glob("*.json"))
 def test_every_promise_is_kept_whatever_happens(first: int) -> None:
     tally = play(range(first, first + BLOCK))
     assert tally.broken == []
-    for what in ("none", "overlap", "lease", "settled"):
+    for what in ("none", "overlap", "lease", "settled", "sick"):
         assert tally.checks[what] > BLOCK / 20  # it has looked
 
 

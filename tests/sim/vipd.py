@@ -4,6 +4,8 @@
 The kernel is here, too: it takes the address away when the lease on it ends.
 """
 
+from collections import Counter
+from dataclasses import replace
 from functools import cache
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -12,12 +14,13 @@ from sim.host import Host
 from sim.scenario import Setting
 from sim.seat import Seat
 from vipd.carp.effects import Acquire, Announce, Effects, Release, SendAdvertisement, Transition
+from vipd.carp.health import Health
 from vipd.carp.host import in_both
 from vipd.carp.lease import first_lease
 from vipd.carp.machine import Machine
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
-from vipd.carp.states import Mode, State
+from vipd.carp.states import Mode, Reason, State
 from vipd.config.model import VipConfig
 
 if TYPE_CHECKING:
@@ -31,16 +34,33 @@ REGAIN_AFTER = 0.02
 
 @cache
 def settings(setting: Setting) -> VipConfig:
-    """What the files would say, as far as leases are concerned."""
+    """What the files would say, as far as leases are concerned: they hold in sickness, too."""
     options: dict[str, Any] = {
-        name: getattr(setting, name) for name in ("advbase", "advskew", "deadratio")
+        "advbase": setting.advbase,
+        "advskew": demoted(setting, Health.SICK).advskew,
+        "deadratio": setting.deadratio,
     }
     return VipConfig.model_construct(**options)
+
+
+@cache
+def demoted(setting: Setting, health: Health) -> Setting:
+    """What of DEMOTE_BY fits into advskew is added to it."""
+    more = setting.demote_by if health is Health.SICK else 0
+    advskew = max(setting.advskew, min(setting.advskew + more, 254))
+    return replace(setting, advskew=advskew)
 
 
 class Vipd(Seat):
     def __init__(self, world: "World", host: Host, group: int) -> None:
         super().__init__(world, host, group)
+        self._causes = Counter[Health]()  # how many checks say that
+        self.health = Health.WELL  # what the machine was told
+        self.judged_at = -inf  # when it was told, on its host's clock
+        self.why: Reason | None = None  # of its last transition
+        self._has_verdict = True
+        self.delayed_until = -inf  # on its host's clock: PREEMPT_DELAY
+        self.listens_until = -inf  # likewise: LISTEN_FIRST
         self.machine = Machine(self._parameters())
         self._queued = inf  # for which of our alarms we are on the agenda
         self._advertised = 0.0  # when
@@ -55,6 +75,10 @@ class Vipd(Seat):
 
     def start(self) -> None:
         self._lives += 1
+        if after := self.host.plan.verdict_after:
+            self._has_verdict = False
+            self.world.agenda.at(self.world.agenda.now + after, self._first_verdict, self._lives)
+        self.health = self._verdict()
         self.machine = Machine(self._parameters())
         self.state = State.INIT
         self._stopping = False
@@ -97,10 +121,18 @@ class Vipd(Seat):
         if not self.host.linked:
             self._do(self.machine.link_down(now))
         elif self.state is State.INIT and not self._stopping:
+            self.delayed_until = now + self.setting.preempt_delay
+            self.listens_until = now + self.setting.listen_first
             self._do(self.machine.link_up(now))
+
+    def ails(self, cause: Health, more: int) -> None:
+        self._causes[cause] += more
+        if self.host.acts:
+            self._judge()
 
     def hear(self, ad: Advertisement) -> None:
         now = self.host.clock()
+        self.listens_until = -inf
         if now >= self._lease_until:
             self._do(self.machine.lapse(now))
         effects = self.machine.receive(ad, now)
@@ -128,6 +160,9 @@ class Vipd(Seat):
             self._queue()
         if not self.owner:
             self._notice_loss(self._lives)
+        if self.health is not self._verdict():
+            self._judge()
+            self.world.watch.disturbed(self.host)
 
     @property
     def able(self) -> bool:
@@ -146,8 +181,69 @@ class Vipd(Seat):
     @property
     def held_until(self) -> float:
         """Until when it keeps out of the election, or is modest, on its host's clock."""
-        outlook = self.machine.outlook(-inf)
-        return max(outlook.hold_until or 0.0, outlook.no_preempt_until or 0.0)
+        return max(self.machine.hold_until, self.machine.no_preempt_until, 0.0)
+
+    # In sickness and in health, as the rules have it
+
+    @property
+    def sick(self) -> bool:
+        return self.health is Health.SICK and not self.setting.demote_by
+
+    @property
+    def demotion(self) -> int:
+        return int(self.sick)
+
+    @property
+    def byte_4(self) -> int:
+        return self.machine.parameters.demotion
+
+    @property
+    def interval(self) -> float:
+        return demoted(self.setting, self.health).interval
+
+    @property
+    def announced(self) -> float:
+        return 254 + self.setting.advskew / 256 if self.sick else self.interval
+
+    @property
+    def master_down(self) -> float:
+        patience = demoted(self.setting, self.health).master_down
+        return patience + self.sick * (self.setting.advbase or self.interval)
+
+    def takes_from(self, owner: Seat) -> bool:
+        if self.health is Health.UNKNOWN:
+            return False
+        if owner.demotion != self.demotion:
+            return owner.demotion > self.demotion and not self.sick
+        delayed = self.host.clock() < self.delayed_until
+        return not (self.sick or delayed) and super().takes_from(owner)
+
+    def gives_up(self, owner: Seat) -> bool:
+        return owner.demotion >= self.demotion and not owner.sick and super().gives_up(owner)
+
+    def _verdict(self) -> Health:
+        if not self._has_verdict:
+            return Health.UNKNOWN
+        for cause in (Health.SICK, Health.UNKNOWN):
+            if self._causes[cause] > 0:
+                return cause
+        return Health.WELL
+
+    def _first_verdict(self, life: int) -> None:
+        if life == self._lives:
+            self._has_verdict = True
+            if self.host.acts:
+                with self.world.watch.judging(self.host):
+                    self._judge()
+
+    def _judge(self) -> None:
+        """Tell the machine, if there is something new."""
+        before, self.health = self.health, self._verdict()
+        now = self.judged_at = self.host.clock()
+        if before is Health.SICK is not self.health:
+            self.delayed_until = now + self.setting.preempt_delay
+        self._do(self.machine.judge(self.health, now))
+        self.world.watch.look(self.group)
 
     # Timers
 
@@ -197,6 +293,7 @@ class Vipd(Seat):
                 case Transition(old, new, reason):
                     assert old is self.state
                     assert new is not old
+                    self.why = reason
                     self.enter(new, reason.value)
                 case Acquire():
                     assert self.state is State.MASTER
@@ -250,7 +347,18 @@ class Vipd(Seat):
     def _parameters(self) -> Parameters:
         s = self.setting
         name = in_both(self.host.source) if self.world.scenario.both else b""
-        return Parameters(self.host.source, s.advbase, s.advskew, s.deadratio, s.preempt, host=name)
+        return Parameters(
+            self.host.source,
+            s.advbase,
+            s.advskew,
+            s.deadratio,
+            s.preempt,
+            s.preempt_delay,
+            s.listen_first,
+            s.demote_by,
+            self.health,
+            host=name,
+        )
 
     # The kernel
 

@@ -7,7 +7,14 @@
    other, nobody has a right to take the address from it, and nothing changes any more.
 5. A planned hand-over that starts from there leaves no moment without an owner.
 6. Nobody takes over from an owner that it must have heard, unless it preempts a slower one, or
-   relieves one that is demoted further.
+   relieves one that is sick or demoted further. So nobody moves between the equally sick.
+7. A sick owner that hears a healthy host, which hears it and is free to own, does not own for
+   longer than `Bounds.relief`.
+8. While silence does not count (LISTEN_FIRST), nobody takes over from it.
+9. A verdict makes one host take over at most, and leaves no moment without an owner.
+10. In a planned hand-over the healthy take over before the sick.
+11. The sick, those without a verdict, and those in their PREEMPT_DELAY preempt nobody; and only who
+    is known to be well relieves the sick.
 """
 
 from collections import Counter
@@ -16,11 +23,12 @@ from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
-from sim.bounds import Bounds
+from sim.bounds import STAGGER, Bounds
 from sim.host import Host
 from sim.seat import Seat
 from sim.vipd import Vipd
-from vipd.carp.states import State
+from vipd.carp.health import Health
+from vipd.carp.states import Reason, State
 
 if TYPE_CHECKING:
     from sim.world import World
@@ -43,6 +51,9 @@ class Watch:
         self._alone: list[dict[int, _Since]] = [{} for _ in range(groups)]
         self._settled = [False] * groups
         self._seamless = [False] * groups
+        self._sick: list[dict[tuple[int, int], _Since]] = [{} for _ in range(groups)]
+        self._moves = [inf] * groups  # that are left to them
+        self._planned = [False] * groups  # somebody hands over, and it is seamless
         self._disturbances = 0
         self._calm_since = [0.0] * len(world.hosts)
         self.settles_at = inf
@@ -58,6 +69,9 @@ class Watch:
             self._calm_since[host.number] = self._world.agenda.now
         for group in range(len(self._world.seats)):
             self._settled[group] = self._seamless[group] = False
+            self._moves[group] = inf
+            self._planned[group] = False
+            self._sick[group].clear()
             for host in hosts:
                 self._alone[group].pop(host.number, None)
                 for pair in [p for p in self._overlaps[group] if host.number in p]:
@@ -81,7 +95,21 @@ class Watch:
         self.disturbed(host)
         yield
         self.disturbed(host)  # the bounds are others now
-        self._seamless = planned
+        self._seamless, self._planned = planned, list(planned)
+
+    @contextmanager
+    def judging(self, host: Host) -> Iterator[None]:
+        """Inside, the host learns something about its health."""
+        settled = list(self._settled)
+        self.disturbed(host)
+        yield
+        self.disturbed(host)  # the bounds are others now
+        for group, seats in enumerate(self._world.seats):
+            present = [seat for seat in seats if seat.host.present]
+            steady = (self._bounds.steady(a, b) for a in present for b in present if a is not b)
+            if settled[group] and all(steady) and self._bounds.in_order:
+                self._seamless[group] = True
+                self._moves[group] = 1 if self._bounds.one_move(present) else inf
 
     def transition(self, seat: Seat) -> None:
         if self._settled[seat.group]:
@@ -89,6 +117,47 @@ class Watch:
 
         if seat.state is State.MASTER and isinstance(seat, Vipd):
             self._must_have_reason(seat)
+            self._must_have_listened(seat)
+            self._must_be_last(seat)
+            self._must_be_free(seat)
+        if seat.state is State.MASTER and self._moves[seat.group] < inf:
+            self.checked["moves"] += 1
+            self._moves[seat.group] -= 1
+            if self._moves[seat.group] < 0:
+                self._fail(seat.group, f"{seat} is the second to move because of one verdict")
+
+    # 11
+
+    def _must_be_free(self, seat: Vipd) -> None:
+        """Who gives one of these reasons has heard a living master."""
+        now = seat.host.clock()
+        if seat.why is Reason.PREEMPTION:
+            self.checked["free"] += 1
+            if seat.sick or seat.health is Health.UNKNOWN or now < seat.delayed_until:
+                self._fail(seat.group, f"{seat} preempts before it may")
+        elif seat.why in (Reason.MASTER_SICK, Reason.MASTER_DEMOTED):
+            self.checked["free"] += 1
+            decided = now - STAGGER - seat.host.plan.lateness - 1e-3  # at the earliest
+            unknown = seat.health is Health.UNKNOWN and seat.judged_at < decided
+            if seat.sick or unknown:
+                self._fail(seat.group, f"{seat} relieves a sick one, and is not known to be well")
+
+    # 10
+
+    def _must_be_last(self, seat: Vipd) -> None:
+        others = [other for other in self._world.seats[seat.group] if other is not seat]
+        owner = next((other for other in others if other.owner), None)
+        if self._planned[seat.group] and seat.sick and owner and self._bounds.before_the_sick(seat):
+            self.checked["last"] += 1
+            if any(_is_fit(other) and self._reliable(owner.host, other.host) for other in others):
+                self._fail(seat.group, f"{seat} takes over, which is sick, and another is not")
+
+    # 8
+
+    def _must_have_listened(self, seat: Vipd) -> None:
+        self.checked["listened"] += 1
+        if seat.host.clock() < seat.listens_until + seat.master_down - 1e-6:
+            self._fail(seat.group, f"{seat} takes over although silence does not count yet")
 
     # 6
 
@@ -96,10 +165,7 @@ class Watch:
         for other in self._world.seats[seat.group]:
             if other is not seat and self._is_known(other, seat):
                 self.checked["reason"] += 1
-                if (
-                    not _may_take_from(seat, other)
-                    and other.setting.interval <= seat.setting.master_down
-                ):
+                if not seat.takes_from(other) and not seat.gives_up(other):
                     self._fail(seat.group, f"{seat} takes over for no reason while {other} lives")
 
     def _is_known(self, owner: Seat, seat: Vipd) -> bool:
@@ -137,6 +203,8 @@ class Watch:
                     self._compare(group, "none", alone.pop(number), now, str(seat))
             elif number not in alone:
                 alone[number] = (now, self._bounds.none(seat))
+        if self._sick[group] or any(seat.sick for seat in owners):
+            self._look_at_sick(group, owners, now)
         if self._seamless[group] and not owners:
             self._fail(group, "a planned hand-over leaves a moment without an owner")
         if self._settled[group] and alone:
@@ -154,6 +222,31 @@ class Watch:
                         overlaps[pair] = (now, self._bounds.overlap(a, b))
         for pair in [p for p in overlaps if p not in seen]:
             self._compare(group, "overlap", overlaps.pop(pair), now, f"{pair}")
+
+    # 7
+
+    def _look_at_sick(self, group: int, owners: list[Seat], now: float) -> None:
+        sick = self._sick[group]
+        seen = set()
+        for owner in owners:
+            if owner.sick and not owner.leaving:
+                for seat in self._world.seats[group]:
+                    if self._is_free(seat, owner, owners):
+                        pair = (owner.host.number, seat.host.number)
+                        seen.add(pair)
+                        if pair not in sick:
+                            sick[pair] = (now, self._bounds.relief(owner, seat))
+        for pair in [p for p in sick if p not in seen]:
+            self._compare(group, "sick", sick.pop(pair), now, f"{pair}")
+
+    def _is_free(self, seat: Seat, owner: Seat, owners: list[Seat]) -> bool:
+        """Whether it is the one to take over from a sick owner."""
+        if not _is_fit(seat) or seat.demotion >= owner.demotion:
+            return False
+        others = (other for other in owners if other is not owner)
+        return self._reliable(owner.host, seat.host) and not any(
+            seat is other or seat.host.hears(other.host) for other in others
+        )
 
     @staticmethod
     def _reliable(a: Host, b: Host) -> bool:
@@ -206,7 +299,7 @@ class Watch:
             return
         held = max(
             (
-                seat.host.when(seat.held_until)
+                seat.host.when(max(seat.held_until, seat.delayed_until))
                 for seats in self._world.seats
                 for seat in seats
                 if isinstance(seat, Vipd) and seat.host.acts
@@ -240,12 +333,12 @@ class Watch:
             return False
         owner = owners[0]
         others = [seat for seat in component if seat is not owner]
-        if not all(self._bounds.steady(owner, seat) for seat in others):
+        if not all(self._bounds.steady(a, b) for a in component for b in component if a is not b):
             return False
         for seat in others:
-            if _may_take_from(seat, owner):
+            if seat.takes_from(owner):
                 self._fail(group, f"{seat} does not get its address back from {owner}")
-            if owner.setting.interval > seat.setting.master_down:
+            if seat.gives_up(owner):
                 self._fail(group, f"{seat} waits for {owner}, which is too slow for it")
         return True
 
@@ -255,6 +348,8 @@ class Watch:
         for group in range(len(self._world.seats)):
             for number, since in self._alone[group].items():
                 self._compare(group, "none", since, now, f"host {number}")
+            for pair, since in self._sick[group].items():
+                self._compare(group, "sick", since, now, f"hosts {pair}")
             for pair, since in self._overlaps[group].items():
                 self._compare(group, "overlap", since, now, f"hosts {pair}")
 
@@ -262,12 +357,13 @@ class Watch:
         raise PromiseError(f"{self._world.agenda.now:.3f} s, group {group}: {text}")
 
 
-def _may_take_from(seat: Seat, owner: Seat) -> bool:
-    """Whether it takes the address from an owner that lives: from one that is demoted further, or,
-    with preempt, from one that is not demoted less and is slower."""
-    if owner.demotion != seat.demotion:
-        return owner.demotion > seat.demotion
-    return seat.setting.preempt and seat.setting.interval < owner.setting.interval
+def _is_fit(seat: Seat) -> bool:
+    """Whether it would take over at once from an owner that asks for that."""
+    if isinstance(seat, Vipd) and (
+        seat.health is not Health.WELL or seat.host.clock() < seat.held_until
+    ):
+        return False
+    return seat.able and not seat.leaving
 
 
 def _components(seats: list[Seat]) -> list[list[Seat]] | None:

@@ -5,6 +5,7 @@ from random import Random
 
 from sim.agenda import Agenda, RestlessError
 from sim.faults import Faults
+from sim.freebsd import FreeBSD
 from sim.host import Host
 from sim.network import Network
 from sim.openbsd import OpenBSD
@@ -42,7 +43,12 @@ class World:
         self.faults = Faults(self)
 
     def _seat(self, host: Host, group: int) -> Seat:
-        kinds: dict[str, type[Seat]] = {"vipd": Vipd, "ucarp": Ucarp, "openbsd": OpenBSD}
+        kinds: dict[str, type[Seat]] = {
+            "vipd": Vipd,
+            "ucarp": Ucarp,
+            "openbsd": OpenBSD,
+            "freebsd": FreeBSD,
+        }
         return kinds[host.plan.kind](self, host, group)
 
     def run(self) -> None:
@@ -53,7 +59,7 @@ class World:
             self.agenda.run(self.faults.over)
             while self.agenda.now < self.watch.settles_at < inf:
                 self.agenda.run(self.watch.settles_at)
-            slowest = max(seat.setting.master_down for seats in self.seats for seat in seats)
+            slowest = max(seat.master_down for seats in self.seats for seat in seats)
             self.agenda.run(self.agenda.now + 3 * slowest)
         except RestlessError as restless:
             raise PromiseError(str(restless)) from restless

@@ -5,6 +5,7 @@ from math import inf
 
 from vipd.carp import timing
 from vipd.carp.effects import Acquire, Effects, Release
+from vipd.carp.rank import is_sick
 from vipd.carp.situation import Situation
 from vipd.carp.states import Mode, Reason, State
 
@@ -16,6 +17,8 @@ NO_PREEMPT_FOR = 10.0
 def listen(our: Situation, now: float) -> Effects:
     """INIT to BACKUP. A hold does not end because the interface went down and came up again."""
     our.ending = False
+    our.listen_until = now + our.parameters.listen_first
+    begin_delay(our, now)
     holding = now < our.hold_until
     transition = our.enter(Mode.HOLDING if holding else Mode.BACKUP, Reason.LINK_UP)
     if holding:
@@ -51,30 +54,33 @@ def follow(our: Situation, now: float) -> Effects:
 
 
 def heard_slower(our: Situation, now: float) -> Effects:
-    """A master lives that we beat: take over if we preempt."""
-    if not our.parameters.preempt:
+    """A master lives that we beat: take over if we preempt. A host that is sick, or does not know
+    yet whether it is, does not."""
+    if not our.parameters.preempts:
         return follow(our, now)
     if _better_lives(our, now):
         return _wait_for_both(our)
-    if now < our.no_preempt_until:
+    if now < max(our.no_preempt_until, our.leave_alone_until):
         return _leave_alone(our, now)
     our.why = Reason.PREEMPTION
     return take_over(our, now)
 
 
 def heard_demoted(our: Situation, now: float) -> Effects:
-    """A master lives whose host is demoted further than ours: take over with or without preempt,
-    but the best backup goes first."""
-    if _better_lives(our, now):
+    """A master lives whose host is sick, or demoted, and further than ours: take over with or
+    without preempt, but the best backup goes first. A sick one has nothing better to offer."""
+    if _to_be_left_alone(our, now):
         return _wait_for_both(our)
-    if now < our.no_preempt_until:
+    if not _may_relieve(our, now):
         return _leave_alone(our, now)
-    return _relieve(our, now, Reason.MASTER_DEMOTED)
+    sick = our.sender is not None and is_sick(our.sender.ad)
+    return _relieve(our, now, Reason.MASTER_SICK if sick else Reason.MASTER_DEMOTED)
 
 
 def heard_leaving(our: Situation, now: float) -> Effects:
-    """Do not wait for a time-out that is certain, unless another master lives."""
-    if our.peers.best(now):
+    """Do not wait for a time-out that is certain, unless another master lives that is to be left
+    alone."""
+    if our.peers.best(now) and (_to_be_left_alone(our, now) or not _may_relieve(our, now)):
         return ()
     return _relieve(our, now, Reason.MASTER_LEAVING)
 
@@ -126,9 +132,42 @@ def lose_link(our: Situation, _now: float) -> Effects:
     return (transition, Release()) if was_master else (transition,)
 
 
+def fall_sick(our: Situation, now: float) -> Effects:
+    """A master that is as sick as we are is not relieved, but waited for. (Whatever else is waited
+    for takes longer now, see `Parameters.master_down` and `Parameters.stagger`.)"""
+    if our.parameters.hands_over and our.why in (Reason.MASTER_SICK, Reason.MASTER_DEMOTED):
+        our.rearm(now)
+    return ()
+
+
+def recover(our: Situation, now: float) -> Effects:
+    """The next advertisement of a master decides whether we take over from it; a sick host may have
+    been waiting for one that is too slow for a healthy one."""
+    our.due = min(our.due, max(our.silent_at(now), our.peers.silent_at()))
+    return begin_delay(our, now)
+
+
+def begin_delay(our: Situation, now: float) -> Effects:
+    """So long a living master is left alone, if it is not sick."""
+    our.leave_alone_until = now + our.parameters.preempt_delay
+    return ()
+
+
 def end(our: Situation, _now: float) -> Effects:
     """A backup has nothing to hand over."""
     return (our.enter(Mode.INIT, Reason.STOPPED),)
+
+
+def _may_relieve(our: Situation, now: float) -> bool:
+    """Whether we take over from a living master that is worse off. A host that could not send may
+    be unable to. PREEMPT_DELAY does not keep us from it."""
+    return our.parameters.relieves and now >= our.no_preempt_until
+
+
+def _to_be_left_alone(our: Situation, now: float) -> bool:
+    """Whether a master lives that is neither sick nor demoted, or not further than we are."""
+    best = our.peers.best(now)
+    return best is not None and best.rank.demotion <= our.parameters.demotion
 
 
 def _better_lives(our: Situation, now: float) -> bool:
@@ -155,7 +194,6 @@ def _leave_alone(our: Situation, now: float) -> Effects:
 
 def _relieve(our: Situation, now: float, why: Reason) -> Effects:
     """Take over from a master that wants it, or is gone: the best backup first."""
-    wait = timing.stagger(our.parameters.advbase, our.parameters.advskew)
     our.fast_path, our.why = None, why
-    our.due = min(our.due, now + wait)
+    our.due = min(our.due, now + our.parameters.stagger)
     return take_over(our, now) if our.due <= now else ()

@@ -11,16 +11,25 @@ simulator.
 ucarp's ``carp.c`` (``packethandler``, ``carp_master_down``, ``docarp``) is the source of a rule
 unless a comment names another. Demotion (byte 4 of an advertisement) is OpenBSD's
 (``carp_proto_input_c``): it counts before the interval, and a demoted master is relieved by a
-backup without ``preempt``, too.
+backup without ``preempt``, too. Sickness is ours:
+
+- a sick master asks for another owner with every advertisement (`vipd.carp.rank.SICK_ADVBASE`), and
+  is one until somebody takes over;
+- a healthy backup does so, with or without ``preempt``, a sick one does not: nobody moves between
+  the equally sick;
+- a sick backup takes over from silence and from a bow-out, but later than the healthy;
+- a host without verdicts, or in its PREEMPT_DELAY, preempts nobody, and takes over from silence.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import inf
 from types import MappingProxyType
 from typing import NamedTuple
 
 from vipd.carp import backup, master, timing
 from vipd.carp.effects import Announce, Effects, Release
+from vipd.carp.health import Health
 from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement, said
 from vipd.carp.parameters import Parameters
@@ -44,6 +53,8 @@ TABLE: Mapping[tuple[Mode, Input], _Rule] = MappingProxyType(
         (Mode.BACKUP, Input.DEMOTED): backup.heard_demoted,
         (Mode.BACKUP, Input.LEAVING): backup.heard_leaving,
         (Mode.BACKUP, Input.TIMEOUT): backup.time_out,
+        (Mode.BACKUP, Input.SICKENED): backup.fall_sick,
+        (Mode.BACKUP, Input.RECOVERED): backup.recover,
         (Mode.BACKUP, Input.LINK_DOWN): backup.lose_link,
         (Mode.BACKUP, Input.STEP_DOWN): backup.hold,
         (Mode.BACKUP, Input.STOP): backup.end,
@@ -52,6 +63,7 @@ TABLE: Mapping[tuple[Mode, Input], _Rule] = MappingProxyType(
         (Mode.TRYING, Input.UNSENT): backup.unsent,
         #
         (Mode.HOLDING, Input.TIMEOUT): backup.listen_again,
+        (Mode.HOLDING, Input.RECOVERED): backup.begin_delay,
         (Mode.HOLDING, Input.LINK_DOWN): backup.lose_link,
         (Mode.HOLDING, Input.STEP_DOWN): backup.hold,
         (Mode.HOLDING, Input.RESUME): backup.listen_again,
@@ -63,6 +75,8 @@ TABLE: Mapping[tuple[Mode, Input], _Rule] = MappingProxyType(
         (Mode.MASTER, Input.DEMOTED): master.reassert,
         (Mode.MASTER, Input.LEAVING): master.reassert,
         (Mode.MASTER, Input.TIMEOUT): master.advertise,
+        (Mode.MASTER, Input.SICKENED): master.fall_sick,
+        (Mode.MASTER, Input.RECOVERED): master.recover,
         (Mode.MASTER, Input.LINK_DOWN): backup.lose_link,
         (Mode.MASTER, Input.STEP_DOWN): master.bow_out,
         (Mode.MASTER, Input.STOP): master.bow_out,
@@ -75,6 +89,7 @@ TABLE: Mapping[tuple[Mode, Input], _Rule] = MappingProxyType(
         (Mode.LEAVING, Input.DEMOTED): master.heard_successor,
         (Mode.LEAVING, Input.LEAVING): master.heard_successor,
         (Mode.LEAVING, Input.TIMEOUT): master.bow_out,
+        (Mode.LEAVING, Input.RECOVERED): backup.begin_delay,
         (Mode.LEAVING, Input.LAPSED): master.let_go,
         (Mode.LEAVING, Input.LINK_DOWN): backup.lose_link,
     }
@@ -86,8 +101,8 @@ class Outlook(NamedTuple):
 
     ``takeover_at``: when it becomes master if nothing changes, ``takeover_reason`` why; None: it
     does not. ``hold_until``: not master before this (``inf``: until `Machine.resume`), None: no
-    hold. ``no_preempt_until``: not preempting before this, None: free to. ``follows``: the living
-    master that it follows, until ``follows_until`` unless heard again; None: nobody.
+    hold. ``no_preempt_until``: not preempting before this, None: no such time. ``follows``: the
+    living master that it follows, until ``follows_until`` unless heard again; None: nobody.
     """
 
     mode: Mode
@@ -146,12 +161,13 @@ class Machine(Situation):
             takeover_at = self.due + self.parameters.master_down
             takeover_reason = Reason.MASTER_DOWN
         best = self.peers.best(now) if self.state is State.BACKUP else None
+        modest_until = max(self.no_preempt_until, self.leave_alone_until)
         return Outlook(
             self.mode,
             takeover_at,
             takeover_reason,
             self.hold_until if now < self.hold_until else None,
-            self.no_preempt_until if now < self.no_preempt_until else None,
+            modest_until if now < modest_until else None,
             best.ad.source if best else None,
             best.at + best.trust if best else None,
         )
@@ -174,6 +190,8 @@ class Machine(Situation):
             followed.at = now
             self.due = now + followed.wait
             return ()
+        if now < self.listen_until:
+            self.end_listening(now)
         peer = self.sender = self.peers.hear(ad, now)
         if peer is None:
             return ()
@@ -229,16 +247,33 @@ class Machine(Situation):
         return self._happen(Input.SENT if left else Input.UNSENT, now)
 
     def change(self, parameters: Parameters, now: float) -> Effects:
-        """New parameters, in place: no transition, unless what is heard later asks for one."""
+        """New parameters from the files, in place: no transition, unless what is heard later asks
+        for one. Our health stays what it was, see `judge`."""
+        self._adopt(replace(parameters, health=self.parameters.health), now)
+        return ()
+
+    def judge(self, health: Health, now: float) -> Effects:
+        """What the checks of this host say now. A new process and new parameters change nothing
+        about that; a machine that is told nothing is well."""
+        before = self.parameters.health
+        if health is before:
+            return ()
+        self._adopt(replace(self.parameters, health=health), now)
+        if health is Health.SICK:
+            return self._happen(Input.SICKENED, now)
+        return self._happen(Input.RECOVERED, now) if before is Health.SICK else ()
+
+    def _adopt(self, parameters: Parameters, now: float) -> None:
         old, self.parameters = self.parameters, parameters
         self.peers.change(parameters)
         self.fast_path = None
-        if self.mode is Mode.BACKUP and self.why is Reason.MASTER_DOWN:
-            # The silence so far counts.
-            self.due = max(now, self.due + parameters.master_down - old.master_down)
+        if self.mode is Mode.BACKUP:  # the time that has passed counts
+            longer = parameters.stagger - old.stagger
+            if self.why is Reason.MASTER_DOWN:
+                longer = parameters.master_down - old.master_down
+            self.due = max(now, self.due + longer)
         elif self.mode is Mode.MASTER:  # an advertisement too many is heard by the others at once
             self.due = min(self.due, timing.next_advertisement(now, parameters.interval))
-        return ()
 
     def stop(self, now: float) -> Effects:
         """Hand over for good. Done when the state is INIT: after `LEAVE_AT_MOST` at the latest.

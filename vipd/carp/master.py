@@ -3,9 +3,9 @@
 
 from math import inf
 
-from vipd.carp.backup import NO_PREEMPT_FOR, follow
+from vipd.carp.backup import NO_PREEMPT_FOR, begin_delay, follow
 from vipd.carp.effects import Effects, Release, SendAdvertisement
-from vipd.carp.rank import BOW_OUT, bows_out
+from vipd.carp.rank import BOW_OUT, bows_out, slower_than
 from vipd.carp.situation import Situation
 from vipd.carp.states import Mode, Reason
 
@@ -22,6 +22,17 @@ def advertise(our: Situation, now: float) -> Effects:
     return our.advertise(now)
 
 
+def fall_sick(our: Situation, now: float) -> Effects:
+    """Own on until another host does, and tell all of them at once."""
+    return our.advertise(now)
+
+
+def recover(our: Situation, now: float) -> Effects:
+    """Tell those at once who have not taken over yet."""
+    begin_delay(our, now)
+    return our.advertise(now)
+
+
 def reassert(our: Situation, now: float) -> Effects:
     """A host advertises that should not be master: clients may have learnt its MAC address. Needed
     after a healed partition too, when our own state never changed."""
@@ -29,9 +40,13 @@ def reassert(our: Situation, now: float) -> Effects:
 
 
 def yield_to(our: Situation, now: float) -> Effects:
-    """MASTER to BACKUP. One more advertisement makes the winner announce itself again."""
+    """MASTER to BACKUP. One more advertisement makes the winner announce itself again. If we are
+    sick, it is not to make a third host take over: a tick slower than the winner does not."""
+    last = our.advertisement()
+    if our.parameters.hands_over and our.sender is not None:
+        last = SendAdvertisement(*slower_than(our.sender.ad))
     effects = (
-        our.advertisement(),
+        last,
         our.enter(Mode.BACKUP, Reason.PREFERRED_MASTER),
         Release(),
     )

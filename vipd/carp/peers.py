@@ -25,14 +25,17 @@ DOUBTED
 SILENT
     It counts for nothing, and its place is free. Its time is our master-down time after its last
     advertisement, or its own interval (with a grace) if that is longer. A host whose interval is
-    longer than our master-down time is bound to time out, and is silent from the beginning.
+    longer than our master-down time is bound to time out, and is silent from the beginning; unless
+    it is demoted less than we are. The interval that a sick host (`is_sick`) announces is not its
+    own, and is not waited for.
 LEFT
     It has bowed out (255/255). An advertisement with a lower counter than the bow-out's was sent
     before it and overtaken on the way: it is ignored. Without this, it makes the successor yield
-    to a host that is gone. Counters of different hosts, or far apart in time, say nothing: ucarp
-    draws random ones until it hears a peer, OpenBSD keeps one for life (so its are never lower) and
-    draws a new one when it starts again. Therefore the rule ends after `OVERTAKEN` seconds or
-    one interval, and after `OVERTAKEN_PACKETS`.
+    to a host that is gone; or, if that has only fallen sick (`is_sick`), both yield to each other.
+    Counters of different hosts, or far apart in time, say nothing: ucarp draws random ones until it
+    hears a peer, OpenBSD keeps one for life (so its are never lower) and draws a new one when it
+    starts again. Therefore the rule ends after `OVERTAKEN` seconds or one interval, and after
+    `OVERTAKEN_PACKETS`.
 
 States are not stored. They follow from the time of the last advertisement, so that an
 advertisement which says the same as the one before costs its receiver one assignment (`Peer.at`).
@@ -52,7 +55,7 @@ from operator import attrgetter
 from vipd.carp import timing
 from vipd.carp.packet import Advertisement, said
 from vipd.carp.parameters import Parameters
-from vipd.carp.rank import Rank, bows_out, rank_of
+from vipd.carp.rank import Rank, asks_for_successor, rank_of
 
 #: Hosts remembered at most. A segment with more than two masters of one group is broken already.
 PLACES = 32
@@ -71,7 +74,7 @@ class Peer:
     ``ad``: its last advertisement, which came ``at`` this time; ``said``: the part of it that
     decides. ``leaves``: it bowed out, or is too slow for us. In seconds: after ``patience`` it must
     have advertised again, after ``trust`` it is doubted, after ``wait`` it is silent.
-    ``overtaken``: how many of its advertisements were ignored because they came after its bow-out;
+    ``overtaken``: how many of its advertisements a later one had overtaken: they were ignored;
     ``late_for``: for how many seconds after it they may come.
     """
 
@@ -107,9 +110,10 @@ class Peer:
         """What its words mean to a host with these parameters."""
         self.ad, self.said = ad, said(ad)
         self.rank, self.leaves = rank_of(ad), ours.gives_up(ad)
-        if not bows_out(ad):
+        if not asks_for_successor(ad):
             self.late_for = min(OVERTAKEN, self.rank.interval)
-        self.patience = self.rank.interval + timing.grace(self.rank.interval)
+        every = ours.interval_of(ad)
+        self.patience = every + timing.grace(every)
         if self.leaves:
             self.trust = self.wait = -inf
         else:
@@ -143,20 +147,20 @@ class Peers:
             peer.assess(peer.ad, ours)
 
     def hear(self, ad: Advertisement, now: float) -> Peer | None:
-        """A host advertises, or bows out. None: it has bowed out since it sent that."""
+        """A host advertises, or bows out. None: it has asked for a successor since it sent that."""
         peer = self._by_host.get(ad.host)
         if peer is None:
             if len(self._by_host) >= PLACES:
                 self._make_room(now)
             self._by_host[ad.host] = peer = Peer(ad, now, self._ours)
-        elif peer.leaves and self._is_overtaken(ad, peer, now):
+        elif (peer.leaves or peer.rank.demotion) and self._is_overtaken(ad, peer, now):
             peer.overtaken += 1
             return None
         elif said(ad) == peer.said:
             peer.ad, peer.at = ad, now
         else:
             peer.assess(ad, self._ours)
-            peer.at = now
+            peer.at, peer.overtaken = now, 0
             if peer is self._best:
                 self._best = None
         if self._best is not None and peer.rank < self._best.rank and not peer.leaves:
@@ -186,7 +190,7 @@ class Peers:
     def _is_overtaken(ad: Advertisement, peer: Peer, now: float) -> bool:
         earlier = ad.counter < peer.ad.counter
         late = now < peer.at + peer.late_for and peer.overtaken < OVERTAKEN_PACKETS
-        return earlier and bows_out(peer.ad) and late
+        return earlier and asks_for_successor(peer.ad) and late
 
     def _make_room(self, now: float) -> None:
         if now >= self._full_until:

@@ -39,6 +39,8 @@ class Situation:
         "heard",
         "hold_until",
         "last_send_failed",
+        "leave_alone_until",
+        "listen_until",
         "mode",
         "no_preempt_until",
         "parameters",
@@ -67,8 +69,12 @@ class Situation:
         self.ending = False
         #: Not master before this.
         self.hold_until = -inf
-        #: Not preempting before this.
+        #: Taking over from no living master before this.
         self.no_preempt_until = -inf
+        #: Preempting no healthy master before this (PREEMPT_DELAY).
+        self.leave_alone_until = -inf
+        #: BACKUP: silence does not count before this (LISTEN_FIRST).
+        self.listen_until = -inf
         #: MASTER: only the advertisement that belongs to the transition was sent so far.
         self.unconfirmed = False
         #: BACKUP: what the followed master said last, if there is no reason to take over from it.
@@ -94,12 +100,22 @@ class Situation:
     def rearm(self, now: float) -> None:
         """Listen, and wait for a master for the whole master-down time."""
         self.mode = Mode.BACKUP
-        self.due = now + self.parameters.master_down
+        self.due = self.silent_at(now)
         self.why = Reason.MASTER_DOWN
 
+    def silent_at(self, now: float) -> float:
+        """When nobody lives if nothing is heard from now on."""
+        return max(now, self.listen_until) + self.parameters.master_down
+
+    def end_listening(self, now: float) -> None:
+        """Something was heard, so the network passes frames: silence counts from now on."""
+        if self.mode is Mode.BACKUP:
+            self.due -= self.listen_until - now
+        self.listen_until = -inf
+
     def advertisement(self) -> SendAdvertisement:
-        """One advertisement with our own values."""
-        return SendAdvertisement(self.parameters.advbase, self.parameters.advskew)
+        """One advertisement of our own."""
+        return SendAdvertisement(*self.parameters.advertised)
 
     def advertise(self, now: float) -> Effects:
         """Send one advertisement, and set the time of the next."""

@@ -15,6 +15,9 @@ TICK = 1 / 256
 TOGETHER = 1.0
 #: The same for intervals under a second.
 GRID = 1 / 16
+#: How much later than a healthy host a sick one takes over from a master that leaves. Longer than
+#: the slowest healthy one takes, and shorter than a leaving master answers (`LEAVE_AT_MOST`).
+SICK_LATER = 0.5
 
 
 def interval(advbase: int, advskew: int) -> float:

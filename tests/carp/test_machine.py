@@ -299,3 +299,28 @@ def test_no_order_of_events_makes_a_machine_raise_or_lose_count(
         assert machine.state is state
         assert owner == (state is State.MASTER)
         assert (machine.deadline == inf) == (state is State.INIT)
+
+
+def test_a_flood_of_recorded_advertisements_gets_a_few_answers_a_second() -> None:
+    machine = master()
+    answers = sum(
+        isinstance(effect, SendAdvertisement)
+        for number in range(1000)
+        for effect in machine.receive(SLOWER, NOW + number / 1000)
+    )
+    assert 3 <= answers <= 4
+
+
+@pytest.mark.parametrize("silence", [0.0, 0.3, 7.5, 86_400.9])
+def test_a_healed_partition_is_over_after_half_an_interval(silence: float) -> None:
+    """Whenever it heals: the worse host hears the better one, or is answered."""
+    better, worse = master(), backup()
+    beat = NOW + 0.25
+    worse.receive(FASTER, beat)
+    cut = worse.deadline + silence
+    while worse.deadline <= cut:
+        worse.tick(worse.deadline)
+    assert worse.state is State.MASTER
+    spoken = worse.deadline
+    assert (spoken - beat) % 1 == pytest.approx(0.5, abs=1 / 16)
+    assert any(isinstance(each, SendAdvertisement) for each in better.receive(SLOWER, spoken))

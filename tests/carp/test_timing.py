@@ -110,3 +110,17 @@ def test_the_better_a_backup_the_sooner_it_follows_a_leaving_master(
     advbase: int, advskew: int, stagger: float
 ) -> None:
     assert timing.stagger(advbase, advskew) == stagger
+
+
+@given(st.floats(1e3, 1e6), st.floats(0, 100), st.integers(1, 5), ADVSKEW)
+def test_a_host_that_takes_over_speaks_half_way_between_the_advertisements_of_the_old_master(
+    heard: float, silence: float, advbase: int, advskew: int
+) -> None:
+    every = timing.interval(advbase, advskew)
+    now = heard + silence
+    due = timing.between(heard, now, every)
+    assert now < due <= now + every
+    halves = (due - heard) / advbase % 1
+    assert abs(halves - 0.5) <= timing.GRID / advbase
+    after = timing.next_advertisement(due, every, due % 1)
+    assert after == pytest.approx(due + int(every), abs=1e-6)

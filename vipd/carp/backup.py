@@ -102,13 +102,18 @@ def take_over(our: Situation, now: float) -> Effects:
         return (our.advertisement(),)
     effects = become_master(our, now)
     our.unconfirmed = True
-    return (*effects, *our.advertise(now))
+    return (*effects, our.advertisement())
 
 
 def become_master(our: Situation, now: float) -> Effects:
-    """The advertisement is sent by the caller, or has been sent."""
-    transition = our.enter(Mode.MASTER, our.why)
-    our.due = timing.next_advertisement(now, our.parameters.interval)
+    """The advertisement is sent by the caller, or has been sent. A silent master may live in the
+    other part of a cut network: ours leave half-way between its advertisements from now on."""
+    transition, every = our.enter(Mode.MASTER, our.why), our.parameters.interval
+    if transition.reason is Reason.MASTER_DOWN and our.heard and every >= timing.TOGETHER:
+        our.due = timing.between(our.heard.at, now, every)
+        our.phase = our.due % timing.TOGETHER
+    else:
+        our.due = timing.next_advertisement(now, every, our.phase)
     return (transition, Acquire(), *our.announce(now))
 
 

@@ -273,7 +273,8 @@ class Machine(Situation):
                 longer = parameters.master_down - old.master_down
             self.due = max(now, self.due + longer)
         elif self.mode is Mode.MASTER:  # an advertisement too many is heard by the others at once
-            self.due = min(self.due, timing.next_advertisement(now, parameters.interval))
+            every = parameters.interval
+            self.due = min(self.due, timing.next_advertisement(now, every, self.phase))
 
     def stop(self, now: float) -> Effects:
         """Hand over for good. Done when the state is INIT: after `LEAVE_AT_MOST` at the latest.

@@ -14,6 +14,8 @@ from vipd.carp.states import Mode, Reason
 LEAVE_AT_MOST = 2.0
 #: A bow-out may get lost: it is repeated this often (seconds) until a successor is heard.
 BOW_OUT_AGAIN = 0.5
+#: A master answers another one this often at most, seconds.
+ANSWER_EVERY = 0.25
 
 
 def advertise(our: Situation, now: float) -> Effects:
@@ -35,8 +37,13 @@ def recover(our: Situation, now: float) -> Effects:
 
 def reassert(our: Situation, now: float) -> Effects:
     """A host advertises that should not be master: clients may have learnt its MAC address. Needed
-    after a healed partition too, when our own state never changed."""
-    return our.announce(now)
+    after a healed partition too, when our own state never changed. The answer ends that at once: it
+    need not wait for our next advertisement. A flood of recorded advertisements gets no more
+    answers than one in `ANSWER_EVERY`."""
+    if now < our.answer_at:
+        return our.announce(now)
+    our.answer_at = now + ANSWER_EVERY
+    return (our.advertisement(), *our.announce(now))
 
 
 def yield_to(our: Situation, now: float) -> Effects:

@@ -32,6 +32,7 @@ class Situation:
 
     __slots__ = (
         "announce_at",
+        "answer_at",
         "due",
         "ending",
         "fast_path",
@@ -45,6 +46,7 @@ class Situation:
         "no_preempt_until",
         "parameters",
         "peers",
+        "phase",
         "release_at",
         "sender",
         "unconfirmed",
@@ -75,6 +77,10 @@ class Situation:
         self.leave_alone_until = -inf
         #: BACKUP: silence does not count before this (LISTEN_FIRST).
         self.listen_until = -inf
+        #: A master does not answer another one before this.
+        self.answer_at = -inf
+        #: Seconds behind whole seconds at which advertisements leave.
+        self.phase = 0.0
         #: MASTER: only the advertisement that belongs to the transition was sent so far.
         self.unconfirmed = False
         #: BACKUP: what the followed master said last, if there is no reason to take over from it.
@@ -119,7 +125,7 @@ class Situation:
 
     def advertise(self, now: float) -> Effects:
         """Send one advertisement, and set the time of the next."""
-        self.due = timing.next_advertisement(now, self.parameters.interval)
+        self.due = timing.next_advertisement(now, self.parameters.interval, self.phase)
         return (self.advertisement(),)
 
     def announce(self, now: float) -> Effects:

@@ -49,8 +49,9 @@ def grace(heard: float) -> float:
     return min(heard / 2, GRID)
 
 
-def next_advertisement(now: float, every: float) -> float:
-    """The time of the advertisement after one that leaves ``now``, on the common grid.
+def next_advertisement(now: float, every: float, phase: float = 0.0) -> float:
+    """The time of the advertisement after one that leaves ``now``, on the common grid; for
+    intervals of a second and more, ``phase`` seconds (0 to 1) behind whole seconds.
 
     Short intervals (under eight steps of the finer grid) are kept exactly: rounding would distort
     them.
@@ -58,8 +59,22 @@ def next_advertisement(now: float, every: float) -> float:
     due = now + every
     if every < 8 * GRID:
         return due
-    step = TOGETHER if every >= TOGETHER else GRID
-    return floor(due / step) * step
+    if every < TOGETHER:
+        return floor(due / GRID) * GRID
+    return floor(due - phase) + phase
+
+
+def between(heard: float, now: float, every: float) -> float:
+    """A time after ``now``, by one interval at most, that is half-way between the advertisements of
+    a host that spoke at ``heard`` and has our interval, of a second or more; on the finer grid, so
+    that all groups that were heard together speak together.
+
+    If that host lives, and only the network between us is cut, one of us is heard within half an
+    interval when that heals. With the same phase it would take up to a whole one.
+    """
+    step = floor(every)
+    half = floor((heard + step / 2) / GRID) * GRID
+    return half + (floor((now - half) / step) + 1) * step
 
 
 def stagger(advbase: int, advskew: int) -> float:

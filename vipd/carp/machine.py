@@ -236,6 +236,11 @@ class Machine(Situation):
         self.hold_until = -inf
         return self._happen(Input.RESUME, now)
 
+    def speak(self, now: float) -> Effects:
+        """A master advertises now, and not when its time comes: other hosts may have taken over
+        from it without its knowledge, and one of the two yields at once."""
+        return self._happen(Input.TIMEOUT, now) if self.mode is Mode.MASTER else ()
+
     def lapse(self, now: float) -> Effects:
         """The kernel has taken the addresses of this master away, because no advertisement that
         left renewed them in time: another host may have them. Start again as BACKUP."""

@@ -20,6 +20,7 @@ from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.interfaces import Interfaces
 from vipd.daemon.vips.ownerless import OwnerlessWatch
 from vipd.daemon.vips.services import Services
+from vipd.daemon.vips.standstill import Standstill
 from vipd.daemon.vips.vip import VipRunner
 
 #: Seconds before a VIP that failed is restarted: doubled each time, up to the second value, and
@@ -70,6 +71,7 @@ class Supervisor:
         self._holds: dict[str, float] = {}  # until when a VIP must not become master
         self._ownerless = OwnerlessWatch(self.vips, services.clock)
         services.timers.catch_up = self._catch_up
+        self._standstill = Standstill(loop, services, self.vips)
 
     async def run(self, vip: VipConfig) -> None:
         """Run this VIP, which has no configuration files."""
@@ -79,6 +81,7 @@ class Supervisor:
         """Make every VIP hand over, and return when all have ended."""
         self.stopping = True
         self._ownerless.close()
+        self._standstill.close()
         self._forget_successors()
         for run in list(self.runs.values()):
             self._end(run)

@@ -38,7 +38,8 @@ class Timers:
     ``catch_up`` is called before the alarms if they are more than `LATE` seconds late, with the
     number of seconds: the process was stopped, or had no CPU, and must read the queued packets
     before it decides anything. (The loop does not ensure that: after SIGCONT, epoll_wait(2) reports
-    no file, only that it was interrupted.) ``lateness``: by how many seconds the earliest alarm of
+    no file, only that it was interrupted.) ``before`` is called before anything else, with the
+    time. ``lateness``: by how many seconds the earliest alarm of
     each wake-up was late.
     """
 
@@ -46,6 +47,7 @@ class Timers:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.catch_up: Callable[[float], None] = lambda _late: None
+        self.before: Callable[[float], None] = lambda _now: None
         self.lateness = Histogram(_LATENESS)
         self._loop = loop
         self._heap: list[tuple[float, int, Alarm]] = []
@@ -73,6 +75,7 @@ class Timers:
         # The time from before catching up: if we are stopped again during that, alarms that become
         # due wait for the next turn, which is late as well and reads the queued packets first.
         now = self._loop.time()
+        self._guard("looking at the clocks", self.before, now)
         if heap:
             late = now - heap[0][0]
             self.lateness.observe(late)

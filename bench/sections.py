@@ -22,7 +22,7 @@ _IN_PYTHON = (
 
 _IN_KERNEL = (
     "each advertisement renews a lease, and with each renewal of an IPv6 address Linux joins all "
-    "multicast groups of the interface anew, one for each of its addresses: a third of the "
+    "multicast groups of the interface again, one for each of its addresses: a third of the "
     "processor time, by perf. The rest is as with IPv4. keepalived has no leases"
 )
 

@@ -136,9 +136,11 @@ class VipConfig(BaseModel):
         default="auto",
         description="LEASE: seconds (1 to 3600) after which the kernel takes the addresses away "
         "from a vipd that no longer renews them, because it is frozen, killed or starved. "
-        "auto: deadratio × advbase, about when a backup takes over; off: never. On a machine that "
-        "does little else the kernel is up to 0.8 s late with it. A second less than auto leaves "
-        "no time with two owners; but then a vipd that is held up for a second loses its address.",
+        "auto: deadratio × advbase, about when a backup takes over; off: never. vipd's guard, a "
+        "second process, takes them away on time, and tells the backup; with advbase 0 after "
+        "deadratio intervals. If the guard does not run either, the kernel does, up to 0.8 s late. "
+        "A second less than auto leaves no time with two owners; but then a vipd that is held up "
+        "for a second loses its address.",
     )
     script_timeout: Seconds = Field(
         default=30,
@@ -203,6 +205,16 @@ class VipConfig(BaseModel):
     def shortest_lease(self) -> int:
         """The next whole second after an advertisement has renewed the lease."""
         return int(self.renewed_within) + 1
+
+    @property
+    def guarded_for(self) -> float:
+        """Seconds after an advertisement for which the guard leaves us the addresses: as long as
+        the lease; with advbase 0 as long as the others wait (deadratio intervals), if that is less,
+        but no shorter than an advertisement may take."""
+        lease = self.longest_lease if self.lease_seconds is None else self.lease_seconds
+        if self.advbase or self.lease != "auto":
+            return lease
+        return min(lease, max(self.deadratio * self.interval, self.renewed_within))
 
     @property
     def renewed_within(self) -> float:

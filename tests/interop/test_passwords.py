@@ -1,14 +1,17 @@
-"""The password changes in a group of vipd and the real ucarp: one owner, and never two.
+"""The password changes in a group of vipd and the real ucarp, or a BSD: one owner, and never two.
 
-The steps are those of docs/passwords.md. ucarp knows one password at a time, so it is restarted
-with the new one while every vipd has both.
+The steps are those of docs/passwords.md. ucarp and the BSDs know one password at a time, so they
+get the new one while every vipd has both.
 """
 
+import sys
 from pathlib import Path
+from signal import SIGHUP
 
 import pytest
+from helpers import bsd
 from helpers.asking import vip_of
-from helpers.configured import VIP, write_vip
+from helpers.configured import VIP, WEB01, WEB02, write_vip
 from helpers.hosts import until
 
 from interop.pair import BEHIND, LASTING, PATIENCE, UCARP_DISBELIEF, Pair
@@ -124,3 +127,46 @@ def test_one_vipd_and_two_ucarps(lab: Lab, tmp_path: Path) -> None:
     assert len(lab.ownership(VIP).changes) == 1
     assert vipd.stop() == 0
     belongs_to(hosts[1])
+
+
+@pytest.mark.parametrize("vipd_on", ["web01", "web02"], ids=["vipd master", "BSD master"])
+def test_vipd_and_a_bsd_change_their_password(lab: Lab, tmp_path: Path, vipd_on: str) -> None:
+    """The BSD gets its new one in place."""
+    files = tmp_path / "vipd"
+    hosts = {"web01": lab.host("web01", f"{WEB01}/24"), "web02": lab.host("web02", f"{WEB02}/24")}
+    options = "" if vipd_on == "web01" else BEHIND
+
+    def start(name: str) -> Process:
+        host = hosts[name]
+        if name == vipd_on:
+            write_vip(files, OPTIONS=options, PASSWORD=OLD)
+            process = host.vipd(files)
+        else:
+            source, skew = (WEB01, "0") if name == "web01" else (WEB02, "100")
+            words = [sys.executable, bsd.__file__, "eth1", source, VIP, skew, OLD, NEW]
+            process = host.start(words, name="bsd")
+        process.wait_for("BACKUP", timeout=PATIENCE)
+        return process
+
+    first = start("web01")
+    lab.wait_owner(VIP, "web01", timeout=PATIENCE)
+    second = start("web02")
+    vipd, other = (first, second) if vipd_on == "web01" else (second, first)
+
+    def stays(**keys: str) -> None:
+        mark = vipd.mark()
+        write_vip(files, OPTIONS=options, **keys)
+        vipd.wait_for("changed in place: .*password", since=mark)
+        lab.wait_owner(VIP, "web01", timeout=PATIENCE, stable=6)
+
+    stays(PASSWORD=OLD, PASSWORD_ALSO=NEW)
+    assert ("badauth" in other.log()) == (vipd is first)
+    other.signal(SIGHUP)
+    other.wait_for("next password")
+    lab.wait_owner(VIP, "web01", timeout=PATIENCE, stable=6)
+    if vipd is second:
+        assert signs_with(vipd) == ["PASSWORD_ALSO"]
+    stays(PASSWORD=NEW)
+    assert len(lab.ownership(VIP).changes) == 1
+    hosts["web01"].crash()
+    lab.wait_owner(VIP, "web02", timeout=PATIENCE)

@@ -18,11 +18,8 @@ def sentence(vip: VipStatus) -> str:
     calls the first PASSWORD and the second PASSWORD_ALSO, even if they come from files."""
     if not vip.password_also:
         return ""
-    heard = ", ".join(map(_heard, vip.signers)) or "no other host was heard since then"
-    return (
-        f"Two passwords are set, and this host signs with both; {heard}. A backup does not "
-        "advertise: ask vipctl status there."
-    )
+    heard = "".join(f", {_heard(signer)}" for signer in vip.signers)
+    return f"Two passwords are set. This host signs with both{heard or '; no other was heard'}."
 
 
 def _heard(signer: Signer) -> str:

@@ -40,6 +40,19 @@ class Heard:
     missing: int
 
 
+SignsWith = Literal["PASSWORD", "PASSWORD_ALSO", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A host that advertised, ``ago`` seconds ago for the last time, and which of the two passwords
+    it signs with. A backup does not advertise, so it is not known of one."""
+
+    address: str
+    signs_with: SignsWith
+    ago: float
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something to correct. ``code`` names its kind, ``id`` the VIP (or ""), ``interface`` the
@@ -78,6 +91,7 @@ class VipStatus:
     preempt: bool
     nomcast: bool
     peers: list[str] | None  # None: multicast, or broadcast
+    password_also: bool  # whether there is a second password, PASSWORD_ALSO or PASSFILE_ALSO
     manages_address: bool  # else an UPSCRIPT adds it
     upscript: str | None
     downscript: str | None
@@ -100,6 +114,7 @@ class VipStatus:
 
     # What it hears, and when it acts
     heard: Heard | None
+    signers: list[Signer]  # the hosts heard since there are two passwords; else empty
     takeover_in: float | None  # None: not as things are; moves with every advertisement heard
     takeover_reason: Reason | None  # why then
     hold_left: float | None  # not master again before; None: no hold (or maintenance)

@@ -98,8 +98,11 @@ def exit_status(problems: Iterable[Problem]) -> int:
 
 
 def as_object(vip: VipConfig) -> dict[str, Any]:
-    """A virtual IP for programs: every setting except its password."""
-    return vip.model_dump(mode="json", exclude={"file", "password", "other_vhid"})
+    """A virtual IP for programs: every setting except its passwords; of the second one, whether
+    there is one."""
+    hidden = {"file", "password", "password_also", "other_vhid"}
+    dump = vip.model_dump(mode="json", exclude=hidden)
+    return {**dump, "password_also": vip.password_also is not None}
 
 
 _DEFAULT_SOURCE = {4: "(primary)", 6: "(link-local)"}

@@ -62,6 +62,12 @@ def _of(vip: VipConfig) -> Iterator[_Texts]:
             "refuses to start",
             "uses it; no BSD can be given it (ifconfig keeps 19 bytes)",
         )
+    if vip.password_also is not None:
+        yield (
+            "PASSWORD_ALSO",
+            'knows one password, and logs "Bad digest" for each advertisement with the other',
+            "believes either, and sends each advertisement with both",
+        )
     if vip.advbase == 0:
         yield (
             "--advbase=0",

@@ -14,6 +14,7 @@ from vipd.cli.examine import Finding
 from vipd.cli.paths import Settings
 from vipd.cli.settings import config_dir_option, runtime_dir_option, settings
 from vipd.cli.text import Colour, coloured, counted, paint, safe, write
+from vipd.cli.two_passwords import old_ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def _with_daemon(answers: _Answers, where: Settings) -> list[Finding]:
         *map(_told, answers.problems),
         *examine.owners(vips),
         *examine.lonely(vips, now),
+        *old_ones(vips),
         *examine.interfaces(vips),
         *examine.subnets(vips),
         *examine.files(answers.daemon["files"]),

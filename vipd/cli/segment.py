@@ -73,16 +73,17 @@ def settings_of(ad: Advertisement, ours: Sequence[VipConfig]) -> Settings | None
     keys: dict[bytes, Keyed] = {}
     tried = set()
     for each in _candidates(ad.vhid, ours):
-        password, addresses = each.password.password.get_secret_value(), each.addresses.addresses
-        if (password, addresses) in tried:
-            continue
-        tried.add((password, addresses))
-        if password not in keys:
-            keys[password] = Keyed(password)
-        for form in hash_forms(address.ip for address in addresses):
-            made = keys[password](hash_input(ad.vhid, form, ad.counter))
-            if compare_digest(made, ad.digest):
-                return each
+        addresses = each.addresses.addresses
+        for password in each.password.passwords:
+            if (password, addresses) in tried:
+                continue
+            tried.add((password, addresses))
+            if password not in keys:
+                keys[password] = Keyed(password)
+            for form in hash_forms(address.ip for address in addresses):
+                made = keys[password](hash_input(ad.vhid, form, ad.counter))
+                if compare_digest(made, ad.digest):
+                    return each
     return None
 
 

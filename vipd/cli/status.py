@@ -16,6 +16,7 @@ from vipd.cli.client import ATTENTION, FINE, Client, run
 from vipd.cli.problems import told
 from vipd.cli.settings import ids_argument, json_option, runtime_dir_option, settings
 from vipd.cli.text import STATES, Cell, Colour, coloured, counted, paint, safe, span, table, write
+from vipd.cli.two_passwords import sentence
 
 HEADINGS = (
     "ID",
@@ -101,8 +102,15 @@ def lines(report: Report, colours: bool) -> list[str]:
     out = [summary(report, colours)]
     if report.vips:
         out += ["", *table(HEADINGS, [row(vip, report.now) for vip in report.vips], colours)]
+    out += passwords(report)
     told_of = alerts(report, colours)
     return [*out, "", *told_of] if told_of else out
+
+
+def passwords(report: Report) -> list[str]:
+    """The VIPs whose password is being changed, one line each."""
+    told = [f"{safe(vip.id)}: {text}" for vip in report.vips if (text := sentence(vip))]
+    return ["", *told] if told else []
 
 
 def alerts(report: Report, colours: bool) -> list[str]:

@@ -22,6 +22,7 @@ from vipd.cli.completion import complete_ids
 from vipd.cli.history import when
 from vipd.cli.settings import runtime_dir_option, settings
 from vipd.cli.text import safe, span, wrapped, write
+from vipd.cli.two_passwords import sentence
 
 
 @click.command("why")
@@ -41,6 +42,7 @@ def command(identifier: str, runtime_dir: Path | None) -> None:
 def sentences(vip: VipStatus, now: float) -> list[str]:
     """Paragraphs: what is, why, what would change it, and what is wrong. `now`: Unix time."""
     told = [_now(vip, now), _SAID[vip.mode](vip)]
+    told += [text] if (text := sentence(vip)) else []
     told += [f"To correct: {each}" for each in attention(vip)]
     return told
 

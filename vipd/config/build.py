@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretBytes, ValidationError
 
 from vipd.config import options, password, plausible, scripts, values
-from vipd.config.keys import DAEMON_KEYS, KEYS, OWN
+from vipd.config.keys import ALSO, DAEMON_KEYS, KEYS, OWN
 from vipd.config.memory import Memory
 from vipd.config.model import MAX_DEADRATIO, Settings, VipConfig
 from vipd.config.problem import (
@@ -113,6 +113,8 @@ class _Builder:
         settings["source"], settings["source_ipv6"] = sources.get(4), sources.get(6)
         secret = self._password()
         settings["password"] = None if secret is None else SecretBytes(secret)
+        second = self._password_also(secret)
+        settings["password_also"] = None if second is None else SecretBytes(second)
         settings.update({flag: self.line.has(flag) for flag in _FLAGS})
         self._numbers(settings)
         if (given := self.line.last("mcastip")) and given.value:
@@ -273,6 +275,13 @@ class _Builder:
         if passfile is not None:
             self.files.append(str(self.around.directory / passfile.text))
         return password.from_keys(passfile, word, self.around.directory, self.around.memory, report)
+
+    def _password_also(self, first: bytes | None) -> bytes | None:
+        word, passfile = map(self._binding, ALSO)
+        if passfile is not None and passfile.value.text.strip():
+            self.files.append(str(self.around.directory / passfile.value.text))
+        around = self.around.directory, self.around.memory, self.problems.append
+        return password.second(first, passfile, word, *around)
 
     def _numbers(self, settings: dict[str, Any]) -> None:
         # ucarp stores the first two in a byte each, the ratio in 32 bits.

@@ -77,7 +77,10 @@ UCARP = (
 """The keys of the ucarp service, and VHID: they depend on each other and on OPTIONS
 (`vipd.config.build`). VID is the systemd-era name of ID."""
 
-KEYS = (*UCARP, *(key.name for key in OWN))
+ALSO = ("PASSWORD_ALSO", "PASSFILE_ALSO")
+"""Keys of vipd's own, too, that make one field together (`vipd.config.password`)."""
+
+KEYS = (*UCARP, *ALSO, *(key.name for key in OWN))
 """Every known key of a virtual IP."""
 
 DAEMON_KEYS = ("METRICS_LISTEN",)

@@ -76,6 +76,16 @@ class VipConfig(BaseModel):
         "1 to 20 bytes; ucarp and the BSDs take 19. There is no group without a password, which is "
         "the BSDs' default: anybody could take its addresses.",
     )
+    password_also: SecretBytes | None = Field(
+        default=None,
+        min_length=1,
+        max_length=20,
+        description="PASSWORD_ALSO, PASSFILE_ALSO: a second password, for the time in which the "
+        "hosts of the group change theirs: advertisements signed with either are believed, and "
+        "each is sent once with each. So one host after the other gets the new password, and no "
+        "two own the address meanwhile; docs/passwords.md has the steps. ucarp and the BSDs "
+        "ignore the advertisements that are signed with the password they do not have.",
+    )
     advbase: Byte = Field(
         default=1, description="--advbase: seconds between advertisements; 0 only without ucarp."
     )
@@ -185,6 +195,12 @@ class VipConfig(BaseModel):
         return [
             name for name in VipConfig.model_fields if getattr(self, name) != getattr(other, name)
         ]
+
+    @property
+    def passwords(self) -> tuple[bytes, ...]:
+        """The password, and the second one if there is one."""
+        both = self.password, self.password_also
+        return tuple(each.get_secret_value() for each in both if each is not None)
 
     @property
     def lease_seconds(self) -> int | None:

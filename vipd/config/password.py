@@ -1,4 +1,5 @@
-"""The password of a group: from PASSFILE, PASSWORD, or the same options inside OPTIONS."""
+"""The passwords of a group: from PASSFILE, PASSWORD, or the same options inside OPTIONS; a second
+one from PASSFILE_ALSO, PASSWORD_ALSO."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 from vipd.config.files import UnreadableError, read_regular
 from vipd.config.memory import Memory
 from vipd.config.problem import FileLocation, Problem, cited, error, warning
-from vipd.config.shell import Value
+from vipd.config.shell import Binding, Value
 
 _BLANKS = b" \t"
 _BOM = "\ufeff".encode()
@@ -15,6 +16,9 @@ _CURLY = tuple(quote.encode() for quote in "“”„‟‘’‚‛«»")
 UCARP_LIMIT = 19
 LIMIT = 20
 """Bytes. The key of the HMAC has 20; the BSDs use them all, ucarp refuses the last."""
+
+#: What the names of the keys of the second password end in.
+ALSO = "_ALSO"
 
 Report = Callable[[Problem], None]
 
@@ -28,7 +32,7 @@ def from_options(
     try:
         return _checked(_read(value, directory, memory, report), value.place, report)
     except UnreadableError as why:
-        report(_unreadable(value, why))
+        report(_unreadable("PASSFILE", value, why))
         return None
 
 
@@ -38,48 +42,80 @@ def from_keys(
     directory: Path,
     memory: Memory,
     report: Report,
+    also: str = "",
 ) -> bytes | None:
     """The password of PASSFILE (as in the newer package), else of PASSWORD (as in the older).
     If a PASSFILE that was read before becomes unreadable through a fault, that is an error.
+
+    ``also``: `ALSO` if these are the values of PASSFILE_ALSO and PASSWORD_ALSO.
     """
+    file_key, key = f"PASSFILE{also}", f"PASSWORD{also}"
     if passfile is None:
         if password is None:
             return None
-        return _checked(_from_key(password, report), password.place, report)
+        return _checked(_from_key(key, password, report), password.place, report)
     try:
         content = _read(passfile, directory, memory, report)
     except UnreadableError as why:
         if password is None or (why.fault and why.known):
-            report(_unreadable(passfile, why))
+            report(_unreadable(file_key, passfile, why))
             return None
         report(
             warning(
                 passfile.place,
-                f"PASSFILE {cited(passfile.text)}: {why.message}; PASSWORD is used instead",
-                "create the password file, or remove PASSFILE",
+                f"{file_key} {cited(passfile.text)}: {why.message}; {key} is used instead",
+                f"create the password file, or remove {file_key}",
             )
         )
-        return _checked(_from_key(password, report), password.place, report)
-    if password is not None and _from_key(password, lambda _: None) != content:
+        return _checked(_from_key(key, password, report), password.place, report)
+    if password is not None and _from_key(key, password, lambda _: None) != content:
         report(
             warning(
                 password.place,
-                "PASSWORD differs from what PASSFILE holds; PASSFILE is used",
-                "remove PASSWORD, or make both the same on every host",
+                f"{key} differs from what {file_key} holds; {file_key} is used",
+                f"remove {key}, or make both the same on every host",
             )
         )
     return _checked(content, passfile.place, report)
 
 
-def _from_key(password: Value, report: Report) -> bytes:
+def second(
+    first: bytes | None,
+    passfile: Binding | None,
+    password: Binding | None,
+    directory: Path,
+    memory: Memory,
+    report: Report,
+) -> bytes | None:
+    """The second password, of PASSFILE_ALSO, else of PASSWORD_ALSO; None if it is ``first``."""
+    named = {"PASSFILE_ALSO": passfile, "PASSWORD_ALSO": password}
+    there = {key: each.value for key, each in named.items() if each and each.value.text.strip()}
+    for key, each in named.items():
+        if each is not None and not there:
+            # No error would mean no second password: the next step of the change would part hosts.
+            hint = f"write the second password, or remove {key}"
+            report(error(each.place, f"{key} is empty", hint))
+            return None
+    word = there.get("PASSWORD_ALSO")
+    found = from_keys(there.get("PASSFILE_ALSO"), word, directory, memory, report, ALSO)
+    if found is None or found != first:
+        return found
+    key, given = next(iter(there.items()))
+    what = f"{key} is the same password as the first one, and so changes nothing"
+    hint = f"remove {key}; or, to change the password, write another one there"
+    report(warning(given.place, what, hint))
+    return None
+
+
+def _from_key(key: str, password: Value, report: Report) -> bytes:
     """The service wrote --pass=${PASSWORD} without quotes, so a blank ended the password."""
     words = password.words()
     if words and len(words[0].text) < len(password.text):
         report(
             warning(
                 password.place,
-                "PASSWORD has a blank in it: only the first word is the password, as with ucarp",
-                "choose a password without blanks, or put it into a file named by PASSFILE",
+                f"{key} has a blank in it: only the first word is the password, as with ucarp",
+                "choose a password without blanks, or put it into a file (PASSFILE)",
             )
         )
     return _bytes(words[0].text if words else "")
@@ -112,8 +148,8 @@ def _read(name: Value, directory: Path, memory: Memory, report: Report) -> bytes
     return line
 
 
-def _unreadable(name: Value, why: UnreadableError) -> Problem:
-    return error(name.place, f"PASSFILE {cited(name.text)}: {why.message}", why.hint)
+def _unreadable(key: str, name: Value, why: UnreadableError) -> Problem:
+    return error(name.place, f"{key} {cited(name.text)}: {why.message}", why.hint)
 
 
 def _bytes(text: str) -> bytes:

@@ -53,6 +53,9 @@ def of_vip(
         maintenance=maintenance,
         problems=list(problems_of(vip, interface, now)),
         heard=_heard(machine, now),
+        signers=[
+            io_vipd.Signer(str(each.source), each.signs_with, now - each.at) for each in vip.signers
+        ],
         takeover_in=_left(outlook.takeover_at, now),
         takeover_reason=outlook.takeover_reason,
         hold_left=_left(outlook.hold_until, now),
@@ -88,6 +91,7 @@ def of_broken(config: VipConfig, maintenance: bool, why: str, since: float) -> i
         maintenance=maintenance,
         problems=[failure(config, why, since)] if why else [],
         heard=None,
+        signers=[],
         takeover_in=None,
         takeover_reason=None,
         hold_left=None,
@@ -171,6 +175,7 @@ def _settings(config: VipConfig) -> dict[str, Any]:
         "preempt": config.preempt,
         "nomcast": config.nomcast,
         "peers": None if config.peers is None else [str(peer) for peer in config.peers],
+        "password_also": config.password_also is not None,
         "manages_address": config.manages_address,
         "upscript": config.upscript,
         "downscript": config.downscript,

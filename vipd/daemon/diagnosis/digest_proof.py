@@ -1,7 +1,7 @@
 """Finds out which of our own settings produces a digest that is wrong for its group."""
 
 import asyncio
-from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 from time import perf_counter
@@ -11,6 +11,8 @@ from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement
 from vipd.config.model import VipConfig
 from vipd.daemon.log.logger import explained, log
+
+_NAMES = "PASSWORD", "PASSWORD_ALSO"
 
 
 class Kept:
@@ -23,14 +25,16 @@ class Kept:
         self._keys: dict[bytes, Keyed] = {}
         self._forms: dict[Sequence[object], tuple[bytes, ...]] = {}
 
-    def key(self, config: VipConfig) -> tuple[bytes, Keyed]:
-        """The password of a VIP, and its HMAC."""
-        password = config.password.get_secret_value()
+    def keys(self, config: VipConfig) -> dict[bytes, Keyed]:
+        """The passwords of a VIP, each with its HMAC; the first is that of PASSWORD."""
+        return {password: self._key(password) for password in config.passwords}
+
+    def _key(self, password: bytes) -> Keyed:
         if (key := self._keys.get(password)) is None:
             if len(self._keys) >= self.LIMIT:
                 self._keys.clear()  # from our own files: no other host can fill it
             key = self._keys[password] = Keyed(password)
-        return password, key
+        return key
 
     def forms(self, config: VipConfig) -> tuple[bytes, ...]:
         """The addresses of a VIP, as `vipd.carp.digest.hash_forms` returns them."""
@@ -51,8 +55,7 @@ def same_settings(ad: Advertisement, ours: Iterable[VipConfig], found: str, kept
     """Find the one of ``ours`` that produces the digest of ``ad``, apart from the VHID; ``found``
     is a format that gets ``ad`` and that ``config``."""
     for config in ours:
-        _, key = kept.key(config)
-        if _made(ad, ad.vhid, key, kept.forms(config)):
+        if _made(ad, ad.vhid, kept.keys(config).values(), kept.forms(config)):
             return found.format(ad=ad, config=config)
         yield
     return ""
@@ -63,25 +66,26 @@ def other_settings(
 ) -> Search:
     """Find the one of ``ours`` whose password or addresses are in ``ad``, which another host sent
     to the group of ``config``. Equal passwords and equal address sets are tried once."""
-    password, key = kept.key(config)
-    forms = kept.forms(config)
-    tried: set[object] = {password, forms}
+    keys, forms = kept.keys(config), kept.forms(config)
+    tried: set[object] = {*keys, forms}
     for other in ours:
-        another, its_key = kept.key(other)
-        if another not in tried:
-            tried.add(another)
-            if _made(ad, config.vhid, its_key, forms):
-                return f"It has the PASSWORD of our VIP {other.id}: correct it on one of the hosts"
+        for name, (another, its_key) in zip(_NAMES, kept.keys(other).items(), strict=False):
+            if another not in tried:
+                tried.add(another)
+                if _made(ad, config.vhid, [its_key], forms):
+                    return (
+                        f"It has the {name} of our VIP {other.id}: correct it on one of the hosts"
+                    )
         its_forms = kept.forms(other)
         if its_forms not in tried:
             tried.add(its_forms)
-            if _made(ad, config.vhid, key, its_forms):
+            if _made(ad, config.vhid, keys.values(), its_forms):
                 return (
                     f"It has the VIP_ADDRESS of our VIP {other.id}: correct it on one of the hosts"
                 )
         yield
     for ip in _each(config):
-        if _made(ad, config.vhid, key, hash_forms([ip])):
+        if _made(ad, config.vhid, keys.values(), hash_forms([ip])):
             return f"It has {ip} alone as VIP_ADDRESS, we have more: make them the same"
         yield
     return ""
@@ -91,8 +95,12 @@ def _each(config: VipConfig) -> list[Address]:
     return [a.ip for a in config.addresses] if len(config.addresses) > 1 else []
 
 
-def _made(ad: Advertisement, vhid: int, key: Keyed, forms: Iterable[bytes]) -> bool:
-    return any(compare_digest(key(hash_input(vhid, form, ad.counter)), ad.digest) for form in forms)
+def _made(ad: Advertisement, vhid: int, keys: Iterable[Keyed], forms: Collection[bytes]) -> bool:
+    return any(
+        compare_digest(key(hash_input(vhid, form, ad.counter)), ad.digest)
+        for key in keys
+        for form in forms
+    )
 
 
 @dataclass(frozen=True, slots=True)

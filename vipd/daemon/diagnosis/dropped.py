@@ -18,6 +18,8 @@ class Configured(Protocol):
 
     config: VipConfig
 
+    def has_heard(self, counter: int) -> bool: ...
+
 
 class DroppedPackets:
     """``interface``: its name. ``members``: the VIPs on it now, by VHID."""
@@ -89,6 +91,9 @@ class DroppedPackets:
 
     def _explain(self, drop: Drop, packet: bytes, vhid: int, found: str = "") -> None:
         """Report a dropped packet; of a group that is nobody's here only what was found out."""
+        member = self._members.get(vhid)
+        if drop is Drop.DIGEST and member and member.has_heard(explanation.counter_of(packet)):
+            found = explanation.SECOND_PASSWORD
         if found or drop is not Drop.VHID:
             words = self._words(drop, packet, vhid, found)
             self._complaints.tell(

@@ -8,6 +8,8 @@ from vipd.carp.vrrp import Vrrp, read
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.digest_proof import Kept, Search, other_settings, same_settings
 
+#: Where in the CARP header the counter is.
+_COUNTER = 8
 _CURES = {
     Drop.SHORT: "It is no CARP packet, or damaged",
     Drop.NOT_CARP: "It is no CARP packet, or damaged",
@@ -30,6 +32,12 @@ _MISREAD = (
     "both own it. ucarp reads an ID that begins with 0 as octal: write ID without zeros, or VHID=, "
     "on both hosts"
 )
+#: Its sender has sent the same advertisement with our password, too.
+SECOND_PASSWORD = (
+    "That host sends each advertisement with our password, too, and with a second one "
+    "(PASSWORD_ALSO) that we do not have. While passwords change, that is harmless: see "
+    "docs/passwords.md for the next step"
+)
 _UNPROVEN = "Compare ID, PASSWORD and VIP_ADDRESS on both hosts"
 
 
@@ -37,6 +45,12 @@ def vhid_of(packet: bytes) -> int:
     """The VHID in a packet of whatever kind; 0 if it is too short to have one."""
     at = carp_at(packet) + 1
     return packet[at] if at < len(packet) else 0
+
+
+def counter_of(packet: bytes) -> int:
+    """The counter in an advertisement, whether it is intact or not."""
+    at = carp_at(packet) + _COUNTER
+    return int.from_bytes(packet[at : at + 8], "big")
 
 
 def explain(drop: Drop, packet: bytes, vhid: int, found: str = "") -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterator
 from errno import EPERM
 
-from vipd.carp.digest import Digest
 from vipd.carp.host import Address
 from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, encode
 from vipd.carp.parameters import Parameters
@@ -13,6 +12,7 @@ from vipd.daemon.cleanup.wills import Final
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.vips.direct import targets
 from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.passwords import Passwords
 from vipd.daemon.vips.services import Services
 from vipd.linux.addresses import AnyAddress
 from vipd.linux.announce import announcement, announcement_to
@@ -39,20 +39,21 @@ class Advertiser:
         self._complaints = complaints
         self._netlink = services.netlink
         self._unreachable: set[Address] = set()
-        self.change(config)
+        self._config = config
+        self.passwords = Passwords(config)
 
     def change(self, config: VipConfig) -> None:
         """Go on with another configuration."""
+        if config.passwords != self._config.passwords:
+            self.passwords = Passwords(config)
         self._config = config
         for peer in self._unreachable.difference(config.peers or ()):
             self._unreachable.discard(peer)
             self._complaints.forget(("peer", peer))
-        addresses = [a.ip for a in config.addresses]
-        self._digest = Digest(config.password.get_secret_value(), config.vhid, addresses)
 
     def doubts(self, ad: Advertisement, sources: Collection[Address]) -> Drop | None:
         """Why an advertisement is not to be believed; None if it is. ``sources``: our own."""
-        return self._digest.doubts(ad, sources, self._last)
+        return self.passwords.doubts(ad, sources, self._last)
 
     def send(self, advbase: int, advskew: int, ours: Parameters) -> bool:
         """Whether the advertisement left."""
@@ -129,16 +130,18 @@ class Advertiser:
     def _packets(
         self, advbase: int, advskew: int, ours: Parameters, counter: int
     ) -> Iterator[tuple[Address, bytes]]:
-        """One advertisement in each family, or for each of PEERS, and the address that it goes to.
-        All have the same counter, as with OpenBSD."""
+        """One advertisement in each family, or for each of PEERS, and with each password, and the
+        address that it goes to. All have the same counter, as with OpenBSD."""
         config = self._config
-        signature = self._digest.sign(counter)
-        words = config.vhid, advbase, advskew, ours.demotion, counter, signature, ours.host
+        words = config.vhid, advbase, advskew, ours.demotion, counter
+        signatures = self.passwords.sign(counter)
         for source in ours.sources:
             group = config.mcast if source.version == 4 else MULTICAST_IPV6
             for destination in (group,) if config.peers is None else config.peers:
                 if destination.version == source.version and destination not in ours.sources:
-                    yield destination, encode(Advertisement(source, destination, *words))
+                    for signature in signatures:
+                        ad = Advertisement(source, destination, *words, signature, ours.host)
+                        yield destination, encode(ad)
 
     def _mac(self, group: Address) -> bytes:
         """The Ethernet address of advertisements to this group."""

@@ -1,7 +1,7 @@
 """One floating address: carries out what its machine decides."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from math import inf
 
@@ -21,6 +21,7 @@ from vipd.daemon.vips.both_families import BothFamilies
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.link_watch import LinkWatch
 from vipd.daemon.vips.ownership import Ownership
+from vipd.daemon.vips.passwords import Signer
 from vipd.daemon.vips.publisher import Publisher
 from vipd.daemon.vips.repeater import Repeater
 from vipd.daemon.vips.script_runs import ScriptRuns
@@ -167,6 +168,8 @@ class VipRunner:
         ours = self.machine.parameters
         if drop := self._advertiser.doubts(ad, ours.sources):
             return drop
+        if self._advertiser.passwords.is_copy(ad, now):
+            return None
         if self._both_families:
             ad = self._both_families.take(ad)
         patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
@@ -183,6 +186,15 @@ class VipRunner:
         except Exception as error:
             self._failed(error)
         return None
+
+    def has_heard(self, counter: int) -> bool:
+        """Whether a host's last advertisement that was believed had this counter."""
+        return any(peer.ad.counter == counter for peer in self.machine.peers)
+
+    @property
+    def signers(self) -> Iterator[Signer]:
+        """The hosts that were heard, while there are two passwords."""
+        return self._advertiser.passwords.signers
 
     def link_changed(self) -> None:
         """The state of the interface, or an address on it, may be another now."""

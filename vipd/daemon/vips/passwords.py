@@ -1,0 +1,98 @@
+"""The password of a VIP, or two while it is changed: whoever knows either of them is believed.
+
+Each advertisement is then sent once with each password. A host that knows one of them takes that
+one, and has no use for the other; a host that knows both takes the one that comes first.
+"""
+
+from collections.abc import Collection, Iterator
+
+from vipd.api.io_vipd import SignsWith
+from vipd.carp.digest import Digest
+from vipd.carp.host import Address, in_both
+from vipd.carp.packet import Advertisement, Drop, said
+from vipd.config.model import VipConfig
+
+#: Advertisements of a host in a row without one of the passwords, after which it does not have that
+#: password: so many lost packets are no coincidence.
+_IN_A_ROW = 4
+#: Hosts that are remembered at most. Forged sources replace each other.
+_HOSTS = 32
+
+
+class Signer:
+    """A host that is heard: its ``source``, IPv4 if it sends both families, and when it was heard
+    last (``at``)."""
+
+    __slots__ = ("_last", "_number", "_without", "at", "source")
+
+    def __init__(self, source: Address) -> None:
+        self.source = source
+        self.at = 0.0
+        self._last: tuple[object, ...] = ()
+        self._number = 0  # of the password that `_last` came with first
+        self._without = [_IN_A_ROW, _IN_A_ROW]  # advertisements since one came with each password
+
+    def is_copy(self, ad: Advertisement, number: int, now: float) -> bool:
+        """Whether it was just heard with the other password."""
+        self.at = now
+        if ad.source.version == 4:
+            self.source = ad.source
+        this = ad.source.version, ad.counter, said(ad)
+        if this == self._last and number != self._number:
+            self._without[number] = 0
+            return True
+        self._last, self._number = this, number
+        self._without[number] = 0
+        self._without[1 - number] += 1
+        return False
+
+    @property
+    def signs_with(self) -> SignsWith:
+        """The passwords in its last few advertisements."""
+        first, second = (without < _IN_A_ROW for without in self._without)
+        if first and second:
+            return "both"
+        return "PASSWORD" if first else "PASSWORD_ALSO"
+
+
+class Passwords:
+    """Those of one configuration. Which hosts sign with which is remembered while there are two."""
+
+    def __init__(self, config: VipConfig) -> None:
+        addresses = [a.ip for a in config.addresses]
+        self._digests = [Digest(each, config.vhid, addresses) for each in config.passwords]
+        self._both_families = len(config.families) > 1
+        self._number = 0  # of the password that the last advertisement was believed for
+        self._signers: dict[bytes, Signer] = {}
+
+    @property
+    def signers(self) -> Iterator[Signer]:
+        """The hosts that were heard since there are two passwords."""
+        yield from self._signers.values()
+
+    def sign(self, counter: int) -> list[bytes]:
+        """The digest of an advertisement with this counter, by each password."""
+        return [digest.sign(counter) for digest in self._digests]
+
+    def doubts(self, ad: Advertisement, sources: Collection[Address], counter: int) -> Drop | None:
+        """As `vipd.carp.digest.Digest.doubts`, with either password."""
+        for number, digest in enumerate(self._digests):
+            drop = digest.doubts(ad, sources, counter)
+            if drop is not Drop.DIGEST:
+                self._number = number
+                return drop
+        return Drop.DIGEST
+
+    def is_copy(self, ad: Advertisement, now: float) -> bool:
+        """Whether an advertisement that `doubts` has just believed is the one before it, with the
+        other password: it says nothing new, and counts for nothing."""
+        if len(self._digests) == 1:
+            return False
+        version = ad.source.version
+        host = in_both(ad.source) if self._both_families and version == 4 else ad.host
+        signer = self._signers.get(host)
+        if signer is None:
+            if len(self._signers) >= _HOSTS:
+                del self._signers[min(self._signers, key=lambda each: self._signers[each].at)]
+            signer = self._signers[host] = Signer(ad.source)
+        return signer.is_copy(ad, self._number, now)

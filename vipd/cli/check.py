@@ -63,7 +63,10 @@ def command(
     vips = _with_sources(snapshot.vips)
     if as_json:
         objects = [as_object(vip) for vip in vips]
-        about = {"metrics_listen": _metrics(snapshot)}
+        about = {
+            "metrics_listen": _metrics(snapshot),
+            "hosts": snapshot.settings.hosts,
+        }
         answer = {
             "vips": objects,
             "settings": about,

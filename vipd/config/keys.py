@@ -80,5 +80,5 @@ UCARP = (
 KEYS = (*UCARP, *(key.name for key in OWN))
 """Every known key of a virtual IP."""
 
-DAEMON_KEYS = ("METRICS_LISTEN",)
-"""Keys that count in vip-common.conf only: they are about the daemon, not a virtual IP."""
+DAEMON_KEYS = ("METRICS_LISTEN", "HOSTS")
+"""Keys that count in vip-common.conf only: they are about vipd and vipctl, not a virtual IP."""

@@ -1,10 +1,13 @@
 """HOSTS: the names by which the hosts of a group are asked, over ssh."""
 
 import re
+from typing import TYPE_CHECKING
 
 from vipd.config.problem import cited, warning
-from vipd.config.shell import Value
-from vipd.config.values import Report
+
+if TYPE_CHECKING:  # without them it is imported in no time, by commands that need `is_host` only
+    from vipd.config.shell import Value
+    from vipd.config.values import Report
 
 # [user@]name, an address, or ssh's URL. No leading “-”, which would be an option; nothing that a
 # shell treats specially, because a ProxyCommand of ssh_config may pass the name to one.
@@ -17,7 +20,7 @@ def is_host(text: str) -> bool:
     return _HOST.fullmatch(text) is not None
 
 
-def hosts(value: Value, report: Report) -> tuple[str, ...]:
+def hosts(value: "Value", report: "Report") -> tuple[str, ...]:
     """The names, each once. What cannot be a name is left out and reported, as a warning: no
     virtual IP depends on it."""
     found: dict[str, None] = {}

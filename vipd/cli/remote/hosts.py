@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,15 +14,25 @@ from vipd.cli.completion import given_settings
 from vipd.cli.paths import Settings
 from vipd.cli.text import safe
 from vipd.config.hosts import RULE, is_host
-from vipd.config.load import load_settings
+
+if TYPE_CHECKING:
+    from vipd.config.model import Settings as ConfigSettings
+    from vipd.config.problem import Problem
 
 SSH = ("ssh", "-o", "BatchMode=yes", "--")
 """BatchMode: ssh asks nothing. “--”: no name can be an option."""
 
 
+def _of_files(directory: Path) -> "tuple[ConfigSettings, tuple[Problem, ...]]":
+    # Only here: it takes longer to import than all the rest.
+    from vipd.config.load import load_settings
+
+    return load_settings(directory)
+
+
 def _complete(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     there = ctx.params.get("hosts") or ()
-    known = load_settings(given_settings(ctx).config_dir)[0].hosts
+    known = _of_files(given_settings(ctx).config_dir)[0].hosts
     return [each for each in known if each.startswith(incomplete) and each not in there]
 
 
@@ -86,7 +97,7 @@ def chosen(hosts: Sequence[str], directory: Path) -> tuple[str, ...]:
             raise click.UsageError(f"“{safe(each)}” cannot be the name of a host: {RULE}")
     if hosts:
         return tuple(dict.fromkeys(hosts))
-    settings, problems = load_settings(directory)
+    settings, problems = _of_files(directory)
     if settings.hosts:
         return settings.hosts
     why = f" ({problems[0].file}: {problems[0].message})" if problems else ""

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from vipd.cli.client import ATTENTION, FINE
 from vipd.cli.remote.owners import Row, rows, twice
 from vipd.cli.remote.states import HostState, VipThere
 from vipd.cli.text import STATES, Cell, Colour, counted, paint, safe, span, table
 
-OWNERLESS = 2
-"""Exit status: an address with none or two owners, or a host that cannot be asked."""
+FINE, ATTENTION, OWNERLESS = 0, 1, 2
+"""Exit statuses; the last: an address with no owner or two, or a host that cannot be asked."""
 UNKNOWN = Cell("?", Colour.BAD)
 MOST = 20
 """Lines about what is wrong; `--json` has them all."""

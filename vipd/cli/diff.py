@@ -9,6 +9,7 @@ from vipd.cli.remote.ask import ask
 from vipd.cli.remote.disagreements import Difference, differences
 from vipd.cli.remote.files import files_of
 from vipd.cli.remote.hosts import chosen, hosts_argument, reach, remote_option
+from vipd.cli.remote.same_vip import groups
 from vipd.cli.remote.signing import fresh
 from vipd.cli.settings import config_dir_option, runtime_dir_option, settings
 from vipd.cli.text import Colour, coloured, counted, paint, write
@@ -57,10 +58,8 @@ def command(
     if found:
         write(_line(each, colours) for each in found)
         sys.exit(DIFFERENT)
-    number = max(len(each.vips) for each in files)
-    write(
-        [f"No differences: {counted(len(files), 'host')}, {counted(number, 'VIP')} each at most."]
-    )
+    number = counted(len(groups(files)), "VIP")
+    write([f"No differences: {counted(len(files), 'host')}, {number}."])
 
 
 def _line(difference: Difference, colours: bool) -> str:

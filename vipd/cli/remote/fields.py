@@ -54,8 +54,10 @@ class Fields:
         return None if self._get(name) is None else self.texts(name)
 
     def addresses(self, name: str) -> tuple[str, ...]:
-        """Addresses in their shortest form, without prefix length."""
-        return tuple(address(each) for each in self.texts(name))
+        """Addresses in their shortest form, without prefix length; at least one."""
+        if not (found := self.texts(name)):
+            raise AnswerError(f"{name} is empty")
+        return tuple(address(each) for each in found)
 
     def object_or_none(self, name: str) -> "Fields | None":
         value = self._get(name)

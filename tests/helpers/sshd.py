@@ -32,7 +32,7 @@ class Keys:
 
     def _key(self, name: str) -> Path:
         path = self.directory / name
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path]
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)]
         subprocess.run(command, check=True, timeout=30)
         return path
 

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import click
 
-from vipd.cli.remote.ask import PATIENCE, ask
+from vipd.cli.remote.ask import ask
 from vipd.cli.remote.hosts import Reach, chosen, hosts_argument, reach, remote_option
 from vipd.cli.remote.picture import Picture
 from vipd.cli.remote.states import STATUS, state_of
 from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option, settings
 from vipd.cli.text import coloured, write
 
+PATIENCE = 3.0
+"""Seconds in which the hosts have to answer."""
 EVERY = 2.0
 """Seconds from one look to the next with --live: each is one login on every host."""
 

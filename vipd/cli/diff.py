@@ -16,6 +16,8 @@ from vipd.cli.text import Colour, coloured, counted, paint, write
 
 DIFFERENT = 2
 """Exit status."""
+PATIENCE = 10.0
+"""Seconds in which the hosts have to answer. Nobody watches this, and files are slow to read."""
 _NAMED = 5
 """IDs that are written out."""
 
@@ -49,7 +51,7 @@ def command(
     way = reach(remote, where)
     question = ("check", "--json", "--sign", fresh())
     try:
-        answers = ask({name: way.words(name, question) for name in names})
+        answers = ask({name: way.words(name, question) for name in names}, PATIENCE)
     except KeyboardInterrupt:
         sys.exit(130)
     files = [files_of(each) for each in answers]

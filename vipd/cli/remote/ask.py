@@ -17,8 +17,6 @@ from typing import IO
 
 from vipd.cli.text import safe
 
-PATIENCE = 3.0
-"""Seconds in which all hosts have to answer."""
 MAX_ANSWER = 4 * 2**20
 """Bytes of one answer: 255 VIPs need some 400,000."""
 MAX_COMPLAINT = 4096
@@ -36,7 +34,7 @@ class Answer:
     seconds: float
 
 
-def ask(commands: Mapping[str, Sequence[str]], patience: float = PATIENCE) -> list[Answer]:
+def ask(commands: Mapping[str, Sequence[str]], patience: float) -> list[Answer]:
     """Run the command of each host, all at once, and wait for all, for `patience` seconds."""
     with _Round() as asking:
         for host, words in commands.items():

@@ -2,80 +2,17 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.configured import PASSWORD, VIP, WEB01, WEB02, write_script, write_vip
-from helpers.hosts import until
-from helpers.sshd import Keys
+from helpers.configured import PASSWORD, VIP, WEB02, write_script, write_vip
+from helpers.managed import FIRST, GOOD, SECOND, Group, table
 
 from cli.conftest import COMMAND
-from vipd.lab import Host, Lab, Process
+from vipd.lab import Lab
 
 pytestmark = pytest.mark.lab
-
-SECOND = "198.51.100.155"
-FIRST = "--preempt --shutdown --deadratio=2"
-THEN = f"{FIRST} --advskew=100"
-Done = subprocess.CompletedProcess[str]
-
-
-class Group:
-    """web01 and web02 with vipd and sshd, each first for one address, and admin, who asks them over
-    a network of their own."""
-
-    def __init__(self, lab: Lab, directory: Path) -> None:
-        self.lab = lab
-        keys = Keys(directory / "keys")
-        self.admin = lab.host("admin", "192.0.2.9/24", interface="eth0")
-        (directory / "admin").mkdir()
-        (directory / "admin/vip-common.conf").write_text('HOSTS="web01 web02"\n')
-        self.admin.bind(directory / "admin", "/etc/ucarp")
-        self.web01 = lab.host("web01", interfaces=_interfaces("192.0.2.1", WEB01))
-        self.web02 = lab.host("web02", interfaces=_interfaces("192.0.2.2", WEB02))
-        self.files = {host.name: directory / host.name for host in (self.web01, self.web02)}
-        self.sshd: dict[str, Process] = {}
-        for host, address, first, second in (
-            (self.web01, "192.0.2.1", FIRST, THEN),
-            (self.web02, "192.0.2.2", THEN, FIRST),
-        ):
-            files = self.files[host.name]
-            write_vip(files, "001", OPTIONS=first)
-            write_vip(files, "002", VIP_ADDRESS=SECOND, OPTIONS=second)
-            host.bind(files, "/etc/ucarp")
-            host.vipd("/etc/ucarp", "--state-dir", "/run/state")
-            self.sshd[host.name] = keys.serve(host, address)
-        for host in (self.admin, self.web01, self.web02):
-            keys.trust(host)
-        self.settle()
-
-    def settle(self) -> None:
-        """Wait until each host has the address that it is first for."""
-        self.lab.wait_owner(VIP, "web01", timeout=60, stable=0.5)
-        self.lab.wait_owner(SECOND, "web02", timeout=60, stable=0.5)
-
-    def vipctl(self, *arguments: str | Path, host: Host | None = None) -> Done:
-        """Run it, on admin unless told otherwise."""
-        return (host or self.admin).run([*COMMAND, *map(str, arguments)], timeout=60)
-
-    def cluster(self, *arguments: str, host: Host | None = None, silent: str = "") -> Done:
-        """Run `vipctl cluster`; again while a host other than `silent` has not answered in time,
-        because the machine that plays them all is busy."""
-        for _ in range(20):
-            done = self.vipctl("cluster", *arguments, host=host)
-            late = re.findall(r"(\S+): no answer in 3 s", done.stdout)
-            if "--json" in arguments:
-                found = json.loads(done.stdout)["hosts"]
-                late = [each["host"] for each in found if each["why"] == "no answer in 3 s"]
-            if set(late) <= {silent}:
-                return done
-        raise AssertionError(f"this machine is too busy:\n{done.stdout}")
-
-
-def _interfaces(management: str, address: str) -> dict[str, list[str]]:
-    return {"eth0": [f"{management}/24"], "eth1": [f"{address}/24"]}
 
 
 @pytest.fixture(scope="module")
@@ -83,17 +20,6 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Group]:
     """One for all tests of this file, which leave it as they found it."""
     with Lab() as lab:
         yield Group(lab, tmp_path_factory.mktemp("group"))
-
-
-def table(done: Done) -> list[list[str]]:
-    return [re.split(r"\s{2,}", line) for line in done.stdout.split("\n\n")[1].splitlines()]
-
-
-GOOD = [
-    ["ID", "ADDRESS", "web01", "web02"],
-    ["001", VIP, "MASTER", "BACKUP"],
-    ["002", SECOND, "BACKUP", "MASTER"],
-]
 
 
 def test_every_host_is_asked_by_ssh_and_shown_beside_the_others(group: Group) -> None:
@@ -149,35 +75,6 @@ def test_a_master_that_is_not_asked_is_an_owner(group: Group) -> None:
     done = group.cluster("web01")
     assert done.returncode == 0
     assert table(done)[2] == ["002", SECOND, "BACKUP", WEB02]
-
-
-def test_two_owners_of_an_address_are_status_2(group: Group) -> None:
-    group.web02.isolate("eth1")
-
-    def both() -> bool:
-        return all({VIP, SECOND} <= host.addresses() for host in (group.web01, group.web02))
-
-    until(both, lambda: group.lab.tails(), timeout=60)
-    done = group.cluster()
-    group.web02.rejoin("eth1")
-    group.settle()
-    assert done.returncode == 2
-    assert done.stdout.startswith(f"CRITICAL ({VIP}, {SECOND}")
-    assert f"\n! {VIP}: two hosts own it: web01, web02\n" in done.stdout
-    until(lambda: group.cluster().returncode == 0, lambda: group.cluster().stdout)
-
-
-def test_what_needs_attention_is_told_with_its_host(group: Group) -> None:
-    group.web02.cut("eth1")
-    until(lambda: "INIT" in group.cluster().stdout, lambda: group.cluster().stdout)
-    group.lab.wait_owner(SECOND, "web01", timeout=60)
-    done = group.cluster()
-    group.web02.join("eth1")
-    group.settle()
-    assert done.returncode == 1
-    assert done.stdout.startswith("ATTENTION (web02): 2 hosts, 2 VIPs\n")
-    assert table(done)[1] == ["001", VIP, "MASTER", "INIT !"]
-    assert re.search(r"^! web02: 001: .*eth1", done.stdout, re.MULTILINE)
 
 
 def test_this_host_is_asked_without_ssh(group: Group) -> None:

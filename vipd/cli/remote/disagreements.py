@@ -1,6 +1,7 @@
 """What the files of the hosts of a group disagree about: what has to be equal and is not, and what
 has to differ and does not."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -37,7 +38,7 @@ def differences(hosts: Sequence[HostFiles]) -> list[Difference]:
         names = _names(group)
         identifier = safe(group[0].vip.id)
         if len(group) > 1:
-            texts = list(_of_group(names))
+            texts = list(_of_group(group, names))
         elif len(answered) == len(hosts):  # else one of the others may have it
             texts = [f"only {names.popitem()[0]} has it: no other host could take over"]
         else:
@@ -61,15 +62,19 @@ def _of_hosts(hosts: Sequence[HostFiles], answered: Sequence[HostFiles]) -> Iter
 
 def _names(group: Sequence[Member]) -> dict[str, VipFile]:
     """The VIPs by the names of their hosts; with the ID, where a host has two of them."""
-    hosts = [member.host for member in group]
+    several = _several(group)
     return {
-        safe(each.host)
-        + (f" ({safe(each.vip.id)})" if hosts.count(each.host) > 1 else ""): each.vip
+        safe(each.host) + (f" ({safe(each.vip.id)})" if each.host in several else ""): each.vip
         for each in group
     }
 
 
-def _of_group(vips: Mapping[str, VipFile]) -> Iterator[str]:
+def _several(group: Sequence[Member]) -> set[str]:
+    """Hosts with more than one of these VIPs."""
+    return {host for host, number in Counter(each.host for each in group).items() if number > 1}
+
+
+def _of_group(group: Sequence[Member], vips: Mapping[str, VipFile]) -> Iterator[str]:
     if text := _sides({name: vip.signature for name, vip in vips.items()}, secret=True):
         yield f"PASSWORD differs: {text}"
     for what, read in _EQUAL:
@@ -78,7 +83,8 @@ def _of_group(vips: Mapping[str, VipFile]) -> Iterator[str]:
     multicast = {name: vip.mcast for name, vip in vips.items() if vip.peers is None}
     if text := _sides(multicast):
         yield f"--mcast differs: {text}"
-    yield from _peers(vips)
+    several = _several(group)
+    yield from _peers({safe(m.host): m.vip for m in group if m.host not in several})
     for version in (4, 6):
         sources = {n: vip.sources[version] for n, vip in vips.items() if version in vip.sources}
         for value, names in _shared(sources):
@@ -86,8 +92,8 @@ def _of_group(vips: Mapping[str, VipFile]) -> Iterator[str]:
     for value, names in _shared({name: str(vip.advskew) for name, vip in vips.items()}):
         yield f"advskew is {value} on {_and(names)}: give each host its own place in the order"
     without = [name for name, vip in vips.items() if not vip.preempt]
-    if 0 < len(without) < len(vips):
-        having = [name for name in vips if name not in without]
+    having = [name for name, vip in vips.items() if vip.preempt]
+    if without and having:
         yield f"--preempt is missing on {_and(without)}, and is there on {_and(having)}"
 
 
@@ -106,23 +112,26 @@ def _peers(vips: Mapping[str, VipFile]) -> Iterator[str]:
 
 def _sides(values: Mapping[str, str], secret: bool = False) -> str:
     """Who has which value: “1 on web01 and web03; 2 on web02”. “” if all have the same."""
-    of: dict[str, list[str]] = {}
-    for name, value in values.items():
-        of.setdefault(value, []).append(name)
-    if len(of) < 2:
+    holders = _holders(values)
+    if len(holders) < 2:
         return ""
-    shown = {value: safe(value) for value in of}
+    shown = {value: safe(value) for value in holders}
     if secret:
-        shown = {value: "another" if number else "one" for number, value in enumerate(of)}
-    return "; ".join(f"{shown[value]} on {_and(names)}" for value, names in of.items())
+        shown = {value: "another" if number else "one" for number, value in enumerate(holders)}
+    return "; ".join(f"{shown[value]} on {_and(names)}" for value, names in holders.items())
 
 
 def _shared(values: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
     """Values that several have, and who."""
-    for value in dict.fromkeys(values.values()):
-        names = [name for name, each in values.items() if each == value]
-        if len(names) > 1:
-            yield value, names
+    return (each for each in _holders(values).items() if len(each[1]) > 1)
+
+
+def _holders(values: Mapping[str, str]) -> dict[str, list[str]]:
+    """Each value, and the names of those that have it."""
+    found: dict[str, list[str]] = {}
+    for name, value in values.items():
+        found.setdefault(value, []).append(name)
+    return found
 
 
 def _and(names: Sequence[str]) -> str:

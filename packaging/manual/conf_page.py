@@ -7,7 +7,7 @@ from pathlib import Path
 import mdoc
 from pydantic import BaseModel
 
-from vipd.config.keys import KEYS
+from vipd.config.keys import DAEMON_KEYS, KEYS
 from vipd.config.model import Settings, VipConfig
 from vipd.config.options import OPTIONS
 
@@ -68,11 +68,10 @@ def documented(model: type[BaseModel]) -> Iterator[tuple[list[str], str, object]
     for field in model.model_fields.values():
         names, colon, said = (field.description or "").partition(": ")
         found = names.split(", ")
-        if colon and all(name in (*KEYS, *_GLOBAL) or name in options for name in found):
+        if colon and all(name in (*KEYS, *DAEMON_KEYS) or name in options for name in found):
             yield found, said, None if field.is_required() else field.default
 
 
-_GLOBAL = ("METRICS_LISTEN",)
 _LINE = (
     "OPTIONS is ucarp's command line, in any spelling that ucarp accepts: unambiguous "
     "abbreviations of long options, --name value and --name=value, letters in clusters. It is "

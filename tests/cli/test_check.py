@@ -297,7 +297,7 @@ def test_where_metrics_are_served_is_shown(vipctl: Vipctl, directory: Path) -> N
     def check(*options: str) -> str:
         return vipctl("check", *options, "--config-dir", str(directory)).stdout
 
-    assert json.loads(check("--json"))["settings"] == {"metrics_listen": "off"}
+    assert json.loads(check("--json"))["settings"] == {"metrics_listen": "off", "hosts": []}
     (directory / "vip-common.conf").write_text("METRICS_LISTEN=[::1]:9112\n")
     assert "\nMetrics are served on [::1]:9112\n" in check()
-    assert json.loads(check("--json"))["settings"] == {"metrics_listen": "[::1]:9112"}
+    assert json.loads(check("--json"))["settings"]["metrics_listen"] == "[::1]:9112"

@@ -11,7 +11,7 @@ import pytest
 
 from vipd.api.io_vipd import VipdInterface
 from vipd.cli.main import COMMANDS, vipctl
-from vipd.config.keys import KEYS
+from vipd.config.keys import DAEMON_KEYS, KEYS
 from vipd.config.options import OPTIONS
 from vipd.daemon.main import SIGNALS, parser
 from vipd.daemon.metrics.families import FAMILIES
@@ -57,7 +57,7 @@ def test_mandoc_and_groff_find_nothing_wrong(name: str) -> None:
 
 def test_every_key_and_every_option_of_ucarp_is_in_the_manual() -> None:
     text = page("vip.conf.5")
-    for key in (*KEYS, "METRICS_LISTEN"):
+    for key in (*KEYS, *DAEMON_KEYS):
         assert re.search(rf"^\.It .*Ev {key}\b", text, re.MULTILINE), key
     for option in OPTIONS:
         name = option.name.removesuffix("ip") if option.name == "mcastip" else option.name

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from helpers.configured import write_vip
 
-from vipd.config.load import Snapshot, load
+from vipd.config.load import Snapshot, load, load_settings
 from vipd.config.model import Tcp, Unix
 from vipd.config.problem import Severity
 
@@ -77,3 +77,29 @@ def test_in_the_file_of_a_vip_it_does_not_count(tmp_path: Path) -> None:
     assert problem.severity is Severity.WARNING
     assert problem.file == str(tmp_path / "vip-001.conf")
     assert "counts in vip-common.conf only" in problem.message
+
+
+def test_hosts_are_names_for_ssh(tmp_path: Path) -> None:
+    names = "web01 root@web02.example.org 192.0.2.3\t2001:db8::4 ssh://root@web05:2222 web01"
+    snapshot = common(tmp_path, f'HOSTS="{names}"\n')
+    assert snapshot.settings.hosts == tuple(names.split()[:-1])
+    assert load_settings(tmp_path) == (snapshot.settings, ())
+    assert load_settings(tmp_path / "nowhere")[0].hosts == ()
+
+
+@pytest.mark.parametrize("name", ["-oProxyCommand=id", "a;id", "web\x07", "w$", "ü", "x" * 256])
+def test_what_is_no_name_for_ssh_is_left_out_and_stops_no_vip(tmp_path: Path, name: str) -> None:
+    write_vip(tmp_path)
+    snapshot = common(tmp_path, f"HOSTS='web01 {name} web02'\n")
+    (problem,) = snapshot.problems
+    assert (problem.severity, problem.line, problem.column) == (Severity.WARNING, 1, 14)
+    assert "cannot be the name of a host" in problem.message
+    assert snapshot.settings.hosts == ("web01", "web02")
+    assert len(snapshot.vips) == 1
+    assert not snapshot.common_broken
+
+
+def test_hosts_of_one_vip_are_a_warning(tmp_path: Path) -> None:
+    write_vip(tmp_path, HOSTS="web01")
+    (problem,) = load(tmp_path).problems
+    assert problem.message == "HOSTS counts in vip-common.conf only: it is not about one VIP"

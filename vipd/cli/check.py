@@ -11,9 +11,11 @@ from typing import Any
 
 import click
 
+from vipd import __version__
 from vipd.cli import peer_lists
 from vipd.cli.compat import differences
 from vipd.cli.machine import machine_problems
+from vipd.cli.remote.signing import is_number, signature
 from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option, settings
 from vipd.cli.subnets import together
 from vipd.cli.text import Colour, coloured, paint, table, write
@@ -33,12 +35,14 @@ TIMING = "TIMING is advbase+advskew/256 seconds, × deadratio"
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--compat", is_flag=True, help="Show also what differs from ucarp.")
 @json_option
+@click.option("--sign", metavar="NUMBER", hidden=True, help="For vipctl diff.")
 @config_dir_option
 @runtime_dir_option
 def command(
     file: Path | None,
     compat: bool,
     as_json: bool,
+    sign: str | None,
     config_dir: Path | None,
     runtime_dir: Path | None,
 ) -> None:
@@ -51,6 +55,8 @@ def command(
 
     Exit status: 0 clean, 1 warnings, 2 errors. Needs no daemon and no root.
     """
+    if sign is not None and not (as_json and is_number(sign)):
+        raise click.UsageError("--sign takes 32 hexadecimal digits, and goes with --json")
     directory = settings(config_dir, runtime_dir).config_dir
     if file is None:
         snapshot = load(directory)
@@ -62,14 +68,19 @@ def command(
     differing = differences(snapshot) if compat else []
     vips = _with_sources(snapshot.vips)
     if as_json:
-        objects = [as_object(vip) for vip in vips]
-        about = {"metrics_listen": _metrics(snapshot)}
+        objects = [as_object(vip, sign) for vip in vips]
+        about = {
+            "metrics_listen": _metrics(snapshot),
+            "hosts": snapshot.settings.hosts,
+        }
         answer = {
             "vips": objects,
             "settings": about,
             "problems": _objects(problems),
             "ignored": sorted(snapshot.ignored.values()),
         }
+        if sign:
+            answer["version"] = __version__
         if compat:
             answer["differences"] = [asdict(each) for each in differing]
         write([json.dumps(answer)])
@@ -97,12 +108,15 @@ def exit_status(problems: Iterable[Problem]) -> int:
     return 1 if severities else 0
 
 
-def as_object(vip: VipConfig) -> dict[str, Any]:
+def as_object(vip: VipConfig, sign: str | None = None) -> dict[str, Any]:
     """A virtual IP for programs: every setting except its passwords; of the second one, whether
-    there is one."""
+    there is one. With `sign`, a number of `signing.fresh`, the password's signature of it."""
     hidden = {"file", "password", "password_also", "other_vhid"}
-    dump = vip.model_dump(mode="json", exclude=hidden)
-    return {**dump, "password_also": vip.password_also is not None}
+    found = vip.model_dump(mode="json", exclude=hidden)
+    found["password_also"] = vip.password_also is not None
+    if sign:
+        found["signature"] = signature(vip.password.get_secret_value(), sign)
+    return found
 
 
 _DEFAULT_SOURCE = {4: "(primary)", 6: "(link-local)"}

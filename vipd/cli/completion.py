@@ -13,13 +13,13 @@ PATIENCE = 1.0
 def complete_ids(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """IDs that begin with `incomplete`, without those that are there already. Never raises."""
     there = ctx.params.get("ids") or ()
-    settings = _settings(ctx)
+    settings = given_settings(ctx)
     found = _of_daemon(settings)
     ids = _of_files(settings.config_dir) if found is None else found
     return [each for each in ids if each.startswith(incomplete) and each not in there]
 
 
-def _settings(ctx: click.Context) -> Settings:
+def given_settings(ctx: click.Context) -> Settings:
     """The settings on the command line so far; no command has been called yet."""
 
     def given(name: str, default: Path) -> Path:

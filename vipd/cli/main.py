@@ -21,6 +21,8 @@ from vipd.cli.settings import config_dir_option, runtime_dir_option, settings
 COMMANDS = {
     "status": "Show the state of every virtual IP, or of these.",
     "watch": "Show the state live, with who owned each virtual IP in the last minutes.",
+    "cluster": "Show every virtual IP on every host, as the hosts tell it now.",
+    "diff": "Show what the configuration files of several hosts disagree about.",
     "history": "Show what happened, why, and how long it took.",
     "why": "Explain why this host is or is not master of a virtual IP.",
     "doctor": "Look for problems, and show the cure for each.",

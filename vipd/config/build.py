@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretBytes, ValidationError
 
 from vipd.config import options, password, plausible, scripts, values
+from vipd.config.hosts import hosts
 from vipd.config.keys import ALSO, DAEMON_KEYS, KEYS, OWN
 from vipd.config.memory import Memory
 from vipd.config.model import MAX_DEADRATIO, Settings, VipConfig
@@ -80,7 +81,10 @@ def daemon_settings(variables: Variables) -> tuple[Settings, tuple[Problem, ...]
     listen = None
     if (binding := variables.bindings.get("METRICS_LISTEN")) is not None:
         listen = values.listen(binding.value, problems.append)
-    return Settings(metrics_listen=listen), tuple(problems)
+    named: tuple[str, ...] = ()
+    if (binding := variables.bindings.get("HOSTS")) is not None:
+        named = hosts(binding.value, problems.append)
+    return Settings(metrics_listen=listen, hosts=named), tuple(problems)
 
 
 def build(name: str, file: str, variables: Variables, around: Around) -> Built:
@@ -332,6 +336,6 @@ class _Builder:
 
     def _warn_of_daemon_key(self, name: str, binding: Binding) -> None:
         if binding.place.file == self.file:
-            what = f"{name} counts in vip-common.conf only: it is about vipd, not about one VIP"
+            what = f"{name} counts in vip-common.conf only: it is not about one VIP"
             hint = f"move {name} to vip-common.conf"
             self.problems.append(warning(binding.place, what, hint))

@@ -83,5 +83,5 @@ ALSO = ("PASSWORD_ALSO", "PASSFILE_ALSO")
 KEYS = (*UCARP, *ALSO, *(key.name for key in OWN))
 """Every known key of a virtual IP."""
 
-DAEMON_KEYS = ("METRICS_LISTEN",)
-"""Keys that count in vip-common.conf only: they are about the daemon, not a virtual IP."""
+DAEMON_KEYS = ("METRICS_LISTEN", "HOSTS")
+"""Keys that count in vip-common.conf only: they are about vipd and vipctl, not a virtual IP."""

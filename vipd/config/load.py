@@ -182,6 +182,15 @@ def loading(
     )
 
 
+def load_settings(directory: Path) -> tuple[Settings, tuple[Problem, ...]]:
+    """Read only what vip-common.conf of `directory` says about the daemon and vipctl; and what is
+    wrong in that file. Never raises for anything found there."""
+    memory = Memory()
+    common = _common(directory, [_COMMON, _OLDER_COMMON], memory)
+    settings, _, problems = _settings(common, directory, memory)
+    return settings, (*common.problems, *problems)
+
+
 def load_file(path: Path, directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
     """Read one file as it would count in `directory`, with vip-common.conf there.
 

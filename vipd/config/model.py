@@ -300,7 +300,8 @@ class Unix:
 
 
 class Settings(BaseModel):
-    """Settings of vip-common.conf for the daemon as a whole, not for one virtual IP."""
+    """Settings of vip-common.conf that are not for one virtual IP: those of the daemon as a whole,
+    and of vipctl."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -308,4 +309,9 @@ class Settings(BaseModel):
         default=None,
         description="METRICS_LISTEN: where Prometheus finds the metrics: ADDRESS:PORT, like "
         "127.0.0.1:9112 or [::1]:9112, or unix:/PATH; off, the default: nowhere.",
+    )
+    hosts: tuple[str, ...] = Field(
+        default=(),
+        description="HOSTS: names for ssh, separated by blanks, of the hosts that vipctl cluster "
+        "and vipctl diff ask when none are named. vipd itself does not use them.",
     )

@@ -16,6 +16,9 @@ PACKAGES = {
     "keepalived": ("keepalived", "keepalived"),
     "tcpdump": ("tcpdump", "tcpdump"),
     "nft": ("nftables", "nftables"),
+    "ssh": ("openssh-client", "openssh-clients"),
+    "ssh-keygen": ("openssh-client", "openssh"),
+    "sshd": ("openssh-server", "openssh-server"),
 }
 
 

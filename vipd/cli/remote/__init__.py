@@ -1,0 +1,1 @@
+"""Asking other hosts: which, how, and what their answers mean."""

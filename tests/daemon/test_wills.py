@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vipd.daemon.cleanup.wills import CrashCleanup, Final
+from vipd.daemon.cleanup.wills import CrashCleanup, Final, worded
 
 
 @contextmanager
@@ -25,11 +25,11 @@ def room_for(size: int) -> Iterator[None]:
 def test_half_a_will_is_none_and_each_time_that_it_begins_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wills, file = CrashCleanup(tmp_path, 1), tmp_path / "farewell" / "vip-001"
+    wills, file = CrashCleanup(tmp_path), tmp_path / "farewell" / "vip-001"
     monkeypatch.setattr(logging.getLogger("vipd"), "propagate", True)
 
     def leave() -> None:
-        wills.leave("001", [(b"abc", True)], Final("eth1", [b"frame"]))
+        wills.leave("001", worded([(b"abc", True)], Final("eth1", [b"frame"])))
 
     def said() -> int:
         return sum(record.getMessage().startswith("cannot write") for record in caplog.records)

@@ -205,6 +205,16 @@ class VipConfig(BaseModel):
         return int(self.renewed_within) + 1
 
     @property
+    def guarded_for(self) -> float:
+        """Seconds after an advertisement for which the guard leaves us the addresses: as long as
+        the lease; with advbase 0 as long as the others wait (deadratio intervals), if that is less,
+        but no shorter than an advertisement may take."""
+        lease = self.longest_lease if self.lease_seconds is None else self.lease_seconds
+        if self.advbase or self.lease != "auto":
+            return lease
+        return min(lease, max(self.deadratio * self.interval, self.renewed_within))
+
+    @property
     def renewed_within(self) -> float:
         """Seconds until the next advertisement renews the lease, with a margin for lateness."""
         return self.interval + _MAY_BE_LATE

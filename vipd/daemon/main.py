@@ -23,6 +23,7 @@ from vipd.daemon.events.history import History
 from vipd.daemon.events.hub import Hub
 from vipd.daemon.events.tally import Tally
 from vipd.daemon.files.reload import Reload
+from vipd.daemon.guard.keeper import Keeper
 from vipd.daemon.log import logger
 from vipd.daemon.log.formats import FORMS
 from vipd.daemon.log.logger import log
@@ -247,13 +248,14 @@ async def _run(place: Directories, only: str | None, outlet: Outlet) -> None:
     # The collector need not walk over modules and classes again and again. VIPs are created later:
     # it does collect those that end while the daemon runs.
     gc.freeze()
+    guard = Keeper(loop)
+    guard.start()
     runtime_dir = place.runtime_dir
     for line in carry_out(str(runtime_dir)):
         log.warning("%s", line, extra={"reason": "farewell"})
     counter = _counter(runtime_dir / "counter")
     netlink = Netlink()
     links = Links(netlink)
-    wills = CrashCleanup(runtime_dir, counter.last)
     hub, history = Hub(log.logger), History()
     hub.subscribe(history)
     maintenance = Maintenance(place.state_dir)
@@ -269,7 +271,8 @@ async def _run(place: Directories, only: str | None, outlet: Outlet) -> None:
         shared=shared(loop, hub, links.macs),
         group_locks=GroupLocks(loop),
         children=Children(adopts=os.getpid() == 1),
-        wills=wills,
+        wills=CrashCleanup(runtime_dir),
+        guard=guard,
     )
     supervisor = Supervisor(services, loop, maintenance)
     reload = Reload(place.config_dir, only, hub, supervisor.apply, lambda: bool(supervisor.runs))
@@ -311,5 +314,6 @@ async def _run(place: Directories, only: str | None, outlet: Outlet) -> None:
     opening.cancel()
     await control.close()
     await exporter.close()
+    guard.close()
     links.close()
     netlink.close()

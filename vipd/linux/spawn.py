@@ -17,10 +17,16 @@ _libc = ctypes.CDLL(None)
 _close_from = getattr(_libc, "posix_spawn_file_actions_addclosefrom_np", None)  # glibc 2.34
 
 
-def spawn(command: Sequence[str], environment: Mapping[str, str], files: Mapping[int, int]) -> int:
-    """Start ``command`` (a path and its arguments) in a session of its own, with no signal blocked
-    or ignored; returns its process ID when it has been loaded. ``files``: the descriptors that it
-    gets → ours; it gets no others except 0 to 2. Raises OSError.
+def spawn(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    files: Mapping[int, int],
+    *,
+    blocked: bool = False,
+) -> int:
+    """Start ``command`` (a path and its arguments) in a session of its own, with no signal ignored,
+    and none blocked, or all (``blocked``); returns its process ID when it has been loaded.
+    ``files``: the descriptors that it gets → ours; it gets no others except 0 to 2. Raises OSError.
 
     Call this in a thread: other threads run during the call."""
 
@@ -37,7 +43,7 @@ def spawn(command: Sequence[str], environment: Mapping[str, str], files: Mapping
             attributes, ctypes.c_short(_SETSIGDEF | _SETSIGMASK | _SETSID)
         )
         _libc.posix_spawnattr_setsigdefault(attributes, everything)
-        _libc.posix_spawnattr_setsigmask(attributes, nothing)
+        _libc.posix_spawnattr_setsigmask(attributes, everything if blocked else nothing)
         for theirs, ours in files.items():
             _libc.posix_spawn_file_actions_adddup2(actions, ours, theirs)
         first = max(2, *files) + 1

@@ -33,6 +33,7 @@ from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Children
 from vipd.daemon.base.merged import Merged
 from vipd.daemon.events.hub import Hub
+from vipd.daemon.guard.keeper import Keeper
 from vipd.daemon.log import logger
 from vipd.daemon.log.logger import log
 from vipd.daemon.log.outlet import Outlet, Stream
@@ -329,6 +330,8 @@ def _daemonize() -> None:
 async def _run(config: VipConfig) -> None:
     loop = asyncio.get_running_loop()
     tasks.catch(loop)
+    guard = Keeper(loop)
+    guard.start()
     netlink = Netlink()
     links = Links(netlink)
     hub = Hub(log.logger)
@@ -344,6 +347,7 @@ async def _run(config: VipConfig) -> None:
         shared=shared(loop, hub, links.macs),
         group_locks=GroupLocks(loop),
         children=Children(adopts=os.getpid() == 1),
+        guard=guard,
     )
     supervisor = Supervisor(services, loop)
     end = asyncio.Event()
@@ -371,6 +375,7 @@ async def _run(config: VipConfig) -> None:
     await supervisor.run(config)
     await end.wait()
     await supervisor.stop()
+    guard.close()
     links.close()
     netlink.close()
 

@@ -38,7 +38,9 @@ _PROTOCOL = 112
 _IPV6_HDRINCL = 36
 #: Seconds to wait for the kernel's answer, which comes at once, and for room to send a frame.
 _PATIENCE = 1.0
-_MEANWHILE = "the other hosts take over when their time is up"
+MEANWHILE = "the other hosts take over when their time is up"
+#: A will: interface, netlink requests (with PREPARE or DELETE), frames and IP packets.
+Understood = tuple[str, list[tuple[str, bytes]], list[bytes], list[bytes]]
 _USAGE = "usage: vipd-farewell [--runtime-dir DIR]\n"
 
 
@@ -75,7 +77,7 @@ def carry_out(runtime_dir: str, bow_out: bool = True) -> Iterator[str]:
             aside = _set_aside(runtime_dir, directory)
             yield f"{directory} is not believed, because others may write there; {aside}"
     except OSError as error:  # no socket, for instance
-        yield f"{directory}: {error}; {_MEANWHILE}"
+        yield f"{directory}: {error}; {MEANWHILE}"
     finally:
         os.close(wills)
 
@@ -84,29 +86,23 @@ def _carry_out_all(runtime_dir: str, wills: int, bow_out: bool) -> Iterator[str]
     names = sorted(os.listdir(wills))
     if not names:
         return
-    # One socket of each kind for all wills: closing a packet socket takes the kernel 10 ms.
-    netlink = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_ROUTE)
-    netlink.bind((0, 0))
-    netlink.settimeout(_PATIENCE)
-    wire = _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
-    wire.settimeout(_PATIENCE)
+    tools = Tools()
     try:
         for name in names:
             vip = name.removeprefix("vip-")
             if not (vip.isascii() and vip.isprintable()):
                 vip = ascii(vip)
             try:
-                done = _carry_out(_read(name, wills), netlink, wire if bow_out else None)
+                done = fulfil(understood(_read(name, wills)), tools, bow_out)
             except (OSError, ValueError) as error:
-                done = f"its will was not carried out: {error}; {_MEANWHILE}"
+                done = f"its will was not carried out: {error}; {MEANWHILE}"
             try:
                 os.unlink(name, dir_fd=wills)
             except OSError:
                 done += f"; {_set_aside(runtime_dir, name, wills)}"
             yield f"{vip}: {done}"
     finally:
-        netlink.close()
-        wire.close()
+        tools.close()
 
 
 def _set_aside(runtime_dir: str, path: str, directory: int | None = None) -> str:
@@ -135,21 +131,40 @@ def _read(name: str, wills: int) -> bytes:
         os.close(file)
 
 
-def _carry_out(will: bytes, netlink: _socket.socket, wire: _socket.socket | None) -> str:
-    interface, requests, frames, packets = understood(will)
+class Tools:
+    """The sockets for all wills, one of each kind: closing a packet socket takes the kernel 10 ms.
+    Raises OSError."""
+
+    def __init__(self) -> None:
+        self.netlink = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_ROUTE)
+        self.netlink.bind((0, 0))
+        self.netlink.settimeout(_PATIENCE)
+        self.wire = _socket.socket(_socket.AF_PACKET, _socket.SOCK_RAW, 0)
+        self.wire.settimeout(_PATIENCE)
+
+    def close(self) -> None:
+        self.netlink.close()
+        self.wire.close()
+
+
+def fulfil(will: Understood, tools: Tools, bow_out: bool, what: str = "was killed") -> str:
+    """Carry out a will; return the outcome as text, which begins with ``what`` happened. Sends the
+    final advertisement, if ``bow_out``, only for addresses that were still there. Raises
+    OSError."""
+    interface, requests, frames, packets = will
     there = False
     for number, (key, request) in enumerate(requests, 1):
-        done = _ask(netlink, number, request)
+        done = _ask(tools.netlink, number, request)
         there |= done and key == DELETE
     if not there:
-        return "was killed; the lease on its addresses had ended already"
-    if wire is None:
-        return "was killed after a silence; its addresses are taken off"
-    failures = list(_tell(interface, frames, packets, wire))
+        return f"{what}; the lease on its addresses had ended already"
+    if not bow_out:
+        return f"{what}, after a silence; its addresses are taken off"
+    failures = list(_tell(interface, frames, packets, tools.wire))
     if failures and len(failures) == len(frames) + len(packets):
-        why = f"nobody is told: {failures[0]}; {_MEANWHILE}"
-        return f"was killed; its addresses are taken off, but {why}"
-    return "was killed; its addresses are taken off, and the next host is told to take over"
+        why = f"nobody is told: {failures[0]}; {MEANWHILE}"
+        return f"{what}; its addresses are taken off, but {why}"
+    return f"{what}; its addresses are taken off, and the next host is told to take over"
 
 
 def _tell(
@@ -187,7 +202,7 @@ def _route(packet: bytes, interface: str) -> None:
         opened.close()
 
 
-def understood(will: bytes) -> tuple[str, list[tuple[str, bytes]], list[bytes], list[bytes]]:
+def understood(will: bytes) -> Understood:
     """Interface, netlink requests (with PREPARE or DELETE), frames and IP packets. Raises
     ValueError."""
     text = will.decode()
@@ -226,8 +241,8 @@ def _ask(netlink: _socket.socket, number: int, request: bytes) -> bool:
             return not any(answer[_ERROR_AT])
 
 
-def _hurry() -> None:
-    """Use real-time priority: CPU starvation may be why the daemon was killed."""
+def hurry() -> None:
+    """Use real-time priority: CPU starvation may be why the daemon was killed, or is late."""
     try:
         os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
     except OSError:  # not permitted: continue with ordinary priority
@@ -244,7 +259,7 @@ def main() -> None:
         case _:
             sys.stderr.write(_USAGE)
             sys.exit(2)
-    _hurry()
+    hurry()
     for line in carry_out(runtime_dir, os.environ.get("SERVICE_RESULT") != "watchdog"):
         try:
             os.write(2, f"<4>{line}\n".encode(errors="backslashreplace"))

@@ -38,36 +38,39 @@ class Final:
     packets: Sequence[bytes] = ()
 
 
+def worded(requests: Iterable[tuple[bytes, bool]], final: Final) -> bytes:
+    """A will. ``requests``: netlink requests with NLM_F_ACK, which delete the addresses (True) or
+    are sent before that (False). ``final``: what to send after that."""
+    lines = [
+        f"{INTERFACE} {final.interface}",
+        *(f"{DELETE if deletes else PREPARE} {each.hex()}" for each, deletes in requests),
+        *(f"{SEND} {frame.hex()}" for frame in final.frames),
+        *(f"{ROUTE} {packet.hex()}" for packet in final.packets),
+        "",
+    ]
+    return "\n".join(lines).encode()
+
+
 class CrashCleanup:
-    """The wills of one daemon's VIPs. ``counter`` is for the advertisements in them: it must be
-    larger than all others of this run, and smaller than those of the next.
+    """The wills of one daemon's VIPs.
 
     A directory that cannot be written to is logged once, until it can be: a backup then takes over
     when the lease expires, as without a will.
     """
 
-    def __init__(self, runtime_dir: Path, counter: int) -> None:
-        self.counter = counter
+    def __init__(self, runtime_dir: Path) -> None:
         self._directory = Path(wills_in(str(runtime_dir)))
         self._silent = False
 
-    def leave(self, vip: str, requests: Iterable[tuple[bytes, bool]], final: Final) -> None:
-        """Write a VIP's will; it replaces the earlier one. ``requests``: netlink requests with
-        NLM_F_ACK, which delete the addresses (True) or are sent before that (False). ``final``:
-        what to send after that."""
-        lines = [
-            f"{INTERFACE} {final.interface}",
-            *(f"{DELETE if deletes else PREPARE} {each.hex()}" for each, deletes in requests),
-            *(f"{SEND} {frame.hex()}" for frame in final.frames),
-            *(f"{ROUTE} {packet.hex()}" for packet in final.packets),
-            "",
-        ]
+    def leave(self, vip: str, will: bytes) -> None:
+        """Write a VIP's will; it replaces the earlier one."""
         try:
-            self._write(vip, "\n".join(lines))
+            self._write(vip, will)
         except OSError as error:
             if not self._silent:
                 log.warning(
-                    "cannot write %s: %s; if vipd is killed, the next host waits for its lease",
+                    "cannot write %s: %s; if vipd and its guard are killed, the next host waits "
+                    "for the lease",
                     self._directory,
                     error,
                 )
@@ -75,19 +78,19 @@ class CrashCleanup:
         else:
             self._silent = False  # the next failure is logged again
 
-    def _write(self, vip: str, text: str) -> None:
+    def _write(self, vip: str, will: bytes) -> None:
         """Raises OSError. Follows no link, and keeps no file that others may have made."""
         self._directory.mkdir(mode=0o700, exist_ok=True)
         directory = os.open(self._directory, _DIRECTORY)
         try:
             if not trusted(os.fstat(directory)):
                 raise PermissionError(EPERM, "others may write there: remove it, and restart vipd")
-            name = self._file(vip).name
+            name = self.file(vip).name
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
             file = os.open(name, _NEW, 0o600, dir_fd=directory)
             try:
-                _write_all(file, text.encode())
+                _write_all(file, will)
             except OSError:  # a full disk: half a will must not stay
                 os.unlink(name, dir_fd=directory)
                 raise
@@ -100,11 +103,12 @@ class CrashCleanup:
         """Delete the will: this VIP is not master any more. A will that stays does no harm: its
         final advertisement is sent only if there is an address to delete."""
         try:
-            self._file(vip).unlink(missing_ok=True)
+            self.file(vip).unlink(missing_ok=True)
         except OSError as error:
-            log.warning("cannot remove %s: %s; remove it", self._file(vip), error)
+            log.warning("cannot remove %s: %s; remove it", self.file(vip), error)
 
-    def _file(self, vip: str) -> Path:
+    def file(self, vip: str) -> Path:
+        """Where a VIP's will is."""
         # An ID is part of a file's name, so it has no slash; the prefix rules out "..".
         return self._directory / f"vip-{vip}"
 

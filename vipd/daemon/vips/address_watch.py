@@ -127,7 +127,7 @@ class AddressWatch:
             loss for loss in losses if loss.index == ours or (loss.index, loss.address.ip) in held
         ]
         now = self._clock()
-        if losses and now >= self._owned.lease_until:
+        if losses and self._owned.lapsed(now):
             self._vip.lapse(now)
             return
         taken_off = [loss for loss in losses if loss.cause is Cause.OTHERS]
@@ -169,7 +169,7 @@ class AddressWatch:
 
     def _restore_all(self) -> None:
         now = self._clock()
-        if now >= self._owned.lease_until:
+        if self._owned.lapsed(now):
             self._vip.lapse(now)
             return
         if restored := [address.ip for address in self._owned.restore()]:

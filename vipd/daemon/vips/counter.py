@@ -23,11 +23,24 @@ class Counter:
             used = int(read(file, 100)) if file else 0
         except (OSError, ValueError):
             used = 0
+        self._file = file
         self._used = max(time.time_ns(), used) % (1 << 63)
-        #: Larger than any number of this run, and smaller than those of the next.
+        #: Larger than any number so far, and smaller than those of the next run and those after
+        #: `skip`.
+        self.last = 0
+        self._reserve()
+
+    def _reserve(self) -> None:
         self.last = self._used + _RESERVED
-        if file:
-            replace(file, f"{self.last}\n".encode())
+        if self._file:
+            replace(self._file, f"{self.last}\n".encode())
+
+    def skip(self, used: int) -> None:
+        """Another process has used this number, an earlier `last`: go on behind it. Raises OSError
+        when the file cannot be written; then the next run has only the clock."""
+        if used > self._used:
+            self._used = used
+            self._reserve()
 
     def __next__(self) -> int:
         self._used += 1

@@ -55,7 +55,8 @@ class Ownership:
         self._counters = counters
         self._log = log
         self._complaints = complaints
-        self.will = Will(config.id, services.wills, lambda: self._held, final)
+        around = services.wills, services.guard, services.counter
+        self.will = Will(config.id, *around, lambda: self._held, final)
         self.places = Places(config, interface, services)
         self._extras = Extras(interface, services.links, complaints)
         self._index = 0  # of the interface that `_addresses` are for
@@ -104,6 +105,7 @@ class Ownership:
             self.lease_until, whole = self._first_lease(lease, before, now)
         self._keep_others(wanted)
         self._held = wanted  # also if one of them is refused, and ends the run
+        self._show()
         self._held = [each for each in wanted if self._add(each, whole)]
         if self.config.manages_address:
             self._extras.report_missing(self.config)
@@ -133,7 +135,23 @@ class Ownership:
         return self._addresses + self._extras.addresses(self.config)
 
     def _first_lease(self, lease: int, before: float, now: float) -> tuple[float, int]:
-        return first_lease(lease, self.config.renewed_within, self.advertised, before, now)
+        config, advertised = self.config, self.advertised
+        until, whole = first_lease(lease, config.renewed_within, advertised, before, now)
+        if config.guarded_for < lease:
+            until = min(until, advertised + config.guarded_for)
+        return until, whole
+
+    # What the guard is shown, and what it has done
+
+    def _show(self) -> None:
+        """Show the guard until when we hold the addresses, if there are any."""
+        if self._held:
+            believed = self.advertised + self.config.guarded_for
+            self.will.place.hold(self.lease_until, believed)
+
+    def lapsed(self, now: float) -> bool:
+        """Whether the lease has ended; the guard may have taken the addresses off already."""
+        return now >= self.lease_until or self.will.place.taken
 
     def _found(self) -> list[Address]:
         """Those that an UPSCRIPT has added, wherever."""
@@ -158,6 +176,7 @@ class Ownership:
         gone = [each for each in held if self._restore(each, whole)]
         if gone:
             self.lease_until = until
+            self._show()
         if not self.config.manages_address:
             for each in gone:  # an UPSCRIPT had added it, and it is as if it had done so again
                 self._services.links.put(each.index, each.interface)
@@ -172,6 +191,8 @@ class Ownership:
             self._services.leases.renew(
                 renewals, partial(self._renewed, self.advertised, self._held)
             )
+        else:
+            self._show()
 
     def _renewed(self, advertised: float, held: list[Address], refused: dict[int, int]) -> None:
         """What became of the renewals for this advertisement: errno, by number of the address."""
@@ -185,7 +206,10 @@ class Ownership:
         }
         if not lost:
             self._counters.renewals += 1
-            self.lease_until = max(self.lease_until, advertised + lease)
+            self.lease_until = max(self.lease_until, advertised + self.config.guarded_for)
+            self._show()
+            if self.will.place.taken:  # meanwhile, and the renewal may have brought them back
+                self._remove(held)
             return
         number, code = next(iter(lost.items()))
         address, left = held[number].interface, self.lease_until - self._services.clock()
@@ -203,7 +227,7 @@ class Ownership:
 
     def release(self, remove: bool) -> None:
         """Hold nothing any more; ``remove``: take the addresses off."""
-        self._counters.lapses += self._services.clock() >= self.lease_until
+        self._counters.lapses += self.lapsed(self._services.clock())
         self._services.leases.flush()  # nothing may bring it back
         self.lease_until = inf
         if remove:
@@ -212,6 +236,10 @@ class Ownership:
             self._keep_others(self._held)  # DOWNSCRIPT will
         self._held = []
         self.will.revoke()
+
+    def close(self) -> None:
+        """The VIP has ended."""
+        self.will.place.close()
 
     def abandon(self) -> None:
         """The last resort, for a life that ends in an exception: take off what we hold."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from vipd.daemon.base.children import Children
 from vipd.daemon.cleanup.wills import CrashCleanup
 from vipd.daemon.events.hub import Hub
+from vipd.daemon.guard.keeper import Keeper
 from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.interface import Shared
@@ -32,3 +33,4 @@ class Services:
     group_locks: GroupLocks
     children: Children
     wills: CrashCleanup | None = None
+    guard: Keeper | None = None

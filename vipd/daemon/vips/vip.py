@@ -105,6 +105,7 @@ class VipRunner:
         try:
             await self.owned.gone()
         finally:
+            self.owned.close()
             self.link.close()
 
     def stop(self) -> None:
@@ -171,7 +172,7 @@ class VipRunner:
         patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
         self.counters.heard(self.machine.heard, ad, now, patience)
         try:  # as _guard does, without its cost for every packet
-            if now >= self.owned.lease_until:
+            if self.owned.lapsed(now):
                 self.lapse(now)
             effects = self.machine.receive(ad, now)
             if effects:
@@ -190,7 +191,7 @@ class VipRunner:
     def _tick(self, now: float) -> None:
         try:  # see received()
             # Not ``now``: we may have been stopped since.
-            if self._services.clock() >= self.owned.lease_until:
+            if self.owned.lapsed(self._services.clock()):
                 self.lapse(now)
             else:
                 self.carry_out(self.machine.tick(now))

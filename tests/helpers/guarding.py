@@ -1,0 +1,29 @@
+"""The guards of the daemons on the lab's hosts."""
+
+from signal import SIGKILL, Signals
+
+from vipd.daemon.guard.guard import NAME
+from vipd.lab import Host, Process
+
+
+def guards(host: Host) -> list[int]:
+    """The process IDs of all guards on a host, as its processes see them."""
+    return sorted(map(int, host.run(["pgrep", "-x", NAME]).stdout.split()))
+
+
+def signal_guards(host: Host, number: Signals) -> None:
+    for process in guards(host):
+        host.run(["kill", f"-{number.name.removeprefix('SIG')}", str(process)])
+
+
+def die_with_guard(host: Host, process: Process) -> None:
+    """Kill a daemon and its guard: neither can do anything about the other's death."""
+    process.freeze()
+    signal_guards(host, SIGKILL)
+    process.kill()
+
+
+def proportional(host: Host, process: int) -> int:
+    """The memory of a process, kB, where what it shares with others counts in proportion (PSS)."""
+    rollup = host.run(["cat", f"/proc/{process}/smaps_rollup"]).stdout
+    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))

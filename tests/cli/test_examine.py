@@ -13,7 +13,7 @@ from vipd.cli.examine import clock, daemon, files, lonely
 
 DAEMON = Daemon(
     version="1", pid=1, since=NOW, config_dir="", runtime_dir="", state_dir="", files=[],
-    log_level="info", group="", missing_capabilities=[], late_worst=0.0, late_at=None,
+    log_level="info", group="", missing_capabilities=[], guard="", late_worst=0.0, late_at=None,
     maintenance=Maintained(False, [], []),
     connections=1,
 )  # fmt: skip
@@ -81,6 +81,9 @@ def test_a_daemon_that_was_late_or_lacks_capabilities() -> None:
     less = DAEMON | {"missing_capabilities": ["CAP_NET_RAW"]}
     (finding,) = daemon(Daemon(**less), NOW)
     assert (finding.what, finding.serious) == ("it runs without CAP_NET_RAW", True)
+    alone = DAEMON | {"guard": "the guard does not run"}
+    (finding,) = daemon(Daemon(**alone), NOW)
+    assert finding.what.startswith("the guard does not run: if vipd is killed or frozen")
 
 
 def test_a_master_that_never_heard_anybody() -> None:

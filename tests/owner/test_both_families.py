@@ -1,6 +1,5 @@
 """Groups with IPv4 and IPv6 addresses: both families are sent, and any of them is enough."""
 
-import sys
 from pathlib import Path
 from signal import SIGKILL
 
@@ -10,9 +9,7 @@ from helpers.configured import VIP
 from helpers.hosts import complaints, ip, transitions, until
 
 from owner.group import ADDRESSES, GAP, IPV6, SECOND, VIP_IPV6, Group, Report
-from vipd.daemon.cleanup import farewell
 from vipd.lab import Host, Lab, Process
-from vipd.lab.host import RUNTIME_DIR
 
 pytestmark = pytest.mark.lab
 
@@ -135,18 +132,12 @@ def test_a_switch_that_snoops_mld_sends_advertisements_on(group: Group) -> None:
 
 
 def test_a_killed_master_hands_over_in_both_families(group: Group) -> None:
-    """systemd runs `vipd-farewell`: one final advertisement of each family, and all addresses off.
-    The backup hears IPv6 only."""
+    """Its guard sends one final advertisement of each family, and takes all addresses off. The
+    backup hears IPv6 only."""
     first, second = group.pair()
-    host = group.host("web01")
-    until(lambda: "vip-001" in host.run(["ls", f"{RUNTIME_DIR}/farewell"]).stdout, first.tail)
     deaf(group.host("web02"), 4)
     mark = second.mark()
     first.signal(SIGKILL)
-    first.wait()
-    program = [sys.executable, "-IS", str(Path(farewell.__file__))]
-    done = host.run([*program, "--runtime-dir", RUNTIME_DIR])
-    assert done.returncode == 0, done.stderr
     second.wait_for("state: MASTER .the master is leaving", since=mark)
     assert group.lab.owners(VIP) == group.lab.owners(VIP_IPV6) == ["web02"]
 

@@ -2,12 +2,12 @@
 
 import sys
 from pathlib import Path
-from signal import SIGKILL
 from time import time
 
 import pytest
 from helpers.configured import QUICK, VIP, WEB01, write_vip
 from helpers.faults import NO_PROMOTION, faulty
+from helpers.guarding import die_with_guard
 from helpers.hosts import address_of, ip, until
 
 from owner.group import ADDRESSES, GAP
@@ -79,8 +79,7 @@ def leave(neighbours: Neighbours, how: str) -> None:
         case "stopped":
             assert first.stop() == 0
         case "killed":
-            first.signal(SIGKILL)
-            first.wait()
+            die_with_guard(host, first)
             carry_out(host, f"{RUNTIME_DIR}/001")
         case "frozen":
             first.freeze()
@@ -168,8 +167,7 @@ def test_a_vip_that_has_become_primary_leaves_the_hosts_own_address_alone(
         case "stopped":
             daemon.stop()
         case "killed":
-            daemon.signal(SIGKILL)
-            daemon.wait()
+            die_with_guard(web01, daemon)
             carry_out(web01, RUNTIME_DIR)
         case "frozen":
             daemon.freeze()

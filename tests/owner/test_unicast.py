@@ -1,7 +1,6 @@
 """PEERS: advertisements to each host of the group, where multicast does not get through."""
 
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from signal import SIGHUP, SIGKILL
@@ -12,9 +11,7 @@ from helpers.configured import VIP, write_vip
 from helpers.hosts import complaints, ip, transitions, until
 
 from owner.group import ADDRESSES, GAP, IPV6, SECOND, THIRD, VIP_IPV6, Group, Report
-from vipd.daemon.cleanup import farewell
 from vipd.lab import Host, Lab, Process
-from vipd.lab.host import RUNTIME_DIR
 
 pytestmark = pytest.mark.lab
 
@@ -150,16 +147,10 @@ def test_a_peer_that_is_not_there_does_not_keep_the_others_from_being_told(
 
 
 def test_a_killed_master_hands_over(network: Network) -> None:
-    """systemd runs `vipd-farewell`."""
+    """Its guard does that."""
     first, second = network.pair()
-    host = network.host("web01")
-    until(lambda: "vip-001" in host.run(["ls", f"{RUNTIME_DIR}/farewell"]).stdout, first.tail)
     mark = second.mark()
     first.signal(SIGKILL)
-    first.wait()
-    program = [sys.executable, "-IS", str(Path(farewell.__file__))]
-    done = host.run([*program, "--runtime-dir", RUNTIME_DIR])
-    assert done.returncode == 0, done.stderr
     second.wait_for("state: MASTER .the master is leaving", since=mark)
 
 

@@ -1,4 +1,5 @@
-"""A master is killed: its last will is carried out, and the next host takes over at once."""
+"""A master is killed, and its guard with it: who comes next carries out its last
+will, and the next host takes over at once."""
 
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from time import time
 
 import pytest
 from helpers.configured import VIP, write_script, write_vip
+from helpers.guarding import die_with_guard, signal_guards
 from helpers.hosts import address_of, until
 from owner.group import PATIENCE, SECOND, Group, Report
 
@@ -53,18 +55,13 @@ def patient(group: Group, **keys: str) -> tuple[Process, Process]:
     return first, second
 
 
-def die(process: Process) -> None:
-    process.signal(SIGKILL)
-    process.wait()
-
-
 def test_the_next_host_takes_over_from_a_killed_master_at_once(
     group: Group, report: Report
 ) -> None:
     first, _ = patient(group)
     with group.seen() as seen:
         told = time()
-        die(first)
+        die_with_guard(group.host("web01"), first)
         assert "next host is told" in carry_out(group.host("web01"))
         told = time() - told
         group.belongs_to("web02", lasting=1)
@@ -81,7 +78,7 @@ def test_a_ucarp_takes_over_from_a_killed_master_before_its_time(
     has_will(group.host("web01"))
     second = group.ucarp("web02", SECOND, f"--deadratio={LONG}")
     with group.seen() as seen:
-        die(first)
+        die_with_guard(group.host("web01"), first)
         carry_out(group.host("web01"))
         group.belongs_to("web02", lasting=1)
     report(none=seen.none, gap=seen.gap)
@@ -94,7 +91,7 @@ def test_with_a_script_the_address_goes_at_once_too(group: Group, tmp_path: Path
     first, _ = patient(group, UPSCRIPT=str(up), DOWNSCRIPT=str(down))
     with group.seen() as seen:
         told = time()
-        die(first)
+        die_with_guard(group.host("web01"), first)
         carry_out(group.host("web01"))
         told = time() - told
         group.belongs_to("web02", lasting=1)
@@ -118,7 +115,7 @@ def test_nothing_is_done_after_a_clean_stop(group: Group) -> None:
 
 def test_a_backup_has_no_will(group: Group) -> None:
     _, second = group.pair()
-    die(second)
+    die_with_guard(group.host("web02"), second)
     assert carry_out(group.host("web02")) == ""
     group.belongs_to("web01", lasting=1)
 
@@ -128,9 +125,10 @@ def test_who_took_over_when_the_lease_ended_is_not_deposed(group: Group) -> None
     group.vipd("web03", "--advskew=20")
     has_will(group.host("web01"))
     first.freeze()
+    signal_guards(group.host("web01"), SIGKILL)
     group.belongs_to("web02")
     mark = second.mark()
-    die(first)
+    die_with_guard(group.host("web01"), first)
     assert "had ended already" in carry_out(group.host("web01"))
     group.belongs_to("web02", lasting=2)
     assert "state:" not in second.log(mark)
@@ -145,7 +143,7 @@ def test_after_a_watchdogs_kill_nobody_is_deposed_even_without_leases(group: Gro
     assert address_of(host, VIP)
     mark = second.mark()
     capture = host.capture("proto", "112", "and", "src", "host", "198.51.100.179")
-    die(first)
+    die_with_guard(group.host("web01"), first)
     assert "after a silence" in carry_out(host, "watchdog")
     assert address_of(host, VIP) is None
     group.belongs_to("web02", lasting=1)
@@ -155,7 +153,7 @@ def test_after_a_watchdogs_kill_nobody_is_deposed_even_without_leases(group: Gro
 
 def test_the_next_vipd_carries_it_out_if_nobody_else_has(group: Group) -> None:
     first, second = patient(group)
-    die(first)
+    die_with_guard(group.host("web01"), first)
     group.vipd("web01", "--advskew=30")
     second.wait_for(r"state: MASTER \(the master is leaving", timeout=PATIENCE)
     group.belongs_to("web02", lasting=1)
@@ -165,7 +163,7 @@ def test_a_will_that_was_not_finished_is_thrown_away(group: Group) -> None:
     first, _ = group.pair()
     host = group.host("web01")
     has_will(host)
-    die(first)
+    die_with_guard(group.host("web01"), first)
     host.run(["sh", "-c", f"echo interface eth1 >{WILLS}/new; printf inter >{WILLS}/vip-001"])
     said = carry_out(host)
     assert "while it wrote its will" in said
@@ -187,7 +185,7 @@ def test_the_will_follows_the_password(group: Group) -> None:
     until(
         lambda: host.run(["cat", f"{WILLS}/vip-001"]).stdout != before, lambda: "the will is as old"
     )
-    die(first)
+    die_with_guard(group.host("web01"), first)
     carry_out(host)
     second.wait_for(r"state: MASTER \(the master is leaving", timeout=PATIENCE)
 
@@ -228,7 +226,7 @@ def test_what_is_no_will_is_put_away_and_the_others_are_carried_out(group: Group
     first, _ = patient(group)
     host = group.host("web01")
     put(host, NO_WILLS)
-    die(first)
+    die_with_guard(group.host("web01"), first)
     said = carry_out(host).splitlines()
     assert len(said) == len(NO_WILLS) + 1  # a line for each, whatever its name
     assert all(line.startswith("<4>") and line.isprintable() for line in said)
@@ -246,7 +244,7 @@ def test_wills_are_carried_out_although_nobody_can_be_told(group: Group, stderr:
     first, _ = patient(group)
     host = group.host("web01")
     put(host, {"vip-000-empty": ": >$F", "vip-zzz-empty": ": >$F"})
-    die(first)
+    die_with_guard(group.host("web01"), first)
     words = [sys.executable, "-IS", farewell.__file__, "--runtime-dir", RUNTIME_DIR]
     done = host.run(["sh", "-c", f'exec "$0" "$@" {stderr}', *words])
     assert done.returncode == 0
@@ -261,7 +259,7 @@ def test_vipd_starts_whatever_it_finds_in_its_runtime_directory(group: Group) ->
     host = group.host("web01")
     until(lambda: wills(host) == ["vip-001"], lambda: f"no will: {wills(host)}")
     put(host, NO_WILLS)
-    die(first)
+    die_with_guard(group.host("web01"), first)
     host.run(
         [
             "sh",
@@ -295,7 +293,7 @@ def test_a_directory_of_wills_that_is_not_ours_is_set_aside(group: Group, how: s
     group.belongs_to("web01")
     until(lambda: wills(host) == ["vip-001"], lambda: f"no will: {wills(host)}")
     assert host.run(["sh", "-c", "ls /run/lab/else 2>/dev/null"]).stdout == ""
-    die(first)
+    die_with_guard(group.host("web01"), first)
     assert "next host is told" in carry_out(host)
 
 
@@ -313,7 +311,7 @@ def test_the_lock_is_no_link_and_no_user_can_hold_it(group: Group) -> None:
     assert host.run(["cat", "/run/lab/precious"]).stdout == "precious\n"
     first = group.vipd("web01")
     group.belongs_to("web01")
-    die(first)
+    die_with_guard(group.host("web01"), first)
     user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     held = host.run([*user, "flock", "--nonblock", lock, "true"])
     assert "Permission denied" in held.stderr

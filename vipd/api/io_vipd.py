@@ -181,7 +181,8 @@ class Daemon(TypedDict):
     """``files``: paths of all files that were read, password files among them, and of those that
     would have been if they were there. ``late_worst``: longest time that the loop was late, and
     ``late_at`` when (Unix time). ``missing_capabilities``: of those that vipd needs. ``group``:
-    whose members may use the socket; "" if there is none."""
+    whose members may use the socket; "" if there is none. ``guard``: what is wrong with the process
+    that takes the addresses off when the daemon dies or is frozen; "" if it watches."""
 
     version: str
     pid: int
@@ -193,6 +194,7 @@ class Daemon(TypedDict):
     log_level: LogLevel
     group: str
     missing_capabilities: list[str]
+    guard: str
     late_worst: float
     late_at: float | None
     connections: int

@@ -289,6 +289,15 @@ def daemon(described: Daemon, now: float) -> Iterator[Finding]:
     """What the daemon reports about itself."""
     for absent in described["missing_capabilities"]:
         yield Finding("vipd", f"it runs without {safe(absent)}", "run it as root", serious=True)
+    if guard := described["guard"]:
+        yield Finding(
+            "vipd",
+            f"{safe(guard)}: if vipd is killed or frozen, its addresses stay until the kernel ends "
+            "their leases, a second late, and for ever where there is none (LEASE=off)",
+            "see the log for what ended or stopped the guard; vipd starts another as soon as it "
+            "can",
+            serious=True,
+        )
     if described["late_worst"] > LATE and described["late_at"] is not None:
         ago = span(now - described["late_at"])
         yield Finding(

@@ -303,6 +303,7 @@ class Session:
             "log_level": _log_level(),
             "group": control.place.group if control.gid is not None else "",
             "missing_capabilities": list(capabilities.missing()),
+            "guard": supervisor.guard.trouble if supervisor.guard else "",
             "late_worst": supervisor.late_worst,
             "late_at": supervisor.late_at,
             "connections": len(control.connections),

@@ -58,8 +58,8 @@ class Keeper:
         """Why nobody would act now if we were frozen; "" if all is well."""
         if self._leases is None or self._connection is None:
             return "the guard does not run"
-        late = self._loop.time() - self._leases.next_look / 1e9
-        if self._leases.next_look and late > _STUCK:
+        look = self._leases.next_look / 1e9 or self._started
+        if (late := self._loop.time() - look) > _STUCK:
             return f"the guard (process {self._process}) has not run for {late:.0f} s"
         return ""
 
@@ -132,6 +132,8 @@ class Keeper:
     def _lives(self, connection: socket.socket, process: int, pidfd: int) -> None:
         self._connection, self._process, self._pidfd = connection, process, pidfd
         self._started = self._loop.time()
+        if self._leases:
+            self._leases.next_look = 0
         self._loop.add_reader(pidfd, self._ended)
         for resend in list(self._resend.values()):
             resend()

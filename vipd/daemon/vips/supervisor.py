@@ -62,6 +62,7 @@ class Supervisor:
         self.late_worst = 0.0
         self.late_at: float | None = None
         self.stopping = False
+        self.guard = services.guard
         self._services = services
         self._loop = loop
         self._maintenance = maintenance

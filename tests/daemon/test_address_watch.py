@@ -46,6 +46,9 @@ class World:
 
     # As Ownership
 
+    def lapsed(self, now: float) -> bool:
+        return now >= self.lease_until
+
     def held(self) -> set[tuple[int, IPv4Address]]:
         return {(INDEX, cast(IPv4Address, VIP.ip))}
 

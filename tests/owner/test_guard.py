@@ -133,7 +133,7 @@ def test_without_a_lease_only_death_counts(group: Group) -> None:
     first.freeze()
     second.wait_for("state: MASTER", timeout=PATIENCE)
     other = host.capture("proto", "112", "and", "src", "host", "198.51.100.180")
-    until(lambda: other.log().count("CARP") > 1, other.tail, PATIENCE)  # it has long been master
+    until(lambda: other.log().count("VRRP") > 1, other.tail, PATIENCE)  # it has long been master
     assert address_of(host, VIP)
     mark = second.mark()
     capture = host.capture("proto", "112", "and", "src", "host", "198.51.100.179")
@@ -141,7 +141,7 @@ def test_without_a_lease_only_death_counts(group: Group) -> None:
     group.belongs_to("web02", lasting=1)
     assert "was killed, after a silence" in first.log()
     assert "state:" not in second.log(mark)  # it was not told to go on
-    assert "CARP" not in capture.log()
+    assert "VRRP" not in capture.log()
 
 
 def test_a_guard_that_ends_is_started_again_and_knows_everything(group: Group) -> None:

@@ -51,7 +51,7 @@ def test_a_shorter_lease_ends_before_a_backup_takes_over(group: Group, report: R
         group.belongs_to("web02", lasting=1)
     report(overlap=seen.overlap, none=seen.none)
     assert seen.overlap == 0
-    assert 0.3 < seen.none < 1.5
+    assert seen.none < OVERLAP  # the guard tells the backup, which does not wait for a third second
 
 
 def test_without_a_lease_a_frozen_master_keeps_the_address(group: Group) -> None:

@@ -148,7 +148,7 @@ def test_after_a_watchdogs_kill_nobody_is_deposed_even_without_leases(group: Gro
     assert address_of(host, VIP) is None
     group.belongs_to("web02", lasting=1)
     assert "state:" not in second.log(mark)
-    assert "CARP" not in capture.log()
+    assert "VRRP" not in capture.log()
 
 
 def test_the_next_vipd_carries_it_out_if_nobody_else_has(group: Group) -> None:

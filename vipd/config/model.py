@@ -136,9 +136,11 @@ class VipConfig(BaseModel):
         default="auto",
         description="LEASE: seconds (1 to 3600) after which the kernel takes the addresses away "
         "from a vipd that no longer renews them, because it is frozen, killed or starved. "
-        "auto: deadratio × advbase, about when a backup takes over; off: never. On a machine that "
-        "does little else the kernel is up to 0.8 s late with it. A second less than auto leaves "
-        "no time with two owners; but then a vipd that is held up for a second loses its address.",
+        "auto: deadratio × advbase, about when a backup takes over; off: never. vipd's guard, a "
+        "second process, takes them away on time, and tells the backup; with advbase 0 after "
+        "deadratio intervals. If the guard does not run either, the kernel does, up to 0.8 s late. "
+        "A second less than auto leaves no time with two owners; but then a vipd that is held up "
+        "for a second loses its address.",
     )
     script_timeout: Seconds = Field(
         default=30,

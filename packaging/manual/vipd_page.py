@@ -46,9 +46,14 @@ _MORE = (
     "that cannot be read changes nothing, nor does a directory that is missing, not accessible, on "
     "a disk that hangs, or empty because a mount is lost. vipd then reads again until it works; "
     "the log, vipctl status and vipctl doctor report it.",
-    "A master holds its addresses on a lease: the kernel removes them unless an advertisement that "
-    "left renews the lease. If vipd freezes, dies or starves, the addresses are removed about when "
-    "another host takes over. A master that leaves sends a final advertisement, at which a backup "
+    "A master holds its addresses on a lease, which only an advertisement that left renews. A "
+    "second process, vipd-guard, is started and ended with vipd. When vipd dies, it removes the "
+    "addresses at once; when vipd freezes or starves, it does so when their lease ends. It then "
+    "sends a final advertisement for it. If the guard dies, vipd starts another and logs that; "
+    "vipctl doctor reports one that is missing or does not run. If neither runs, the kernel "
+    "removes the addresses, up to a second after their lease. A vipd that runs on afterwards "
+    "starts as BACKUP.",
+    "A master that leaves sends a final advertisement, at which a backup "
     "takes over at once, and answers until it hears the successor, so that clients notice nothing.",
     "An address has the MAC address of its interface on each host, not a virtual one as with the "
     "BSDs: a virtual MAC address needs an interface in promiscuous mode or a macvlan. Virtual "

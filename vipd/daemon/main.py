@@ -149,7 +149,7 @@ def main() -> None:
             place = Directories(
                 options.config_dir, options.runtime_dir, options.state_dir, options.group
             )
-            asyncio.run(_run(place, only, outlet))
+            asyncio.run(_run(place, only, outlet, options.log_format))
     except UnusableError as error:
         log.critical("%s", error)
         sys.exit(error.status)
@@ -242,13 +242,13 @@ def _counter(file: Path) -> Counter:
         return Counter(None)
 
 
-async def _run(place: Directories, only: str | None, outlet: Outlet) -> None:
+async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) -> None:
     loop = asyncio.get_running_loop()
     tasks.catch(loop)
     # The collector need not walk over modules and classes again and again. VIPs are created later:
     # it does collect those that end while the daemon runs.
     gc.freeze()
-    guard = Keeper(loop)
+    guard = Keeper(loop, form)
     guard.start()
     runtime_dir = place.runtime_dir
     for line in carry_out(str(runtime_dir)):

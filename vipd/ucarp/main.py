@@ -34,6 +34,7 @@ from vipd.daemon.base.children import Children
 from vipd.daemon.base.merged import Merged
 from vipd.daemon.events.hub import Hub
 from vipd.daemon.guard.keeper import Keeper
+from vipd.daemon.guard.lines import PLAIN
 from vipd.daemon.log import logger
 from vipd.daemon.log.logger import log
 from vipd.daemon.log.outlet import Outlet, Stream
@@ -330,7 +331,7 @@ def _daemonize() -> None:
 async def _run(config: VipConfig) -> None:
     loop = asyncio.get_running_loop()
     tasks.catch(loop)
-    guard = Keeper(loop)
+    guard = Keeper(loop, PLAIN)
     guard.start()
     netlink = Netlink()
     links = Links(netlink)

@@ -10,10 +10,12 @@ It imports next to nothing: its memory is that of the interpreter.
 import _socket
 import os
 import select
+import sys
 from errno import EAGAIN
 from time import CLOCK_MONOTONIC, clock_gettime_ns
 
 from vipd.daemon.cleanup import farewell
+from vipd.daemon.guard import lines
 from vipd.daemon.guard.leases import NEVER, Leases
 
 #: Descriptors that it is started with: the connection with the daemon, and the shared memory.
@@ -39,24 +41,24 @@ def _now() -> int:
 class Charge:
     """A VIP's will. Raises ValueError if the message has none."""
 
-    __slots__ = ("_file", "_vip", "_will", "place")
+    __slots__ = ("_file", "_will", "place", "vip")
 
     def __init__(self, message: bytes) -> None:
         place, vip, file, will = message.split(SEPARATOR, 3)
         self.place = int(place)
-        self._vip = vip.decode()
+        self.vip = vip.decode()
         self._file = file
         self._will = farewell.understood(will)
 
     def carry_out(self, tools: farewell.Tools, bow_out: bool, what: str) -> str:
-        """Do it, and delete the file. Never raises."""
+        """Do it, and delete the file; return the outcome as text. Never raises."""
         try:
             done = farewell.fulfil(self._will, tools, bow_out, what)
         except OSError as error:
-            return f"{self._vip}: its will was not carried out: {error}; {farewell.MEANWHILE}"
+            return f"its will was not carried out: {error}; {farewell.MEANWHILE}"
         if self._file:
             self._delete()
-        return f"{self._vip}: {done}"
+        return done
 
     def _delete(self) -> None:
         try:
@@ -66,14 +68,15 @@ class Charge:
 
 
 class Guard:
-    """``daemon``: the connection with it, which does not block."""
+    """``daemon``: the connection with it, which does not block. ``form``: of log lines."""
 
-    def __init__(self, daemon: _socket.socket, leases: Leases) -> None:
+    def __init__(self, daemon: _socket.socket, leases: Leases, form: str) -> None:
         self._daemon = daemon
         self._leases = leases
         self._charges: dict[int, Charge] = {}
         self._tools = farewell.Tools()
-        self._said: list[str] = []
+        self._form = form
+        self._said: list[tuple[str, str]] = []  # VIP and words
 
     def run(self) -> None:
         """Return when the daemon has ended, and the wills are carried out."""
@@ -81,12 +84,13 @@ class Guard:
         poll.register(self._daemon.fileno(), select.POLLIN)
         while self._listen():
             self._end_leases()
-            self._write()
+            lines.write(self._form, self._said)
+            self._said.clear()
             poll.poll(self._pause())
         for charge in self._charges.values():
             if self._leases.until(charge.place):
                 self._carry_out(charge, "was killed")
-        self._write()
+        lines.write(self._form, self._said)
 
     def _listen(self) -> bool:
         """Take what the daemon sends; return whether it still lives."""
@@ -100,7 +104,7 @@ class Guard:
             try:
                 charge = Charge(message)
             except ValueError as error:
-                self._said.append(f"the guard was told nonsense: {error}; please report this line")
+                self._said.append(("guard", f"it was told nonsense: {error}; please report this"))
             else:
                 self._charges[charge.place] = charge
 
@@ -116,7 +120,7 @@ class Guard:
 
     def _carry_out(self, charge: Charge, what: str) -> None:
         believed = _now() < self._leases.believed(charge.place) + _STILL_BELIEVED
-        self._said.append(charge.carry_out(self._tools, believed, what))
+        self._said.append((charge.vip, charge.carry_out(self._tools, believed, what)))
 
     def _pause(self) -> float | None:
         """Milliseconds until the earliest lease ends; None: none does."""
@@ -132,21 +136,6 @@ class Guard:
         self._leases.next_look = first + _MARGIN
         return max(0, -((_now() - first - _MARGIN) // _MILLISECOND))
 
-    def _write(self) -> None:
-        """Log lines, as far as they are taken at once: nobody's slowness keeps us from acting, or
-        from ending."""
-        said, self._said = self._said, []
-        prefix = "<4>" if "JOURNAL_STREAM" in os.environ else ""
-        out = select.poll()
-        out.register(2, select.POLLOUT)
-        for line in said:
-            if not out.poll(0):
-                return
-            try:
-                os.write(2, f"{prefix}{line}\n".encode(errors="backslashreplace"))
-            except OSError:
-                return
-
 
 def main() -> None:
     """What the daemon starts (`vipd.daemon.guard.keeper`)."""
@@ -161,5 +150,5 @@ def main() -> None:
     os.close(MEMORY)
     daemon = _socket.socket(fileno=DAEMON)
     daemon.setblocking(False)
-    Guard(daemon, leases).run()
+    Guard(daemon, leases, sys.argv[1]).run()
     os._exit(0)  # not by closing the packet socket first, which takes the kernel 10 ms

@@ -35,13 +35,16 @@ _OURS_ALONE = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class Keeper:
-    """Keeps one guard running, until `close`. ``vips``: how many VIPs it can look after."""
+    """Keeps one guard running, until `close`. ``form``: of its log lines
+    (`vipd.daemon.guard.lines`)."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, vips: int = PLACES - 1) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, form: str) -> None:
         self._loop = loop
+        self._form = form
         self._memory: int | None = None
         self._leases: Leases | None = None
-        self._free = list(range(vips, 0, -1))  # place 0 is the guard's own
+        self._free: list[int] = []
+        self._unused = iter(range(1, PLACES))  # 0 is the guard's own
         self._resend: dict[int, Callable[[], None]] = {}
         self._connection: socket.socket | None = None
         self._process = self._pidfd = -1
@@ -65,14 +68,14 @@ class Keeper:
 
     def place(self, resend: Callable[[], None]) -> "Place":
         """A place for a VIP; ``resend`` is called when a new guard has to be told its will."""
-        number = self._free.pop() if self._leases and self._free else 0
+        number = self._free.pop() if self._free else next(self._unused, 0)
         if number:
             self._resend[number] = resend
         return Place(self, self._leases, number)
 
     def free(self, number: int) -> None:
-        if self._resend.pop(number, None):
-            self._free.append(number)
+        del self._resend[number]
+        self._free.append(number)
 
     def tell(self, number: int, vip: str, file: str, will: bytes) -> None:
         """Give it a VIP's will, which replaces the earlier one. ``file``: where it is written, too,
@@ -116,7 +119,7 @@ class Keeper:
                 ours.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 2 * LONGEST)
             end = fcntl.fcntl(its.fileno(), fcntl.F_DUPFD_CLOEXEC, _FROM)
             try:
-                command = (sys.executable, "-ISB", "-c", _PROGRAM.format(str(_ROOT)))
+                command = (sys.executable, "-ISB", "-c", _PROGRAM.format(str(_ROOT)), self._form)
                 environment = {k: v for k, v in os.environ.items() if k not in _OURS_ALONE}
                 files = {DAEMON: end, MEMORY: self._memory}
                 process = spawn(command, environment, files, blocked=True)
@@ -233,7 +236,7 @@ class Place:
     def close(self) -> None:
         """The VIP has ended."""
         self.clear()
-        if self._keeper:
+        if self._keeper and self._number:
             self._keeper.free(self._number)
         self._keeper = self._leases = None
 

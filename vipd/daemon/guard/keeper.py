@@ -4,12 +4,13 @@ ended."""
 import asyncio
 import fcntl
 import os
+import select
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from errno import EPIPE
+from errno import ECONNRESET, EPIPE
 from math import inf
 from pathlib import Path
 
@@ -25,9 +26,13 @@ from vipd.linux.spawn import spawn
 _AGAIN = (0.1, 30.0)
 #: Seconds that a guard may be late before it counts as stuck.
 _STUCK = 1.0
+#: Seconds that we wait for its end before ours: it may hang in the kernel.
+_LAST_WAIT = 1.0
 #: Our own descriptors for it, out of the way of the numbers that it gets.
 _FROM = 10
 _SO_SNDBUFFORCE = 32
+#: What a guard that has just ended answers.
+_GONE = (EPIPE, ECONNRESET)
 _ROOT = Path(__file__).parents[3]
 _PROGRAM = "import sys; sys.path.append({!r}); from vipd.daemon.guard.guard import main; main()"
 #: Variables that are not for it: who writes to systemd in our name would be rejected.
@@ -46,6 +51,7 @@ class Keeper:
         self._free: list[int] = []
         self._unused = iter(range(1, PLACES))  # 0 is the guard's own
         self._resend: dict[int, Callable[[], None]] = {}
+        self._waiting: set[int] = set()  # whose wills it could not take yet
         self._connection: socket.socket | None = None
         self._process = self._pidfd = -1
         self._pause = _AGAIN[0]
@@ -85,18 +91,35 @@ class Keeper:
         words = str(number).encode(), vip.encode(), os.fsencode(file), will
         try:
             self._connection.send(SEPARATOR.join(words), socket.MSG_DONTWAIT)
+        except BlockingIOError:  # many at once, and it did not get to run yet
+            self._waiting.add(number)
+            self._loop.add_writer(self._connection, self._tell_rest)
         except OSError as error:
-            if error.errno != EPIPE:  # it is stuck, and reads nothing any more
-                log.warning("the guard takes nothing: %s; starts another", error, extra=_ABOUT)
-                self._kill()
+            if error.errno not in _GONE:  # the next one is told
+                log.warning("%s: the guard is not told its will: %s", vip, error, extra=_ABOUT)
+
+    def _tell_rest(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        if self._connection:
+            self._loop.remove_writer(self._connection)
+        for number in waiting:
+            if resend := self._resend.get(number):
+                resend()
 
     # Its life
 
     def start(self) -> None:
         """Start it, before there are VIPs. If that fails, it is tried again later."""
         try:
-            self._memory = fcntl.fcntl(create(), fcntl.F_DUPFD_CLOEXEC, _FROM)
+            memory = create()
+            self._memory = fcntl.fcntl(memory, fcntl.F_DUPFD_CLOEXEC, _FROM)
+            os.close(memory)
             self._leases = Leases(self._memory)
+        except OSError as error:
+            words = "no memory to share with the guard: %s; goes on without it: restart vipd"
+            log.error(words, error, extra=_ABOUT)
+            return
+        try:
             self._lives(*self._spawn())
         except OSError as error:
             self._failed(error)
@@ -107,8 +130,13 @@ class Keeper:
             self._again.cancel()
         if self._starting:
             self._starting.cancel()
-        self._kill()
-        self._buried()
+        if self._pidfd >= 0:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            end = select.poll()
+            end.register(self._pidfd, select.POLLIN)
+            end.poll(_LAST_WAIT * 1000)
+            self._buried()
 
     def _spawn(self) -> tuple[socket.socket, int, int]:
         """In a thread, because loading a program may hang. Raises OSError."""
@@ -164,10 +192,7 @@ class Keeper:
 
     def _try_again(self) -> None:
         self._again = None
-        if self._memory is None:
-            self.start()
-        else:
-            self._starting = tasks.start(self._start_again(), "starting the guard")
+        self._starting = tasks.start(self._start_again(), "starting the guard")
 
     async def _start_again(self) -> None:
         try:
@@ -180,23 +205,18 @@ class Keeper:
         finally:
             self._starting = None
 
-    def _kill(self) -> None:
-        if self._pidfd >= 0:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-
     def _buried(self) -> int | None:
-        """Its wait status, when it has ended or is about to; None: another has reaped it."""
-        if self._pidfd < 0:
-            return None
+        """Forget it; its wait status. None: another has reaped it, or it hangs."""
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._pidfd = -1
         if self._connection:
+            self._loop.remove_writer(self._connection)
             self._connection.close()
             self._connection = None
         try:
-            return os.waitpid(self._process, 0)[1]
+            process, status = os.waitpid(self._process, os.WNOHANG)
+            return status if process else None
         except ChildProcessError:  # the first process of a container reaps everybody
             return None
 

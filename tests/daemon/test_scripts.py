@@ -12,6 +12,7 @@ from helpers.configured import QUICK, VIP, write_script, write_vip
 from helpers.hosts import complaints
 from helpers.machine import Delay
 
+from vipd.daemon.guard.guard import NAME
 from vipd.lab import Host, Lab, Process
 from vipd.lab.host import VIP_DOWN, VIP_UP
 from vipd.lab.waiting import wait_until
@@ -37,14 +38,14 @@ def held_by(process: int) -> list[str]:
 
 
 def children(daemon: Process) -> list[str]:
-    """The state (R, S, Z…) of every child of a process."""
+    """The state (R, S, Z…) of every child of a daemon but its guard."""
     tasks = Path(f"/proc/{daemon.pid}/task").glob("*/children")
     pids = [pid for task in tasks for pid in task.read_text().split()]
     stats = []
     for pid in pids:
         with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
             stats.append(Path(f"/proc/{pid}/stat").read_text())
-    return [stat.rpartition(")")[2].split()[0] for stat in stats]
+    return [stat.rpartition(")")[2].split()[0] for stat in stats if f"({NAME})" not in stat]
 
 
 @pytest.mark.parametrize(

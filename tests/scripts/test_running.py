@@ -11,6 +11,7 @@ from helpers.configured import QUICK, VIP, WEB02, write_script, write_vip
 from helpers.hosts import transitions, until
 from helpers.machine import Delay
 
+from vipd.daemon.guard.guard import NAME
 from vipd.lab import Host, Lab
 
 pytestmark = pytest.mark.lab
@@ -130,10 +131,12 @@ def test_a_script_that_hangs_is_ended_with_all_it_started_and_its_last_words_are
 
 
 def _children(pid: int) -> list[str]:
+    """Those of a daemon but its guard."""
     return [
         child
         for task in Path(f"/proc/{pid}/task").glob("*/children")
         for child in task.read_text().split()
+        if Path(f"/proc/{child}/comm").read_text() != f"{NAME}\n"
     ]
 
 

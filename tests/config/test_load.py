@@ -529,6 +529,10 @@ WRONG = [
     ("no PASSFILE", {"PASSWORD": "", "PASSFILE": "/nowhere"}, (4, 11), "no such file"),
     ("xparam in another code", {"OPTIONS": "-x \udcff"}, (5, 13), "UTF-8"),
     ("an empty password", {"PASSWORD": " "}, (2, 11), "empty"),
+    ("an empty second one", {"PASSWORD_ALSO": " "}, (5, 1), "PASSWORD_ALSO is empty"),
+    ("an empty second file", {"PASSFILE_ALSO": " "}, (5, 1), "PASSFILE_ALSO is empty"),
+    ("no PASSFILE_ALSO", {"PASSFILE_ALSO": "/nowhere"}, (5, 16), "PASSFILE_ALSO /nowhere: there"),
+    ("a second one of 21 bytes", {"PASSWORD_ALSO": "x" * 21}, (5, 16), "21 bytes"),
     ("a password of 21 bytes", {"PASSWORD": "x" * 21}, (2, 11), "21 bytes"),
     ("no password", {"PASSWORD": ""}, (1, 1), "PASSWORD is missing"),
     ("no address at all", {"VIP_ADDRESS": ""}, (1, 1), "VIP_ADDRESS is missing"),
@@ -672,6 +676,42 @@ def test_passfile_wins_over_password(tmp_path: Path, content: str, differ: bool)
     assert len(problems) == differ
 
 
+@pytest.mark.parametrize(
+    "keys", [{"PASSWORD_ALSO": "trust"}, {"PASSFILE_ALSO": "p"},
+             {"PASSWORD_ALSO": "hate", "PASSFILE_ALSO": "p"}]
+)  # fmt: skip
+def test_a_second_password_is_read_as_the_first_is(tmp_path: Path, keys: dict[str, str]) -> None:
+    (tmp_path / "p").write_text("trust\n")
+    vip, problems = one(tmp_path, **keys)
+    assert vip is not None
+    assert vip.passwords == (b"love", b"trust")
+    assert [problem.message for problem in problems] == (
+        ["PASSWORD_ALSO differs from what PASSFILE_ALSO holds; PASSFILE_ALSO is used"]
+        if len(keys) > 1
+        else []
+    )
+    assert (str(tmp_path / "p") in read(tmp_path).files) == ("PASSFILE_ALSO" in keys)
+
+
+def test_a_second_password_may_be_shared_by_all(tmp_path: Path) -> None:
+    (tmp_path / "vip-common.conf").write_text("PASSWORD_ALSO=trust\n")
+    vip, problems = one(tmp_path)
+    assert vip is not None
+    assert (vip.passwords, problems) == ((b"love", b"trust"), [])
+
+
+@pytest.mark.parametrize(("key", "value"), [("PASSWORD_ALSO", "love"), ("PASSFILE_ALSO", "p")])
+def test_a_second_password_that_is_the_first_counts_for_nothing(
+    tmp_path: Path, key: str, value: str
+) -> None:
+    (tmp_path / "p").write_text("love\n")
+    vip, (problem,) = one(tmp_path, **{key: value})
+    assert vip is not None
+    assert vip.password_also is None
+    assert f"{key} is the same password as the first one" in problem.message
+    assert (problem.line, is_error(problem)) == (5, False)
+
+
 def test_a_passfile_that_is_a_fifo_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "p")
     vip, problems = one(tmp_path, PASSFILE=str(tmp_path / "p"), PASSWORD="")
@@ -687,8 +727,10 @@ def test_a_password_of_any_bytes_arrives_as_it_is(tmp_path: Path) -> None:
 
 
 def test_no_password_is_printed_or_named_in_a_problem(tmp_path: Path) -> None:
-    vip, problems = one(tmp_path, PASSWORD="tops ecret", PASSFILE="/nowhere")
+    second = {"PASSWORD_ALSO": "ecretal so", "PASSFILE_ALSO": "/nowhere"}
+    vip, problems = one(tmp_path, PASSWORD="tops ecret", PASSFILE="/nowhere", **second)
     assert vip is not None
+    assert vip.passwords == (b"tops", b"ecretal")
     shown = f"{vip!r} {vip} {vip.model_dump()} {vip.model_dump_json()} {problems}"
     assert "tops" not in shown
     assert "ecret" not in shown.replace("SecretBytes", "")

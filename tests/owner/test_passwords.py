@@ -185,6 +185,19 @@ def test_a_host_with_one_of_two_passwords_says_why_it_drops_half(group: Group, l
     assert len(complaints(second, "bad digest")) == 1
 
 
+def test_a_host_that_cuts_its_master_off_says_so_at_once(group: Group) -> None:
+    """The last step came too early. It takes the step back, and one of them yields."""
+    _, second = started(group, "old", "both")
+    until(partial(_shows, second, "PASSWORD"), second.tail)
+    mark = second.mark()
+    write(group, "web02", second, "new")
+    second.wait_for(
+        f"{address('web01')} signs only with the password that was removed here", since=mark
+    )
+    write(group, "web02", second, "both")
+    group.belongs_to("web01", lasting=4)
+
+
 def test_both_families_and_both_passwords(lab: Lab, tmp_path: Path) -> None:
     group = Group(lab, tmp_path, addresses=(ADDRESSES, IPV6), shared=f"{VIP} {VIP_IPV6}")
     first, second = started(group, "both", "both")

@@ -15,6 +15,9 @@ MAX_SECONDS = 3600
 MAX_SOCKET_PATH = 107
 """Longest path of a unix socket, in bytes (unix(7))."""
 
+PASSWORD_KEYS: tuple[Literal["PASSWORD"], Literal["PASSWORD_ALSO"]] = "PASSWORD", "PASSWORD_ALSO"
+"""What the first and the second password are called, even if they come from files."""
+
 _MAY_BE_LATE = 0.1
 """Seconds by which an advertisement is expected to be late at most."""
 

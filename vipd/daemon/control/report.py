@@ -54,7 +54,8 @@ def of_vip(
         problems=list(problems_of(vip, interface, now)),
         heard=_heard(machine, now),
         signers=[
-            io_vipd.Signer(str(each.source), each.signs_with, now - each.at) for each in vip.signers
+            io_vipd.Signer(str(each.source), each.signs_with, now - each.at)
+            for each in vip.advertiser.passwords.signers
         ],
         takeover_in=_left(outlook.takeover_at, now),
         takeover_reason=outlook.takeover_reason,

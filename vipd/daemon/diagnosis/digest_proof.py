@@ -9,10 +9,8 @@ from time import perf_counter
 from vipd.carp.digest import Keyed, hash_forms, hash_input
 from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement
-from vipd.config.model import VipConfig
+from vipd.config.model import PASSWORD_KEYS, VipConfig
 from vipd.daemon.log.logger import explained, log
-
-_NAMES = "PASSWORD", "PASSWORD_ALSO"
 
 
 class Kept:
@@ -69,7 +67,7 @@ def other_settings(
     keys, forms = kept.keys(config), kept.forms(config)
     tried: set[object] = {*keys, forms}
     for other in ours:
-        for name, (another, its_key) in zip(_NAMES, kept.keys(other).items(), strict=False):
+        for name, (another, its_key) in zip(PASSWORD_KEYS, kept.keys(other).items(), strict=False):
             if another not in tried:
                 tried.add(another)
                 if _made(ad, config.vhid, [its_key], forms):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from vipd.carp.machine import Machine
 from vipd.carp.packet import Drop, source_of
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis import explanation
@@ -17,8 +18,7 @@ class Configured(Protocol):
     """A VIP that runs."""
 
     config: VipConfig
-
-    def has_heard(self, counter: int) -> bool: ...
+    machine: Machine
 
 
 class DroppedPackets:
@@ -92,7 +92,7 @@ class DroppedPackets:
     def _explain(self, drop: Drop, packet: bytes, vhid: int, found: str = "") -> None:
         """Report a dropped packet; of a group that is nobody's here only what was found out."""
         member = self._members.get(vhid)
-        if drop is Drop.DIGEST and member and member.has_heard(explanation.counter_of(packet)):
+        if drop is Drop.DIGEST and member and _was_believed(packet, member.machine):
             found = explanation.SECOND_PASSWORD
         if found or drop is not Drop.VHID:
             words = self._words(drop, packet, vhid, found)
@@ -106,3 +106,9 @@ class DroppedPackets:
     def _id_of(self, vhid: int) -> str:
         member = self._members.get(self.misread.get(vhid, vhid))
         return member.config.id if member else ""
+
+
+def _was_believed(packet: bytes, machine: Machine) -> bool:
+    """Whether the same advertisement came with a password of ours, too."""
+    counter = explanation.counter_of(packet)
+    return any(peer.ad.counter == counter for peer in machine.peers)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterator
 from errno import EPERM
+from functools import partial
 
 from vipd.carp.host import Address
 from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, encode
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
-from vipd.config.model import VipConfig
+from vipd.carp.timing import master_down
+from vipd.config.model import PASSWORD_KEYS, VipConfig
 from vipd.daemon.cleanup.wills import Final
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.vips.direct import targets
@@ -38,6 +40,7 @@ class Advertiser:
         self._last = 0  # counter of our last advertisement
         self._complaints = complaints
         self._netlink = services.netlink
+        self._clock = services.clock
         self._unreachable: set[Address] = set()
         self._config = config
         self.passwords = Passwords(config)
@@ -45,6 +48,7 @@ class Advertiser:
     def change(self, config: VipConfig) -> None:
         """Go on with another configuration."""
         if config.passwords != self._config.passwords:
+            self._warn_of_the_cut_off(config)
             self.passwords = Passwords(config)
         self._config = config
         for peer in self._unreachable.difference(config.peers or ()):
@@ -142,6 +146,20 @@ class Advertiser:
                     for signature in signatures:
                         ad = Advertisement(source, destination, *words, signature, ours.host)
                         yield destination, encode(ad)
+
+    def _warn_of_the_cut_off(self, config: VipConfig) -> None:
+        """Masters that have just signed with nothing but a password that is not there any more."""
+        names = zip(PASSWORD_KEYS, self._config.passwords, strict=False)
+        gone = {name for name, password in names if password not in config.passwords}
+        since = self._clock() - master_down(config.advbase, config.advskew, config.deadratio)
+        for signer in self.passwords.signers:
+            if signer.signs_with in gone and signer.at >= since:
+                text = (
+                    f"{signer.source} signs only with the password that was removed here: both "
+                    "will own the address. Write that password into PASSWORD_ALSO until that host "
+                    "has the new one, see docs/passwords.md"
+                )
+                self._complaints.say(("password", signer.source), partial(str, text))
 
     def _mac(self, group: Address) -> bytes:
         """The Ethernet address of advertisements to this group."""

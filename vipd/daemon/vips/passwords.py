@@ -10,7 +10,7 @@ from vipd.api.io_vipd import SignsWith
 from vipd.carp.digest import Digest
 from vipd.carp.host import Address, in_both
 from vipd.carp.packet import Advertisement, Drop, said
-from vipd.config.model import VipConfig
+from vipd.config.model import PASSWORD_KEYS, VipConfig
 
 #: Advertisements of a host in a row without one of the passwords, after which it does not have that
 #: password: so many lost packets are no coincidence.
@@ -52,7 +52,7 @@ class Signer:
         first, second = (without < _IN_A_ROW for without in self._without)
         if first and second:
             return "both"
-        return "PASSWORD" if first else "PASSWORD_ALSO"
+        return PASSWORD_KEYS[0 if first else 1]
 
 
 class Passwords:
@@ -60,7 +60,9 @@ class Passwords:
 
     def __init__(self, config: VipConfig) -> None:
         addresses = [a.ip for a in config.addresses]
-        self._digests = [Digest(each, config.vhid, addresses) for each in config.passwords]
+        first, *more = (Digest(each, config.vhid, addresses) for each in config.passwords)
+        self._first = first
+        self._second = more[0] if more else None
         self._both_families = len(config.families) > 1
         self._number = 0  # of the password that the last advertisement was believed for
         self._signers: dict[bytes, Signer] = {}
@@ -72,21 +74,24 @@ class Passwords:
 
     def sign(self, counter: int) -> list[bytes]:
         """The digest of an advertisement with this counter, by each password."""
-        return [digest.sign(counter) for digest in self._digests]
+        first = self._first.sign(counter)
+        return [first] if self._second is None else [first, self._second.sign(counter)]
 
     def doubts(self, ad: Advertisement, sources: Collection[Address], counter: int) -> Drop | None:
         """As `vipd.carp.digest.Digest.doubts`, with either password."""
-        for number, digest in enumerate(self._digests):
-            drop = digest.doubts(ad, sources, counter)
-            if drop is not Drop.DIGEST:
-                self._number = number
-                return drop
-        return Drop.DIGEST
+        drop = self._first.doubts(ad, sources, counter)
+        if self._second is None:
+            return drop
+        self._number = 0
+        if drop is Drop.DIGEST:
+            self._number = 1
+            drop = self._second.doubts(ad, sources, counter)
+        return drop
 
     def is_copy(self, ad: Advertisement, now: float) -> bool:
         """Whether an advertisement that `doubts` has just believed is the one before it, with the
         other password: it says nothing new, and counts for nothing."""
-        if len(self._digests) == 1:
+        if self._second is None:
             return False
         version = ad.source.version
         host = in_both(ad.source) if self._both_families and version == 4 else ad.host

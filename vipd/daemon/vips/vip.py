@@ -1,7 +1,7 @@
 """One floating address: carries out what its machine decides."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import partial
 from math import inf
 
@@ -21,7 +21,6 @@ from vipd.daemon.vips.both_families import BothFamilies
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.link_watch import LinkWatch
 from vipd.daemon.vips.ownership import Ownership
-from vipd.daemon.vips.passwords import Signer
 from vipd.daemon.vips.publisher import Publisher
 from vipd.daemon.vips.repeater import Repeater
 from vipd.daemon.vips.script_runs import ScriptRuns
@@ -55,7 +54,7 @@ class VipRunner:
         self.complaints = RateLimitedProblems(complain, clock, budget)
         around = interface.neighbourhood, self.complaints, clock, self.announce
         self.conflicts = ConflictDetector(self.machine, config, *around)
-        self._advertiser = Advertiser(config, interface, services, self.complaints)
+        self.advertiser = Advertiser(config, interface, services, self.complaints)
         self._repeater = Repeater(
             lambda reply: self.guard(lambda: self.announce(reply=reply)), services.shared.pace
         )
@@ -70,7 +69,7 @@ class VipRunner:
             self.counters,
             self.log,
             self.complaints,
-            lambda counter: self._advertiser.final(self.machine.parameters, counter),
+            lambda counter: self.advertiser.final(self.machine.parameters, counter),
         )
         self.link = LinkWatch(self, self.owned, interface, services)
         self.addresses = AddressWatch(self, self.owned, interface, services.clock)
@@ -138,7 +137,7 @@ class VipRunner:
         old, self.config = self.config, config
         what = ", ".join(old.differences(config))
         self.log.info("changed in place: %s", what, extra={"reason": "reload"})
-        self._advertiser.change(config)
+        self.advertiser.change(config)
         ours = parameters(config, self.machine.parameters.sources)
         self.carry_out(self.machine.change(ours, self._services.clock()))
         if config.announce_every != old.announce_every and self.machine.state is State.MASTER:
@@ -159,16 +158,16 @@ class VipRunner:
         """The last resort, for a run that ends in an exception: nothing of ours stays behind."""
         self.owned.abandon()
         if self.machine.state is State.MASTER:
-            self._advertiser.send(*BOW_OUT, self.machine.parameters)
+            self.advertiser.send(*BOW_OUT, self.machine.parameters)
 
     # What happens to it
 
     def received(self, ad: Advertisement, now: float) -> Drop | None:
         """An advertisement for our VHID; says why it was not taken, if it was not."""
         ours = self.machine.parameters
-        if drop := self._advertiser.doubts(ad, ours.sources):
+        if drop := self.advertiser.doubts(ad, ours.sources):
             return drop
-        if self._advertiser.passwords.is_copy(ad, now):
+        if self.advertiser.passwords.is_copy(ad, now):
             return None
         if self._both_families:
             ad = self._both_families.take(ad)
@@ -186,15 +185,6 @@ class VipRunner:
         except Exception as error:
             self._failed(error)
         return None
-
-    def has_heard(self, counter: int) -> bool:
-        """Whether a host's last advertisement that was believed had this counter."""
-        return any(peer.ad.counter == counter for peer in self.machine.peers)
-
-    @property
-    def signers(self) -> Iterator[Signer]:
-        """The hosts that were heard, while there are two passwords."""
-        return self._advertiser.passwords.signers
 
     def link_changed(self) -> None:
         """The state of the interface, or an address on it, may be another now."""
@@ -235,7 +225,7 @@ class VipRunner:
         for effect in todo:
             match effect:
                 case SendAdvertisement(advbase, advskew):
-                    left = self._advertiser.send(advbase, advskew, self.machine.parameters)
+                    left = self.advertiser.send(advbase, advskew, self.machine.parameters)
                     if left:
                         self.counters.sent += 1
                         self.owned.renew()
@@ -294,7 +284,7 @@ class VipRunner:
 
     def announce(self, only: Collection[AnyAddress] | None = None, *, reply: bool = False) -> None:
         """Announce the addresses, or ``only`` these of them. ``reply``: by ARP replies."""
-        self._advertiser.announce(self.owned.places.link, only, reply=reply)
+        self.advertiser.announce(self.owned.places.link, only, reply=reply)
 
 
 def _heard_at(config: VipConfig) -> tuple[object, ...]:

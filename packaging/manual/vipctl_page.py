@@ -34,7 +34,7 @@ def _description() -> list[str]:
         "vipctl shows the state of the vipd on this host and controls it, over its varlink "
         "interface, see io.vipd(7). Commands that ask vipd have to run as root or as a member of "
         "the group vipd. The commands check, plan, scan, diff, completion and lab need no running "
-        "vipd. cluster and diff ask other hosts, by ssh(1). "
+        "vipd. The commands cluster and diff ask other hosts, by ssh(1). "
         "Without one, doctor looks at the files and the kernel only."
     )
 

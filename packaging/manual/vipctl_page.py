@@ -33,7 +33,8 @@ def _description() -> list[str]:
     return mdoc.lines(
         "vipctl shows the state of the vipd on this host and controls it, over its varlink "
         "interface, see io.vipd(7). Commands that ask vipd have to run as root or as a member of "
-        "the group vipd. The commands check, plan, scan, completion and lab need no running vipd. "
+        "the group vipd. The commands check, plan, scan, diff, completion and lab need no running "
+        "vipd. The commands cluster and diff ask other hosts, by ssh(1). "
         "Without one, doctor looks at the files and the kernel only."
     )
 
@@ -117,6 +118,10 @@ _EXAMPLES = [
     ".Pp",
     ".Dl vipctl maintenance on",
     ".Dl vipctl maintenance off",
+    ".Pp",
+    *mdoc.lines("Wait until all hosts are fine again, before the next one is restarted:"),
+    ".Pp",
+    ".Dl until vipctl cluster web01 web02 web03; do sleep 1; done",
     ".Pp",
     *mdoc.lines("Completion in bash, if the package has not installed it:"),
     ".Pp",

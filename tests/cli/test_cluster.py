@@ -94,6 +94,17 @@ def test_what_ssh_complains_of_is_shown(group: Group) -> None:
     assert "! 192.0.2.1: Host key verification failed.\n" in done.stdout
 
 
+def test_a_connection_that_ssh_keeps_is_not_waited_for(group: Group) -> None:
+    options = "-o BatchMode=yes -o ControlMaster=auto -o ControlPath=/run/%C -o ControlPersist=60"
+    for _ in range(2):
+        done = group.cluster("-e", f"ssh {options}", "web01", "web02")
+        assert (done.returncode, table(done)) == (0, GOOD)
+    kept = group.admin.run(["sh", "-c", "ls /run | wc -l"]).stdout
+    for host in ("web01", "web02"):
+        group.admin.run(["ssh", *options.split(), "-O", "exit", host])
+    assert int(kept) == 2
+
+
 def test_another_command_than_ssh(group: Group, tmp_path: Path) -> None:
     script = write_script(tmp_path / "into", 'test "$1" = -v && exec ssh 192.0.2.2 "$3 $4 $5"')
     done = group.cluster("-e", f"{script} -v", "second")

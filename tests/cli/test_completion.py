@@ -80,3 +80,10 @@ def test_commands_options_and_words_are_completed(shell: str, directory: Path) -
     assert tab(shell, directory, "log-level d") == ["debug"]
     assert tab(shell, directory, "demote --ho") == ["--hold"]
     assert tab(shell, directory, "nonsense 0") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_hosts_come_from_the_files(shell: str, directory: Path) -> None:
+    (directory / "vip-common.conf").write_text("HOSTS='web01 web02 root@db01'\n")
+    assert sorted(tab(shell, directory, "cluster ")) == ["root@db01", "web01", "web02"]
+    assert tab(shell, directory, "diff web01 w") == ["web02"]

@@ -86,10 +86,11 @@ def test_addresses_that_have_nothing_in_common_are_found_by_id_and_vhid() -> Non
 def test_one_vip_there_may_be_two_here() -> None:
     both = vip(1, addresses=["198.51.100.1/32", "198.51.100.2/32"])
     one, two = vip(2), vip(2, id="002", vhid=2, addresses=["198.51.100.2/32"])
-    assert told(host(1, both), host(2, one, two))[0] == (
+    assert told(host(1, both), host(2, one, two)) == [
         "001: VIP_ADDRESS differs: 198.51.100.1 198.51.100.2 on web01; "
-        "198.51.100.1 on web02 (001); 198.51.100.2 on web02 (002)"
-    )
+        "198.51.100.1 on web02 (001); 198.51.100.2 on web02 (002)",
+        "001: VHID differs: 1 on web01 and web02 (001); 2 on web02 (002)",
+    ]
 
 
 def test_peers_list_each_other_in_every_family_that_they_use() -> None:

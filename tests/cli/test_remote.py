@@ -16,7 +16,10 @@ from cli.conftest import COMMAND
 from cli.samples import BACKUP, MASTER, OTHER, problem
 from vipd.api.io_vipd import VipStatus, plain
 from vipd.carp.states import Mode
+from vipd.cli.remote.ask import Answer
 from vipd.cli.remote.hosts import Reach, reach
+from vipd.cli.remote.picture import Picture
+from vipd.cli.remote.states import state_of
 from vipd.cli.status import Report, as_object
 from vipd.lab.waiting import wait_until
 
@@ -90,6 +93,7 @@ def test_what_is_no_json_object_is_no_answer(site: Site, text: str) -> None:
     ("name", "value"),
     [
         ("addresses", None), ("addresses", []), ("addresses", ["x"]), ("addresses", [1]),
+        ("addresses", ["fe80::1%\x1b[2J"]),
         ("addresses", "198.51.100.1"), ("addresses", ["198.51.100.1"] * 5000),
         ("extra_addresses", ["@eth1"]), ("state", "OWNER"), ("state", 1), ("state", "\ud800"),
         ("id", {}), ("heard", []), ("heard", {"address": "x", "followed": True}),
@@ -313,6 +317,21 @@ def test_attention_on_any_host_is_status_1(site: Site) -> None:
     assert done.returncode == 1
     assert done.stdout.startswith("ATTENTION (web02): 2 hosts, 1 VIP\n")
     assert done.stdout.endswith("! web02: 001: worn out\n")
+
+
+def test_a_page_has_as_many_lines_as_fit_and_what_is_wrong_comes_first() -> None:
+    vips = [replace(MASTER, id=f"{n:03}", addresses=[f"198.51.100.{n}"]) for n in range(1, 100)]
+    vips[77] = replace(vips[77], state=BACKUP.state)
+    found = json.loads(json.dumps(as_object(Report(tuple(vips), (), 0.0)), default=plain))
+    picture = Picture([state_of(Answer("web01", found, "", 0.1))])
+    for height in (10, 24, 60):
+        lines = picture.lines(colours=False, height=height)
+        assert len(lines) == height
+        assert "078  198.51.100.78  BACKUP" in lines
+        assert lines[-1] == "! 198.51.100.78: no host owns it"
+        shown = sum(line.endswith(("MASTER", "BACKUP")) for line in lines)
+        assert f"… and {99 - shown} more" in lines
+    assert len(picture.lines(colours=False)) == 99 + 5
 
 
 def test_8_hosts_with_255_vips_cost_less_than_a_second_of_processor_time(site: Site) -> None:

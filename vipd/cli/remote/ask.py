@@ -149,9 +149,7 @@ class _Round:
         for each in (asked.out, asked.err, asked.pidfd):
             with suppress(KeyError):
                 self._selector.unregister(each)
-        if asked.process.poll() is None:
-            os.killpg(asked.process.pid, signal.SIGKILL)  # not reaped yet, so the group exists
-        status = asked.process.wait()
+        status = _ended(asked.process)
         asked.out.close()
         asked.err.close()
         os.close(asked.pidfd)
@@ -166,6 +164,17 @@ class _Round:
         self._selector.close()
 
 
+def _ended(process: subprocess.Popen[bytes]) -> int | None:
+    """The status of a process that has ended, or that is killed now, with all it started; None: it
+    is another user's (-e sudo) and goes on. It ends when it finds that nobody reads its output."""
+    if process.poll() is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)  # not reaped yet, so that the group exists
+        except PermissionError:
+            return None
+    return process.wait()
+
+
 def _json_object(out: bytes | bytearray) -> dict[str, object] | None:
     """The last line, if it is a JSON object: what a shell's start-up files print comes before."""
     line = bytes(out).rstrip().rpartition(b"\n")[2].decode("utf-8", "replace")
@@ -176,7 +185,7 @@ def _json_object(out: bytes | bytearray) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-def _reason(asked: _Asked, status: int) -> str:
+def _reason(asked: _Asked, status: int | None) -> str:
     """Why there is no answer: vipctl's own words, else the last line on stderr."""
     lines = [line.strip() for line in asked.complaint.decode("utf-8", "replace").splitlines()]
     said = [line for line in lines if line]

@@ -84,17 +84,22 @@ def _of_group(group: Sequence[Member], vips: Mapping[str, VipFile]) -> Iterator[
     if text := _sides(multicast):
         yield f"--mcast differs: {text}"
     several = _several(group)
-    yield from _peers({safe(m.host): m.vip for m in group if m.host not in several})
+    yield from _between({safe(m.host): m.vip for m in group if m.host not in several})
+    without = [name for name, vip in vips.items() if not vip.preempt]
+    having = [name for name, vip in vips.items() if vip.preempt]
+    if without and having:
+        yield f"--preempt is missing on {_and(without)}, and is there on {_and(having)}"
+
+
+def _between(vips: Mapping[str, VipFile]) -> Iterator[str]:
+    """What is to differ between hosts, and what each has to know of the others."""
+    yield from _peers(vips)
     for version in (4, 6):
         sources = {n: vip.sources[version] for n, vip in vips.items() if version in vip.sources}
         for value, names in _shared(sources):
             yield f"SOURCE_ADDRESS is {value} on {_and(names)}: each needs its own"
     for value, names in _shared({name: str(vip.advskew) for name, vip in vips.items()}):
         yield f"advskew is {value} on {_and(names)}: give each host its own place in the order"
-    without = [name for name, vip in vips.items() if not vip.preempt]
-    having = [name for name, vip in vips.items() if vip.preempt]
-    if without and having:
-        yield f"--preempt is missing on {_and(without)}, and is there on {_and(having)}"
 
 
 def _peers(vips: Mapping[str, VipFile]) -> Iterator[str]:

@@ -92,8 +92,11 @@ def _text(value: object, name: str) -> str:
 
 
 def address(text: str) -> str:
-    """An address in its shortest form, of ADDRESS[/LENGTH]. Raises AnswerError."""
+    """An address in its shortest form, of ADDRESS[/LENGTH], without a zone, which may be any text.
+    So it is safe to print. Raises AnswerError."""
     try:
+        if "%" in text:
+            raise ValueError("a zone")
         return str(ip_interface(text).ip)
     except ValueError:
         raise AnswerError("an address is none") from None

@@ -140,7 +140,9 @@ class Bounds:
         taken = self.said(owner) + self.heard(seat) + self.scripts(seat)
         waited = (STAGGER + seat.host.plan.lateness) * self.stretch
         others = (s for s in seat.world.seats[seat.group] if s not in (owner, seat))
-        owned = [seat.host.misled, *((other.since, other.interval) for other in others)]
+        at, every = seat.host.misled
+        misled = (seat.host.when(at), every)
+        owned = [misled, *((other.since, other.interval) for other in others)]
         doubted = max(at + 2 * (every + GRACE) * self.stretch for at, every in owned)
         doubt = max(0.0, doubted + self.heard(seat) - seat.world.agenda.now)
         return doubt + taken + waited + self.said(seat) + self.heard(owner)

@@ -35,6 +35,7 @@ class Faults:
         self._hosts = world.hosts
         self._cut: Counter[tuple[int, int]] = Counter()
         self._counts: Counter[tuple[What, int]] = Counter()
+        self._slowest = max(s.interval for host in world.scenario.hosts for s in host.settings)
         self._busy: set[int] = set()  # hosts that something with their processes is going on with
         self.over = START_WITHIN + max((f.at + f.seconds for f in world.scenario.faults), default=0)
         self._begin = {
@@ -195,6 +196,8 @@ class Faults:
         def resume() -> None:
             host.still = False
             host.set_clock_back(clock_back)
+            if clock_back:  # what it heard before is as new as if it had heard that now
+                host.misled = (host.clock(), self._slowest)
             self._goes_on(host)
 
         return resume
@@ -293,7 +296,7 @@ class Faults:
 
     def _stranger(self, host: Host, fault: Fault) -> None:
         if fault.setting:
-            host.misled = (self._agenda.now, fault.setting.interval)
+            host.misled = (host.clock(), fault.setting.interval)
         self._world.watch.disturbed(host)
         if fault.setting:
             says = (fault.setting.advbase, fault.setting.advskew)

@@ -24,8 +24,8 @@ SOURCES = tuple(
 class Host:
     """``running``: its process lives. ``frozen``: it lives, but is stopped. ``still``: the machine
     stands still. ``linked``: it has carrier. ``mute``: what it sends is refused. ``reaches``: the
-    hosts that get what it sends, when it can send. ``misled``: when it heard of a host that is not
-    there, and with which interval."""
+    hosts that get what it sends, when it can send. ``misled``: when, on its clock, it heard of a
+    host that is not there any more, and with which interval."""
 
     def __init__(self, number: int, plan: HostPlan, agenda: Agenda, random: Random) -> None:
         self.number = number

@@ -115,6 +115,10 @@ class Watch:
         if self._settled[seat.group]:
             self._fail(seat.group, f"{seat} becomes {seat.state.value} although all is quiet")
 
+        if isinstance(seat, Vipd) and seat.why is Reason.PREFERRED_MASTER:
+            for other in self._world.seats[seat.group]:  # its last word is a word
+                if other.host.hears(seat.host):
+                    self._alone[seat.group].pop(other.host.number, None)
         if seat.state is State.MASTER and isinstance(seat, Vipd):
             self._must_have_reason(seat)
             self._must_have_listened(seat)

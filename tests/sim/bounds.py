@@ -136,16 +136,19 @@ class Bounds:
     def relief(self, owner: Seat, seat: Seat) -> float:
         """A sick owner, and one who may take over: until that one has heard it, has waited for a
         better one, and has been heard. It does not doubt at once that an owner lives that yielded
-        a moment ago."""
+        or died a moment ago."""
         taken = self.said(owner) + self.heard(seat) + self.scripts(seat)
         waited = (STAGGER + seat.host.plan.lateness) * self.stretch
         others = (s for s in seat.world.seats[seat.group] if s not in (owner, seat))
         at, every = seat.host.misled
         misled = (seat.host.when(at), every)
-        owned = [misled, *((other.since, other.interval) for other in others)]
+        now = seat.world.agenda.now
+        owned = [misled, *((now if s.owner else s.since, s.interval) for s in others)]
         doubted = max(at + 2 * (every + GRACE) * self.stretch for at, every in owned)
-        doubt = max(0.0, doubted + self.heard(seat) - seat.world.agenda.now)
-        return doubt + taken + waited + self.said(seat) + self.heard(owner)
+        doubt = max(0.0, doubted + self.heard(seat) - now)
+        # It advertises when it takes over, and again if that gets lost.
+        told = self.said(seat) if self.in_a_row else self.scripts(seat)
+        return doubt + taken + waited + told + self.heard(owner)
 
     def before_the_sick(self, seat: Seat) -> bool:
         """Whether a healthy successor is heard before a sick one acts."""

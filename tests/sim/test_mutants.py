@@ -174,7 +174,7 @@ MUTANTS: dict[str, tuple[Mutation, str]] = {
     "backups wait for twice as long": (
         with_timing("master_down", lambda *timers: 2 * DOWN(*timers)), "none"),
     "masters advertise half as often as they say": (
-        with_timing("next_advertisement", lambda now, every: now + 2 * every), ""),
+        with_timing("next_advertisement", lambda now, every, *_: now + 2 * every), ""),
     "new timers change nothing that is waited for": (
         lambda patch: patch.setattr(Machine, "change", change_carelessly), ""),
     "who has lost its lease goes on": (

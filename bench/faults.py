@@ -16,6 +16,7 @@ from bench.contestants import Contestant
 from bench.frames import Frames
 from bench.pair import ADDRESS, GROUPS, SETTLE
 from bench.processes import descendants
+from vipd.daemon.guard.guard import NAME as GUARD
 from vipd.lab import Lab, Process
 from vipd.lab.observer import Watch
 
@@ -74,6 +75,8 @@ def _seen(
 
 
 def _signal(process: Process, number: Signals) -> None:
-    """To a daemon as a whole: keepalived is two processes."""
+    """To a daemon as a whole: keepalived is two processes. Not to vipd's guard, which is there for
+    that."""
     for pid in descendants(process.pid):
-        os.kill(pid, number)
+        if Path(f"/proc/{pid}/comm").read_text() != f"{GUARD}\n":
+            os.kill(pid, number)

@@ -173,6 +173,23 @@ def test_the_kernel_is_the_last_line_when_the_guard_is_frozen_too(
     assert SILENT not in first.log()
 
 
+def test_doctor_reports_a_guard_that_does_not_run(group: Group) -> None:
+    first = group.vipd("web01")
+    group.belongs_to("web01")
+    host = group.host("web01")
+    guarded(host)
+
+    def reported() -> bool:
+        doctor = [sys.executable, "-m", "vipd.cli.main", "doctor"]
+        return "the guard (process" in host.run(doctor, timeout=PATIENCE).stdout
+
+    assert not reported()
+    signal_guards(host, SIGSTOP)
+    until(reported, first.tail, PATIENCE)
+    assert first.stop() == 0
+    assert guards(host) == []  # also one that is stopped
+
+
 def test_requests_to_end_are_not_for_the_guard(group: Group) -> None:
     """A terminal and a service manager send them to every process of ours."""
     first, _ = patient(group)

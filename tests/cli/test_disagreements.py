@@ -13,8 +13,8 @@ def vip(host: int, **changes: object) -> dict[str, Any]:
     """A VIP of this host that fits those of the others."""
     return {
         "id": "001", "vhid": 1, "addresses": ["198.51.100.1/32"], "signatures": ["aa"],
-        "advbase": 1, "advskew": host, "deadratio": 3, "preempt": True, "mcast": "224.0.0.18", "peers": None,
-        "source": f"192.0.2.{host}", "source_ipv6": f"fe80::{host}", **changes,
+        "advbase": 1, "advskew": host, "deadratio": 3, "preempt": True, "mcast": "224.0.0.18",
+        "peers": None, "source": f"192.0.2.{host}", "source_ipv6": f"fe80::{host}", **changes,
     }  # fmt: skip
 
 
@@ -85,6 +85,12 @@ def test_two_passwords_on_all_hosts_are_no_difference_in_any_order() -> None:
         host(3, vip(3, signatures=["bb"])),
     ) == ["001: PASSWORD differs: password 1 on web01; passwords 1 and 2 on web02; "
           "password 2 on web03"]  # fmt: skip
+
+
+def test_each_two_hosts_may_have_another_password_in_common() -> None:
+    pairs = (["aa", "bb"], ["bb", "cc"], ["cc", "aa"])
+    (line,) = told(*(host(n, vip(n, signatures=each)) for n, each in enumerate(pairs, 1)))
+    assert line.startswith("001: PASSWORD is being changed: passwords 1 and 2 on web01; ")
 
 
 def test_hosts_that_all_leave_preempt_out_agree() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from helpers.configured import PASSWORD, VIP, WEB02, write_script, write_vip
-from helpers.managed import FIRST, GOOD, SECOND, Group, table
+from helpers.managed import FIRST, GOOD, SECOND, THEN, Group, table
 
 from cli.conftest import COMMAND
 from vipd.lab import Lab
@@ -43,6 +43,7 @@ def test_the_same_for_programs(group: Group) -> None:
         "owners": ["web01"],
         "other_owners": [],
         "states": {"web02": "BACKUP", "web01": "MASTER"},
+        "signs_with": {},
         "unknown": [],
     }
     assert PASSWORD not in done.stdout
@@ -95,11 +96,13 @@ def test_what_ssh_complains_of_is_shown(group: Group) -> None:
 
 
 def test_a_connection_that_ssh_keeps_is_not_waited_for(group: Group) -> None:
-    options = "-o BatchMode=yes -o ControlMaster=auto -o ControlPath=/run/%C -o ControlPersist=60"
+    options = (
+        "-o BatchMode=yes -o ControlMaster=auto -o ControlPath=/run/kept-%C -o ControlPersist=60"
+    )
     for _ in range(2):
         done = group.cluster("-e", f"ssh {options}", "web01", "web02")
         assert (done.returncode, table(done)) == (0, GOOD)
-    kept = group.admin.run(["sh", "-c", "ls /run | wc -l"]).stdout
+    kept = group.admin.run(["sh", "-c", "ls /run/kept-* | wc -l"]).stdout
     for host in ("web01", "web02"):
         group.admin.run(["ssh", *options.split(), "-O", "exit", host])
     assert int(kept) == 2
@@ -140,12 +143,17 @@ def test_files_that_do_not_fit_are_told_apart_without_a_password(group: Group) -
     (group.files["web02"] / "vip-001.conf").rename(group.files["web02"] / "kept")
     file = write_vip(group.files["web02"], "001", OPTIONS=FIRST, PASSWORD="hope")
     done = group.vipctl("diff", "web01", "web02")
+    write_vip(group.files["web02"], "001", OPTIONS=THEN, PASSWORD="hope", PASSWORD_ALSO=PASSWORD)
+    changing = group.vipctl("diff", "web01", "web02")
     file.unlink()
     (group.files["web02"] / "kept").rename(group.files["web02"] / "vip-001.conf")
     assert done.returncode == 2
     assert done.stdout.splitlines() == [
-        "! 001: PASSWORD differs: one on web01; another on web02",
+        "! 001: PASSWORD differs: password 1 on web01; password 2 on web02",
         "! 001: advskew is 0 on web01 and web02: give each host its own place in the order",
+    ]
+    assert changing.stdout.splitlines() == [
+        "! 001: PASSWORD is being changed: password 1 on web01; passwords 1 and 2 on web02"
     ]
     group.vipctl("reload", host=group.web02)
     group.settle()
@@ -158,7 +166,7 @@ def test_a_signature_holds_no_password_and_is_another_for_each_number(group: Gro
         for host in (group.web01, group.web02)
     ]
     assert not any(PASSWORD in each for each in answers)
-    signed = [json.loads(each)["vips"][0]["signature"] for each in answers]
+    signed = [json.loads(each)["vips"][0]["signatures"] for each in answers]
     assert signed[0] == signed[1] != signed[2] == signed[3]
     wrong = group.vipctl("check", "--json", "--sign", "0201", host=group.web01)
     assert (wrong.returncode, wrong.stdout) == (2, "")

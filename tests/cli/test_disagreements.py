@@ -12,9 +12,9 @@ from vipd.cli.remote.files import HostFiles, files_of
 def vip(host: int, **changes: object) -> dict[str, Any]:
     """A VIP of this host that fits those of the others."""
     return {
-        "id": "001", "vhid": 1, "addresses": ["198.51.100.1/32"], "signature": "aa", "advbase": 1,
-        "advskew": host, "deadratio": 3, "preempt": True, "mcast": "224.0.0.18", "peers": None,
-        "source": f"192.0.2.{host}", "source_ipv6": f"fe80::{host}", **changes,
+        "id": "001", "vhid": 1, "addresses": ["198.51.100.1/32"], "signatures": ["aa"],
+        "advbase": 1, "advskew": host, "deadratio": 3, "preempt": True, "mcast": "224.0.0.18",
+        "peers": None, "source": f"192.0.2.{host}", "source_ipv6": f"fe80::{host}", **changes,
     }  # fmt: skip
 
 
@@ -40,7 +40,12 @@ def test_files_that_fit() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("signature", "bb", "PASSWORD differs: one on web01 and web03; another on web02"),
+        ("signatures", ["bb"],
+         "PASSWORD differs: password 1 on web01 and web03; password 2 on web02"),
+        ("signatures", ["bb", "cc"],
+         "PASSWORD differs: password 1 on web01 and web03; passwords 2 and 3 on web02"),
+        ("signatures", ["bb", "aa"],
+         "PASSWORD is being changed: password 1 on web01 and web03; passwords 1 and 2 on web02"),
         ("vhid", 2, "VHID differs: 1 on web01 and web03; 2 on web02"),
         ("advbase", 2, "advbase differs: 1 on web01 and web03; 2 on web02"),
         ("deadratio", 2, "deadratio differs: 3 on web01 and web03; 2 on web02"),
@@ -68,6 +73,24 @@ def test_a_setting_that_does_not_fit(name: str, value: object, text: str) -> Non
 )
 def test_what_may_differ(name: str, value: object) -> None:
     assert three(**{name: value}) == []
+
+
+def test_two_passwords_on_all_hosts_are_no_difference_in_any_order() -> None:
+    assert told(
+        host(1, vip(1, signatures=["aa", "bb"])), host(2, vip(2, signatures=["bb", "aa"]))
+    ) == []  # fmt: skip
+    assert told(
+        host(1, vip(1, signatures=["aa"])),
+        host(2, vip(2, signatures=["aa", "bb"])),
+        host(3, vip(3, signatures=["bb"])),
+    ) == ["001: PASSWORD differs: password 1 on web01; passwords 1 and 2 on web02; "
+          "password 2 on web03"]  # fmt: skip
+
+
+def test_each_two_hosts_may_have_another_password_in_common() -> None:
+    pairs = (["aa", "bb"], ["bb", "cc"], ["cc", "aa"])
+    (line,) = told(*(host(n, vip(n, signatures=each)) for n, each in enumerate(pairs, 1)))
+    assert line.startswith("001: PASSWORD is being changed: passwords 1 and 2 on web01; ")
 
 
 def test_hosts_that_all_leave_preempt_out_agree() -> None:
@@ -144,7 +167,7 @@ def test_a_vip_that_another_host_may_have_is_not_alone() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"vhid": "1"}, {"vhid": True}, {"vhid": 2**70}, {"preempt": 0}, {"peers": {}},
-     {"peers": ["x"]}, {"addresses": []}, {"signature": None}, {"source": 7}],
+     {"peers": ["x"]}, {"addresses": []}, {"signatures": None}, {"signatures": []}, {"source": 7}],
 )  # fmt: skip
 def test_an_answer_of_another_kind_is_none(change: dict[str, object]) -> None:
     found = host(1, vip(1, **change))
@@ -164,7 +187,7 @@ def test_a_host_that_joins_everything_takes_no_time() -> None:
         return host(
             number,
             *(
-                vip(number, id=str(n), vhid=n, advskew=n, peers=[f"192.0.2.{number}"])
+                vip(number, id=str(n), vhid=n, advskew=n, signatures=[str(n)], peers=["::1"])
                 for n in range(4096)
             ),
         )

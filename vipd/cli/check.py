@@ -110,12 +110,14 @@ def exit_status(problems: Iterable[Problem]) -> int:
 
 def as_object(vip: VipConfig, sign: str | None = None) -> dict[str, Any]:
     """A virtual IP for programs: every setting except its passwords; of the second one, whether
-    there is one. With `sign`, a number of `signing.fresh`, the password's signature of it."""
+    there is one. With `sign`, a number of `signing.fresh`, signatures of it, one with each
+    password."""
     hidden = {"file", "password", "password_also", "other_vhid"}
     found = vip.model_dump(mode="json", exclude=hidden)
     found["password_also"] = vip.password_also is not None
     if sign:
-        found["signature"] = signature(vip.password.get_secret_value(), sign)
+        both = [each for each in (vip.password, vip.password_also) if each]
+        found["signatures"] = [signature(each.get_secret_value(), sign) for each in both]
     return found
 
 

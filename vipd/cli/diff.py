@@ -12,7 +12,7 @@ from vipd.cli.remote.hosts import chosen, hosts_argument, reach, remote_option
 from vipd.cli.remote.same_vip import groups
 from vipd.cli.remote.signing import fresh
 from vipd.cli.settings import config_dir_option, runtime_dir_option, settings
-from vipd.cli.text import Colour, coloured, counted, paint, write
+from vipd.cli.text import Colour, coloured, counted, joined, paint, write
 
 DIFFERENT = 2
 """Exit status."""
@@ -65,8 +65,6 @@ def command(
 
 
 def _line(difference: Difference, colours: bool) -> str:
-    about = ", ".join(difference.about[:_NAMED])
-    if len(difference.about) > _NAMED:
-        about += f" and {len(difference.about) - _NAMED} more"
+    about = joined(difference.about, _NAMED) if difference.about else ""
     mark = paint("!", Colour.WARNING, colours)
     return f"{mark} {about}: {difference.text}" if about else f"{mark} {difference.text}"

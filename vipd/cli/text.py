@@ -125,6 +125,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def joined(names: Sequence[str], most: int | None = None) -> str:
+    """“web01”, “web01 and web02”, “web01, web02 and web03”; after `most`: “… and 4 more”."""
+    if most is not None and len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return " and ".join(each for each in (", ".join(names[:-1]), names[-1]) if each)
+
+
 def write(lines: Iterable[str]) -> None:
     """Print them all to stdout at once."""
     sys.stdout.write("".join(f"{line}\n" for line in lines))

@@ -36,7 +36,7 @@ class Answer:
 
 def ask(commands: Mapping[str, Sequence[str]], patience: float) -> list[Answer]:
     """Run the command of each host, all at once, and wait for all, for `patience` seconds."""
-    with _Round() as asking:
+    with _CtrlC() as ctrl_c, _Round(ctrl_c) as asking:
         for host, words in commands.items():
             asking.start(host, words)
         asking.wait(patience)
@@ -74,13 +74,41 @@ class _Asked:
         return bool(data)
 
 
+class _CtrlC:
+    """Ctrl-C, which interrupts at one place only: a process is not forgotten while it is started.
+
+    `readable` becomes readable then.
+    """
+
+    def __enter__(self) -> "_CtrlC":
+        self.readable, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        self.pressed = False
+        self._before = signal.getsignal(signal.SIGINT)
+        if self._before is signal.default_int_handler:  # else it is ignored
+            signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def _press(self, *_: object) -> None:
+        self.pressed = True
+        with suppress(BlockingIOError):
+            os.write(self._write, b"!")
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+        os.close(self.readable)
+        os.close(self._write)
+
+
 class _Round:
     """All processes of one question. Those that still run at the end are killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, ctrl_c: _CtrlC) -> None:
+        self._ctrl_c = ctrl_c
         self.answers: dict[str, Answer] = {}
         self._asked: dict[str, _Asked] = {}  # those that have not answered
         self._selector = selectors.DefaultSelector()
+        self._selector.register(ctrl_c.readable, selectors.EVENT_READ)
 
     def __enter__(self) -> "_Round":
         return self
@@ -119,13 +147,17 @@ class _Round:
         self._selector.register(pidfd, selectors.EVENT_READ, (asked, None))
 
     def wait(self, patience: float) -> None:
-        """Until all have answered, or `patience` seconds have passed."""
+        """Until all have answered, or `patience` seconds have passed. Raises KeyboardInterrupt."""
         until = time.monotonic() + patience
         while self._asked and (left := until - time.monotonic()) > 0:
             for key, _ in self._selector.select(left):
+                if self._ctrl_c.pressed:
+                    raise KeyboardInterrupt
                 asked, stream = key.data
                 if asked.host in self._asked:
                     self._ready(asked, stream)
+        if self._ctrl_c.pressed:
+            raise KeyboardInterrupt
         for asked in list(self._asked.values()):
             self._end(asked, f"no answer in {patience:g} s")
 

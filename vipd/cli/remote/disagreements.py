@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from vipd.cli.remote.files import HostFiles, VipFile
 from vipd.cli.remote.same_vip import Member, groups
-from vipd.cli.text import safe
+from vipd.cli.text import joined, safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,7 @@ def _several(group: Sequence[Member]) -> set[str]:
 
 
 def _of_group(group: Sequence[Member], vips: Mapping[str, VipFile]) -> Iterator[str]:
-    if text := _sides({name: vip.signature for name, vip in vips.items()}, secret=True):
-        yield f"PASSWORD differs: {text}"
+    yield from _passwords(vips)
     for what, read in _EQUAL:
         if text := _sides({name: read(vip) for name, vip in vips.items()}):
             yield f"{what} differs: {text}"
@@ -88,7 +87,7 @@ def _of_group(group: Sequence[Member], vips: Mapping[str, VipFile]) -> Iterator[
     without = [name for name, vip in vips.items() if not vip.preempt]
     having = [name for name, vip in vips.items() if vip.preempt]
     if without and having:
-        yield f"--preempt is missing on {_and(without)}, and is there on {_and(having)}"
+        yield f"--preempt is missing on {joined(without)}, and is there on {joined(having)}"
 
 
 def _between(vips: Mapping[str, VipFile]) -> Iterator[str]:
@@ -97,9 +96,9 @@ def _between(vips: Mapping[str, VipFile]) -> Iterator[str]:
     for version in (4, 6):
         sources = {n: vip.sources[version] for n, vip in vips.items() if version in vip.sources}
         for value, names in _shared(sources):
-            yield f"SOURCE_ADDRESS is {value} on {_and(names)}: each needs its own"
+            yield f"SOURCE_ADDRESS is {value} on {joined(names)}: each needs its own"
     for value, names in _shared({name: str(vip.advskew) for name, vip in vips.items()}):
-        yield f"advskew is {value} on {_and(names)}: give each host its own place in the order"
+        yield f"advskew is {value} on {joined(names)}: give each host its own place in the order"
 
 
 def _peers(vips: Mapping[str, VipFile]) -> Iterator[str]:
@@ -115,15 +114,35 @@ def _peers(vips: Mapping[str, VipFile]) -> Iterator[str]:
                     yield f"PEERS on {name} lacks {source} ({other})"
 
 
-def _sides(values: Mapping[str, str], secret: bool = False) -> str:
+def _passwords(vips: Mapping[str, VipFile]) -> Iterator[str]:
+    """Hosts that have no password in common do not hear each other. Hosts of which some have a
+    second one (PASSWORD_ALSO) do, but somebody is not done with changing it."""
+    numbers: dict[str, int] = {}
+    for vip in vips.values():
+        for each in vip.signatures:
+            numbers.setdefault(each, len(numbers) + 1)
+    having = {
+        name: tuple(sorted(numbers[each] for each in set(vip.signatures)))
+        for name, vip in vips.items()
+    }
+    distinct = [set(own) for own in set(having.values())]
+    # More than three pairs, each of which overlaps with each other one, have a member in common.
+    overlap = len(distinct) <= 3 and all(one & other for one in distinct for other in distinct)
+    apart = not (overlap or set.intersection(*distinct))
+    words = {
+        name: f"password {own[0]}" if len(own) == 1 else f"passwords {own[0]} and {own[1]}"
+        for name, own in having.items()
+    }
+    if text := _sides(words):
+        yield f"PASSWORD {'differs' if apart else 'is being changed'}: {text}"
+
+
+def _sides(values: Mapping[str, str]) -> str:
     """Who has which value: “1 on web01 and web03; 2 on web02”. “” if all have the same."""
     holders = _holders(values)
     if len(holders) < 2:
         return ""
-    shown = {value: safe(value) for value in holders}
-    if secret:
-        shown = {value: "another" if number else "one" for number, value in enumerate(holders)}
-    return "; ".join(f"{shown[value]} on {_and(names)}" for value, names in holders.items())
+    return "; ".join(f"{safe(value)} on {joined(names)}" for value, names in holders.items())
 
 
 def _shared(values: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
@@ -137,8 +156,3 @@ def _holders(values: Mapping[str, str]) -> dict[str, list[str]]:
     for name, value in values.items():
         found.setdefault(value, []).append(name)
     return found
-
-
-def _and(names: Sequence[str]) -> str:
-    """“web01”, “web01 and web02”, “web01, web02 and web03”."""
-    return " and ".join(each for each in (", ".join(names[:-1]), names[-1]) if each)

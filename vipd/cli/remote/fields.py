@@ -20,6 +20,10 @@ class Fields:
 
     found: Mapping[str, object]
 
+    def has(self, name: str) -> bool:
+        """Whether it is there: for what older versions do not tell."""
+        return name in self.found
+
     def text(self, name: str) -> str:
         """A text: cut, and without lone surrogates, which no output takes. Not yet `safe`."""
         return _text(self._get(name), name)

@@ -10,14 +10,15 @@ from vipd.cli.remote.fields import AnswerError, Fields, address
 class VipFile:
     """The settings of one VIP on one host, those that another host's have to fit.
 
-    `addresses` are sorted, and without prefix length, which need not be the same. `signature`: of
-    its password. `sources`: its own addresses, as far as they are known there, by IP version.
+    `addresses` are sorted, and without prefix length, which need not be the same. `signatures`:
+    of its password, and of the second one if it has one. `sources`: its own addresses, as far as
+    they are known there, by IP version.
     """
 
     id: str
     vhid: int
     addresses: tuple[str, ...]
-    signature: str
+    signatures: tuple[str, ...]
     advbase: int
     advskew: int
     deadratio: int
@@ -59,12 +60,14 @@ def files_of(answer: Answer) -> HostFiles:
 
 def _vip(fields: Fields) -> VipFile:
     peers = fields.texts_or_none("peers")
+    if not (signatures := fields.texts("signatures")[:2]):
+        raise AnswerError("signatures is empty")
     sources = {4: fields.text_or_none("source"), 6: fields.text_or_none("source_ipv6")}
     return VipFile(
         id=fields.text("id"),
         vhid=fields.whole("vhid"),
         addresses=tuple(sorted(set(fields.addresses("addresses")))),
-        signature=fields.text("signature"),
+        signatures=signatures,
         advbase=fields.whole("advbase"),
         advskew=fields.whole("advskew"),
         deadratio=fields.whole("deadratio"),

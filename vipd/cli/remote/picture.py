@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from vipd.cli.remote.owners import Row, rows, twice
+from vipd.cli.remote.passwords import notes, signing
 from vipd.cli.remote.states import HostState, VipThere
 from vipd.cli.text import STATES, Cell, Colour, counted, paint, safe, span, table
 
@@ -73,6 +74,8 @@ class Picture:
             out += ["", *self._table(shown, colours)]
         if more:
             out.append(f"… and {more} more")
+        if height is None and (changing := notes(self.hosts, self.rows)):
+            out += ["", *changing]
         return [*out, "", *told] if told else out
 
     def summary(self, colours: bool) -> str:
@@ -137,6 +140,7 @@ class Picture:
             "states": {
                 host.name: vip.state.name if vip else None for host, vip in there if host.answered
             },
+            "signs_with": signing(self.hosts, row),
             "unknown": [host.name for host in self.hosts if not host.answered],
         }
 

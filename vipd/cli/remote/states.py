@@ -11,6 +11,15 @@ STATUS = ("status", "--json")
 
 
 @dataclass(frozen=True, slots=True)
+class SignerHeard:
+    """A host that advertised `ago` seconds ago, and which of the two passwords it signs with."""
+
+    address: str
+    signs_with: str
+    ago: float
+
+
+@dataclass(frozen=True, slots=True)
 class VipThere:
     """A VIP on one host. `addresses`: those of VIP_ADDRESS, `extra`: of EXTRA_ADDRESSES, both
     without prefix length. `master`: the source address of the living master that it hears. `hold`:
@@ -26,6 +35,8 @@ class VipThere:
     sources: tuple[str, ...]
     master: str | None
     attention: tuple[str, ...]
+    two_passwords: bool
+    signers: tuple[SignerHeard, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,14 @@ def _vip(fields: Fields) -> VipThere:
         sources=tuple(address(each) for each in sources if each),
         master=address(heard.text("address")) if heard and followed else None,
         attention=fields.texts("attention"),
+        two_passwords=fields.has("password_also") and fields.flag("password_also"),
+        signers=tuple(map(_signer, fields.objects("signers") if fields.has("signers") else ())),
     )
+
+
+def _signer(fields: Fields) -> SignerHeard:
+    ago = fields.number_or_none("ago")
+    return SignerHeard(address(fields.text("address")), fields.text("signs_with"), ago or 0.0)
 
 
 def _problem(fields: Fields) -> str:

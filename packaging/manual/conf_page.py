@@ -7,6 +7,7 @@ from pathlib import Path
 import mdoc
 from pydantic import BaseModel
 
+from vipd.config.checks import PREFIX, SETTINGS
 from vipd.config.keys import DAEMON_KEYS, KEYS
 from vipd.config.model import Settings, VipConfig
 from vipd.config.options import OPTIONS
@@ -68,10 +69,13 @@ def documented(model: type[BaseModel]) -> Iterator[tuple[list[str], str, object]
     for field in model.model_fields.values():
         names, colon, said = (field.description or "").partition(": ")
         found = names.split(", ")
-        if colon and all(name in (*KEYS, *DAEMON_KEYS) or name in options for name in found):
+        if colon and all(
+            name in (*KEYS, _CHECK, *DAEMON_KEYS) or name in options for name in found
+        ):
             yield found, said, None if field.is_required() else field.default
 
 
+_CHECK = f"{PREFIX}<NAME>"
 _LINE = (
     "OPTIONS is ucarp's command line, in any spelling that ucarp accepts: unambiguous "
     "abbreviations of long options, --name value and --name=value, letters in clusters. It is "
@@ -87,7 +91,15 @@ def _keys() -> Iterator[tuple[str, list[str]]]:
         keys = [name for name in names if not name.startswith("-")]
         if keys:
             yield _head(keys), [*mdoc.lines(_sentence(said)), *_default(default)]
+        if keys == [_CHECK]:
+            yield from _of_checks()
     yield _head(["OPTIONS"]), mdoc.lines("Options of ucarp, see below.")
+
+
+def _of_checks() -> Iterator[tuple[str, list[str]]]:
+    for name, each in SETTINGS.items():
+        both = [f"{PREFIX}{name}", f"{_CHECK}_{name}"]
+        yield _head(both), [*mdoc.lines(_sentence(each.description)), *_default(each.default)]
 
 
 def _options() -> Iterator[tuple[str, list[str]]]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from vipd.api.io_vipd import Heard, Problem, VipStatus
+from vipd.carp.health import Health
 from vipd.carp.states import Mode, Reason, State
 
 NOW = 1_800_000_000.0
@@ -29,6 +30,9 @@ BACKUP = VipStatus(
     upscript=None,
     downscript=None,
     lease=3,
+    preempt_delay=0,
+    listen_first=0,
+    demote_by=0,
     state=State.BACKUP,
     mode=Mode.BACKUP,
     reason=Reason.PREFERRED_MASTER,
@@ -42,6 +46,8 @@ BACKUP = VipStatus(
     waiting_for="",
     maintenance=False,
     problems=[],
+    health=Health.WELL,
+    findings=[],
     heard=OTHER,
     signers=[],
     takeover_in=2.6,

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vipd.config.files import MAX_BYTES
 from vipd.config.load import Snapshot, load, loading
 from vipd.config.memory import Memory
-from vipd.config.model import VipConfig
+from vipd.config.model import Gateway, VipConfig
 from vipd.config.problem import Problem, is_error
 
 GOOD = {
@@ -79,6 +79,17 @@ def test_the_unicast_pair_lists_each_other(host: str) -> None:
     assert snapshot.problems == ()
 
 
+def test_the_published_checks_are_those_of_their_comments() -> None:
+    for host in ("web01", "web02"):
+        snapshot = read(Path(__file__).parents[2] / "conf.d.example" / "health-checks" / host)
+        assert not [each for each in snapshot.problems if is_error(each)]
+        disk, web = snapshot.vips[0].checks
+        assert (web.command[0], web.interval, web.timeout, web.user) == (
+            "/usr/bin/curl", 1, 1, "nobody",
+        )  # fmt: skip
+        assert (disk.interval, disk.timeout, disk.fall, disk.rise) == (10, 8, 3, 5)
+
+
 @pytest.mark.parametrize(
     ("peers", "families"),
     [("192.0.2.2 192.0.2.3", (4,)), ("2001:db8::2", (6,)), ("fe80::2%eth1 192.0.2.2", (4, 6))],
@@ -109,6 +120,40 @@ def test_doubtful_peers_are_warned_of_and_run(
     assert vip.peers
     (problem,) = problems
     assert what in problem.message
+
+
+def test_what_is_tracked(tmp_path: Path) -> None:
+    vip, problems = one(
+        tmp_path,
+        TRACK_INTERFACE="eth2 bond0 eth2",
+        TRACK_FILE="/run/drain /srv/a",
+        TRACK_UNIT="nginx postgresql@16-main.service docker.io web.slice",
+        TRACK_DOWN="2",
+        TRACK_UP="0.5",
+        TRACK_GATEWAY="198.51.100.1 fe80::1%eth1",
+        CHECK_INTERVAL="1.5",
+        CHECK_FALL="2",
+        CHECK_TIMEOUT="1",
+    )
+    assert vip is not None
+    assert problems == []
+    assert vip.track_interface == ("eth2", "bond0")
+    assert vip.track_file == ("/run/drain", "/srv/a")
+    units = ("nginx.service", "postgresql@16-main.service", "docker.io.service", "web.slice")
+    assert vip.track_unit == units
+    assert (vip.track_down, vip.track_up) == (2.0, 0.5)
+    assert vip.track_gateway == (
+        Gateway(IPv4Address("198.51.100.1"), 1.5, 2, 5),
+        Gateway(IPv6Address("fe80::1"), 1.5, 2, 5),
+    )
+
+
+def test_nothing_is_tracked_unless_it_is_named(tmp_path: Path) -> None:
+    vip, problems = one(tmp_path, TRACK_FILE=" ", TRACK_UNIT="")
+    assert vip is not None
+    assert problems == []
+    assert not (vip.track_interface + vip.track_file + vip.track_unit + vip.track_gateway)
+    assert (vip.track_down, vip.track_up) == (0.5, 10.0)
 
 
 @pytest.mark.parametrize("host", ["web01", "web02"])
@@ -512,6 +557,18 @@ WRONG = [
     ("a peer that is a name", {"PEERS": "192.0.2.2 web02"}, (5, 18), "not the address of a host"),
     ("a group as a peer", {"PEERS": "224.0.0.18"}, (5, 8), "not the address of a host"),
     ("a floating peer", {"PEERS": "198.51.100.154"}, (5, 8), "also in VIP_ADDRESS"),
+    ("a label is tracked", {"TRACK_INTERFACE": "eth2 eth3:1"}, (5, 23), "is a label"),
+    ("no interface to track", {"TRACK_INTERFACE": "a/b"}, (5, 18), "cannot be the name"),
+    ("a relative file", {"TRACK_FILE": "/run/a drain"}, (5, 20), "not the whole path of a file"),
+    ("a directory", {"TRACK_FILE": "/run/"}, (5, 13), "not the whole path of a file"),
+    ("no unit", {"TRACK_UNIT": "a/b.service"}, (5, 13), "cannot be the name of a systemd unit"),
+    ("all units", {"TRACK_UNIT": "-.slice"}, (5, 13), "cannot be the name of a systemd unit"),
+    ("a timer", {"TRACK_UNIT": "nginx a.timer"}, (5, 19), "a timer never counts as running"),
+    ("a template", {"TRACK_UNIT": "a@"}, (5, 13), "like a@1.service"),
+    ("a named gateway", {"TRACK_GATEWAY": "router"}, (5, 16), "not the address of a host"),
+    ("an own gateway", {"TRACK_GATEWAY": "198.51.100.154"}, (5, 16), "moves with this VIP"),
+    ("TRACK_DOWN", {"TRACK_DOWN": "0"}, (5, 13), "not a number of seconds from 0.1 to 3600"),
+    ("TRACK_UP", {"TRACK_UP": "10s"}, (5, 11), "not a number of seconds from 0.1 to 3600"),
     ("a shared extra", {"EXTRA_ADDRESSES": "198.51.100.154"}, (5, 18), "also in VIP_ADDRESS"),
     ("two sources", {"SOURCE_ADDRESS": "192.0.2.1 192.0.2.2"}, (4, 27), "two IPv4 addresses"),
     ("a source with a zone", {"SOURCE_ADDRESS": "fe80::1%eth0"}, (4, 17), "not an IP address"),

@@ -10,6 +10,7 @@ import pytest
 from vipd.api.events import Event, Kind
 from vipd.carp.effects import Acquire, Announce, SendAdvertisement, Transition
 from vipd.carp.packet import Advertisement
+from vipd.carp.parameters import Parameters
 from vipd.carp.situation import Heard
 from vipd.carp.states import Reason, State
 from vipd.daemon.control.report import overdue
@@ -261,18 +262,21 @@ def test_the_log_takes_under_a_hundred_problems_in_any_minute_and_says_how_many_
 # Missing now
 
 
+OURS = Parameters(IPv4Address("198.51.100.179"))
+
+
 def heard(at: float, advbase: int = 1, advskew: int = 0) -> Heard:
     return Heard(Advertisement(WEB02, GROUP, 1, advbase, advskew, 0, 0, bytes(20)), at)
 
 
 def test_who_said_that_it_leaves_owes_no_advertisement() -> None:
-    assert overdue(heard(100.0, 255, 255), 1e6) == 0
-    assert overdue(heard(100.0, 0, 0), 101.0) == pytest.approx(255, abs=1)
+    assert overdue(heard(100.0, 255, 255), 1e6, OURS) == 0
+    assert overdue(heard(100.0, 0, 0), 101.0, OURS) == pytest.approx(255, abs=1)
 
 
 @pytest.mark.parametrize(("gap", "owed"), [(0.9, 0), (1.05, 0), (1.2, 1), (2.2, 2), (5.2, 5)])
 def test_what_a_master_should_have_sent_by_now(gap: float, owed: int) -> None:
-    assert overdue(heard(100.0), 100.0 + gap) == owed
+    assert overdue(heard(100.0), 100.0 + gap, OURS) == owed
 
 
 # Measured times

@@ -64,6 +64,28 @@ def test_a_master_that_gives_way_to_a_better_one(web01: Host, web02: Host) -> No
     assert 0.9 < silence < 10  # deadratio 1 of a host that spoke once
 
 
+def test_checks_and_sickness(web01: Host, files: Path, tmp_path: Path) -> None:
+    listening(files)
+    state = tmp_path / "state"
+    state.write_text("exit 0\n")
+    check = write_script(tmp_path / "check", f". {state}")
+    times = {"CHECK_INTERVAL": "0.2", "CHECK_FALL": "1", "CHECK_USER": "root"}
+    write_vip(files, CHECK_Web=str(check), CHECK_DB="/bin/true", **times)
+    served(web01.vipd(files))
+    web, db = ONE | {"check": "web"}, ONE | {"check": "db"}
+    told = wait_until_told(web01, lambda told: told.values("vipd_check_ok") == [1, 1])
+    assert told.value("vipd_sick", **ONE) == 0
+    assert told.value("vipd_check_runs_total", **web, result="ok") >= 1
+    assert told.value("vipd_check_runs_total", **web, result="failed") == 0
+    assert 0 < told.value("vipd_check_seconds", **web) < 10
+
+    state.write_text("exit 1\n")
+    told = wait_until_told(web01, lambda told: told.value("vipd_sick", **ONE) == 1)
+    assert told.value("vipd_check_ok", **web) == 0
+    assert told.value("vipd_check_ok", **db) == 1
+    assert told.value("vipd_check_runs_total", **web, result="failed") >= 1
+
+
 @pytest.mark.usefixtures("daemon")
 def test_dropped_packets_are_counted_by_reason_and_for_whom(web01: Host, web02: Host) -> None:
     wrong = frame(signed(source=PEER, password="another").build())

@@ -83,7 +83,7 @@ class Machine:
         assert self._nspawn is not None, f"{self.name} was never booted"
         return self._nspawn
 
-    def _leader(self) -> int:
+    def leader(self) -> int:
         """The machine's first process, as this machine's /proc shows it."""
         pid = self._process.pid
         try:
@@ -99,7 +99,7 @@ class Machine:
 
         AssertionError with the output when it fails and `check`.
         """
-        words = ["nsenter", "--target", str(self._leader()), "--all", "--root", "--wd", "sh", "-c"]
+        words = ["nsenter", "--target", str(self.leader()), "--all", "--root", "--wd", "sh", "-c"]
         done = subprocess.run(
             [*words, command],
             input=text,
@@ -123,7 +123,7 @@ class Machine:
         """Copy files of this machine to a directory of that one."""
         for file in files:
             target = shlex.quote(f"{directory}/{file.name}")
-            words = ["nsenter", "--target", str(self._leader()), "--all", "--root", "--wd", "sh"]
+            words = ["nsenter", "--target", str(self.leader()), "--all", "--root", "--wd", "sh"]
             with file.open("rb") as data:
                 subprocess.run([*words, "-c", f"cat >{target}"], stdin=data, check=True, env=INSIDE)
 

@@ -25,6 +25,7 @@ class Kind(Enum):
     MAINTENANCE = "somebody switched maintenance on or off"
     RELOAD = "the files were read, and what changed in them was applied"
     FAILURE = "a VIP broke, and is started again"
+    HEALTH = "a VIP became sick on this host, or well again"
     LATE = "the daemon did not get to run for a while"
 
 

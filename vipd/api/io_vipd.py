@@ -14,6 +14,7 @@ from typing import Literal, Protocol, TypedDict
 from asyncvarlink import TypedVarlinkErrorReply, VarlinkInterface, varlinkmethod
 
 from vipd.api.events import Event, ScriptRun
+from vipd.carp.health import Health
 from vipd.carp.states import Mode, Reason, State
 
 INTERFACE = "io.vipd"
@@ -75,6 +76,48 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRuns:
+    """The runs of a health check. ``ok``, ``failed`` and ``none``: how many said that; none: exit
+    status 75, or the daemon was too late to tell. Of the last one ``last``, its result (null: none
+    has ended yet), ``last_said``, how it ended and the last line of its output, ``last_ago`` and
+    ``last_seconds``, how long ago it ended and how long it took. ``needed``: how many runs one
+    after the other with the other result change what the check says; ``held_left``: it does not
+    recover before. ``vips``: how many VIPs share the check."""
+
+    command: list[str]
+    user: str
+    interval: float
+    timeout: float
+    fall: int
+    rise: int
+    ok: int
+    failed: int
+    none: int
+    last: Literal["ok", "failed", "none"] | None
+    last_said: str
+    last_ago: float | None
+    last_seconds: float | None
+    needed: int
+    held_left: float | None
+    vips: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check or tracked thing says about this host. ``name``: that of the reason, like
+    check:web. ``well``: null while it says nothing yet. ``since``: when it began to say so (Unix
+    time). ``said``: why, of one that is not well; ``ends``, if that is a tracked thing: when it is
+    well again. ``check``: its runs, if it is a check."""
+
+    name: str
+    well: bool | None
+    since: float
+    said: str
+    ends: str
+    check: CheckRuns | None
+
+
+@dataclass(frozen=True, slots=True)
 class VipStatus:
     """One virtual IP as it runs now, and everything its decisions rest on."""
 
@@ -96,6 +139,9 @@ class VipStatus:
     upscript: str | None
     downscript: str | None
     lease: int | None  # None: off
+    preempt_delay: int
+    listen_first: int
+    demote_by: int  # 0: a sick host hands over
 
     # What it is
     state: State
@@ -111,6 +157,10 @@ class VipStatus:
     waiting_for: str  # why it cannot take part, or ""
     maintenance: bool
     problems: list[Problem]
+
+    # Whether this host is fit to own it
+    health: Health
+    findings: list[Finding]  # of each check and tracked thing, by name
 
     # What it hears, and when it acts
     heard: Heard | None

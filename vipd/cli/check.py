@@ -304,6 +304,10 @@ def _row(vip: VipConfig) -> tuple[str, ...]:
         for name in ("preempt", "neutral", "shutdown", "ignoreifstate", "nomcast")
         if getattr(vip, name)
     ]
+    if vip.checks:
+        flags.append(f"checks={','.join(check.name for check in vip.checks)}")
+    if tracks := (*vip.track_interface, *vip.track_file, *vip.track_unit, *vip.track_gateway):
+        flags.append(f"tracks={len(tracks)}")
     if vip.peers is not None:
         flags.append(f"peers={len(vip.peers)}")
     if str(vip.mcast) != "224.0.0.18":

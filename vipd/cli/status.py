@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from vipd.api.io_vipd import Problem, VipStatus, plain
+from vipd.carp.health import Health
 from vipd.carp.states import Mode, State
 from vipd.cli.attention import attention, master_of
 from vipd.cli.client import ATTENTION, FINE, Client, run
@@ -64,7 +65,8 @@ def command(ids: tuple[str, ...], as_json: bool, runtime_dir: Path | None) -> No
 
     TIMING is the master's advertisement interval, advbase+advskew/256 seconds; HEARD is how long
     ago it last advertised. SKEW is this host's present advskew. LEASE is the time after which the
-    kernel removes the address if vipd does not run. The types of the JSON are those of io.vipd(7).
+    kernel removes the address if vipd does not run. A VIP is SICK while a check of it has failed
+    on this host. The types of the JSON are those of io.vipd(7).
 
     Exit status: 0 no problem, 1 something needs attention, 2 the daemon cannot be reached. The
     first line is a summary, so that the command serves as a Nagios check.
@@ -128,6 +130,8 @@ def summary(report: Report, colours: bool) -> str:
         for state in (State.MASTER, State.BACKUP, State.INIT)
         if (number := sum(vip.state is state for vip in report.vips))
     ]
+    if sick := sum(vip.health is Health.SICK for vip in report.vips):
+        states.append(f"{sick} SICK")
     maintained = sum(vip.maintenance for vip in report.vips)
     if maintained:
         states.append(f"{maintained} in maintenance")
@@ -178,13 +182,15 @@ def owner(vip: VipStatus) -> str:
 def state(vip: VipStatus) -> Cell:
     """The state, with any special condition."""
     words = [vip.state.value]
+    if vip.health is Health.SICK:
+        words.append("SICK")
     if vip.mode is Mode.LEAVING:
         words.append("leaving")
     if vip.maintenance:
         words.append("maintenance")
     elif vip.hold_left is not None:
         words.append(f"held {span(vip.hold_left, short=True)}")
-    return Cell(" ".join(words), STATES[vip.state])
+    return Cell(" ".join(words), Colour.BAD if vip.health is Health.SICK else STATES[vip.state])
 
 
 def timing(heard: Any) -> str:

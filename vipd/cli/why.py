@@ -4,6 +4,7 @@ What the election decides is not compared here: `vipd.carp.machine.meaning` does
 """
 
 import time
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import click
 
 from vipd.api.io_vipd import Heard, VipStatus
 from vipd.carp import timing
+from vipd.carp.health import Health
 from vipd.carp.host import by_address, in_both
 from vipd.carp.machine import meaning
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.carp.states import Input, Mode
+from vipd.cli import health
 from vipd.cli.attention import attention, master_of
 from vipd.cli.client import run
 from vipd.cli.completion import complete_ids
@@ -41,9 +44,10 @@ def command(identifier: str, runtime_dir: Path | None) -> None:
 
 def sentences(vip: VipStatus, now: float) -> list[str]:
     """Paragraphs: what is, why, what would change it, and what is wrong. `now`: Unix time."""
-    told = [_now(vip, now), _SAID[vip.mode](vip)]
+    told = [_now(vip, now), _SAID[vip.mode](vip), *health.sentences(vip, now)]
     told += [text] if (text := sentence(vip)) else []
-    told += [f"To correct: {each}" for each in attention(vip)]
+    wrong = replace(vip, problems=[each for each in vip.problems if each.code != "sick"])
+    told += [f"To correct: {each}" for each in attention(wrong)]
     return told
 
 
@@ -97,6 +101,9 @@ def _against(vip: VipStatus, heard: Heard) -> str:
     rank = standing(vip, heard)
     later = f"This host takes over {span(vip.master_down)} after that host falls silent"
     leaves = "or at once when it leaves in order"
+    if vip.health is Health.SICK and not vip.demote_by:
+        too = "That host is sick, too, but" if heard.demotion else "This host is sick, and"
+        return f"{too} the address stays there. {later}, {leaves}, if no healthy host does."
     if rank is Input.PREFERRED:
         why = f"It advertises {_every(heard)}, and {_than_us(vip, heard)}: it is preferred."
         if vip.preempt:
@@ -123,10 +130,17 @@ def _against(vip: VipStatus, heard: Heard) -> str:
         return f"{why}, but without --preempt it leaves a master alone. {later}, {leaves}."
     if vip.modest_left is not None:
         return (
-            f"{why}, but could not send an advertisement lately, so it does not take over for "
+            f"{why}, but {_modest(vip)}, so it does not take over for "
             f"another {span(vip.modest_left)}. {later}, {leaves}."
         )
     return f"{why}, and takes over when it hears it next, unless a better master lives as well."
+
+
+def _modest(vip: VipStatus) -> str:
+    """Why it leaves a living master alone for a while."""
+    if vip.preempt_delay and not vip.mute:
+        return f"leaves a living master alone at first (PREEMPT_DELAY is {vip.preempt_delay} s)"
+    return "could not send an advertisement lately"
 
 
 def _holding(vip: VipStatus) -> str:
@@ -208,7 +222,11 @@ def standing(vip: VipStatus, heard: Heard) -> Input:
     both = {source.version, theirs.version} == {4} and vip.source_ipv6 is not None
     name = in_both if both else by_address
     ours = Parameters(
-        source, vip.advbase, vip.advskew, vip.deadratio, vip.preempt, host=name(source)
+        source,
+        *(vip.advbase, vip.advskew, vip.deadratio, vip.preempt),
+        demote_by=vip.demote_by,
+        health=vip.health,
+        host=name(source),
     )
     words = heard.advbase, heard.advskew, heard.demotion
     ad = Advertisement(theirs, theirs, vip.vhid, *words, 0, b"", name(theirs))

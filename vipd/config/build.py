@@ -1,14 +1,14 @@
 """From the shell variables of one virtual IP to its checked settings."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretBytes, ValidationError
 
-from vipd.config import options, password, plausible, scripts, values
+from vipd.config import checks, options, password, plausible, scripts, values
 from vipd.config.hosts import hosts
 from vipd.config.keys import ALSO, DAEMON_KEYS, KEYS, OWN
 from vipd.config.memory import Memory
@@ -135,6 +135,12 @@ class _Builder:
         )
         settings["upscript"], settings["downscript"] = chosen.both()
         settings["xparam"] = self._xparam()
+        reader = checks.CheckReader(
+            self.file, self.variables.bindings, self.around.trust, self.problems, self.places
+        )
+        settings["checks"] = reader.read()
+        if gateways := settings.get("track_gateway"):
+            settings["track_gateway"] = tuple(replace(g, **reader.pace) for g in gateways)
         vip = self._checked(settings)
         return Built(
             vip, self.places, tuple(self.problems), tuple(self.files), unset=dict(self._unset())
@@ -324,7 +330,8 @@ class _Builder:
             if name in DAEMON_KEYS:
                 self._warn_of_daemon_key(name, binding)
                 continue
-            if name in KEYS or binding.preset or name in self.variables.used:
+            known = name in KEYS or checks.is_key(name)
+            if known or binding.preset or name in self.variables.used:
                 continue
             if self.problems.full(Severity.WARNING):
                 break  # searching for a similar name is slow

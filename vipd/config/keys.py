@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vipd.config import values
+from vipd.config import plain_values, tracked, values
+from vipd.config.model import MAX_LISTEN_FIRST
 from vipd.config.shell import Value
 from vipd.config.values import Report
 
@@ -23,16 +24,20 @@ class Key:
 
 
 def _one_of(*words: str, hint: str) -> Read:
-    return lambda key, value, report: values.word(key, value, words, hint, report)
+    return lambda key, value, report: plain_values.word(key, value, words, hint, report)
 
 
 def _seconds(*words: str) -> Read:
-    return lambda key, value, report: values.seconds(key, value, report, words)
+    return lambda key, value, report: plain_values.seconds(key, value, report, words)
 
 
-def _seconds_or_0(key: str, value: Value, report: Report) -> object:
-    read = values.seconds(key, value, report, ("0",))
-    return 0 if read == "0" else read
+def _number(low: int, high: int, *words: str) -> Read:
+    return lambda key, value, report: plain_values.whole(key, value, report, low, high, words)
+
+
+def _peers(key: str, value: Value, report: Report) -> object:
+    hint = f"write the SOURCE_ADDRESS of every other host, like {key}=192.0.2.2"
+    return values.hosts(key, value, report, hint)
 
 
 OWN = (
@@ -55,11 +60,21 @@ OWN = (
         ),
     ),
     Key("EXTRA_ADDRESSES", "extra_addresses", values.extras),
-    Key("PEERS", "peers", values.peers, "list the other hosts, or remove PEERS for multicast"),
+    Key("PEERS", "peers", _peers, "list the other hosts, or remove PEERS for multicast"),
     Key("ANNOUNCE_TO", "announce_to", values.targets),
-    Key("ANNOUNCE_EVERY", "announce_every", _seconds_or_0),
+    Key("ANNOUNCE_EVERY", "announce_every", plain_values.seconds_or_0),
+    Key("TRACK_INTERFACE", "track_interface", tracked.interfaces),
+    Key("TRACK_FILE", "track_file", tracked.files),
+    Key("TRACK_UNIT", "track_unit", tracked.units),
+    Key("TRACK_DOWN", "track_down", plain_values.fractional_seconds),
+    Key("TRACK_UP", "track_up", plain_values.fractional_seconds),
+    Key("TRACK_GATEWAY", "track_gateway", tracked.gateways),
+    Key("PREEMPT_DELAY", "preempt_delay", plain_values.seconds_or_0),
+    Key("LISTEN_FIRST", "listen_first", _number(0, MAX_LISTEN_FIRST)),
+    Key("DEMOTE_BY", "demote_by", _number(1, 240, "hand-over")),
 )
-"""Keys that ucarp does not have."""
+"""Keys that ucarp does not have. Those of checks, which have names of their own, are in
+`vipd.config.checks`."""
 
 UCARP = (
     "ID",

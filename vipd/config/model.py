@@ -21,8 +21,18 @@ PASSWORD_KEYS: tuple[Literal["PASSWORD"], Literal["PASSWORD_ALSO"]] = "PASSWORD"
 _MAY_BE_LATE = 0.1
 """Seconds by which an advertisement is expected to be late at most."""
 
+MAX_LISTEN_FIRST = 60
+"""Longest LISTEN_FIRST: a dead master is not noticed for so long."""
+
+MIN_INTERVAL = 0.1
+"""Shortest CHECK_INTERVAL and TRACK_DOWN, seconds."""
+
+MAX_RUNS = 100
+"""Highest CHECK_FALL and CHECK_RISE."""
+
 Byte = Annotated[int, Field(ge=0, le=255)]
 Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
+FractionalSeconds = Annotated[float, Field(ge=MIN_INTERVAL, le=MAX_SECONDS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,52 @@ class Extra:
 
     def __str__(self) -> str:
         return f"{self.address}@{self.interface}" if self.interface else str(self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of this host, and all its groups."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A program that tells whether this host is fit to own an address. ``name``: in lower case,
+    “web” of CHECK_WEB. ``command``: the whole path of the program, and its arguments. Seconds:
+    started every ``interval`` (0.1 to 3600); killed, and failed, after ``timeout`` (0: after an
+    interval); at least ``hold`` from its failure to its recovery. It fails with ``fall`` failed
+    runs one after the other, and recovers with ``rise`` good ones. ``user``: whom it runs as;
+    ``account``: None if there is no such user. ``refused``: why it must not run, and has failed;
+    ""."""
+
+    name: str
+    command: tuple[str, ...]
+    interval: float = 2.0
+    timeout: float = 0.0
+    fall: int = 3
+    rise: int = 5
+    hold: int = 30
+    user: str = "root"
+    account: Account | None = None
+    refused: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "timeout", self.timeout or self.interval)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A host that has to answer on BIND_INTERFACE. It is asked every ``interval`` seconds (0.1 to
+    3600), is gone after ``fall`` questions without an answer one after the other, and back after
+    ``rise`` with one."""
+
+    address: IPv4Address | IPv6Address
+    interval: float = 2.0
+    fall: int = 3
+    rise: int = 5
 
 
 class VipConfig(BaseModel):
@@ -185,6 +241,77 @@ class VipConfig(BaseModel):
         "and announces them as it does VIP_ADDRESS (an UPSCRIPT gets them in its environment). "
         "Other hosts need not know them: hosts that run ucarp move theirs by their scripts.",
     )
+    checks: tuple[Check, ...] = Field(
+        default=(),
+        description="CHECK_<NAME>: a program and its arguments, separated as in a shell (but no "
+        "shell runs them): a health check, of which there may be any number. By exit status 0 this "
+        "host is fit to own the addresses; 75 says nothing; any other status, a run that lasts too "
+        "long and a program that cannot be started say that it is not. While a check has failed, "
+        "the host is sick: it hands its addresses to a healthy host, whatever the others' "
+        "--preempt, and takes them only when nobody else does. The program must not be open to "
+        "changes by others: then it is not run, and has failed. It gets the variables ID, VHID, "
+        "ADDRESSES, EXTRA_ADDRESSES, INTERFACE and STATE. Checks with equal arguments, times and "
+        "users run once for all VIPs that have them; then it gets those variables that are the "
+        "same for all, and STATE is MASTER if one of them is. An empty value takes a check of "
+        "vip-common.conf away.",
+    )
+    track_interface: tuple[str, ...] = Field(
+        default=(),
+        description="TRACK_INTERFACE: other interfaces that have to work for this host to be fit "
+        "to own the addresses, separated by blanks: while one of them is not there, is down or has "
+        "no carrier, the host is sick, as with a failed check.",
+    )
+    track_file: tuple[str, ...] = Field(
+        default=(),
+        description="TRACK_FILE: whole paths of files, separated by blanks: while one of them is "
+        "there, and neither empty nor 0, the host is sick. For deployments: what is written in it "
+        "is shown as the reason.",
+    )
+    track_unit: tuple[str, ...] = Field(
+        default=(),
+        description="TRACK_UNIT: systemd units (.service may be left out), separated by blanks: "
+        "while no process of one of them runs, the host is sick. Services, scopes and slices: "
+        "others, and services that end when they have done their work, have no processes. Needs "
+        "cgroup v2.",
+    )
+    track_down: FractionalSeconds = Field(
+        default=0.5,
+        description="TRACK_DOWN: seconds (0.1 to 3600) for which the trouble of a tracked "
+        "interface or unit has to last before the host is sick: for so long a unit may be "
+        "restarted.",
+    )
+    track_up: FractionalSeconds = Field(
+        default=10.0,
+        description="TRACK_UP: seconds (0.1 to 3600) for which a tracked interface or unit has to "
+        "work again, without interruption, before the host is well.",
+    )
+    track_gateway: tuple[Gateway, ...] = Field(
+        default=(),
+        description="TRACK_GATEWAY: addresses of hosts in the network of BIND_INTERFACE, most "
+        "likely of its router, separated by blanks: while one of them does not answer ARP requests "
+        "(IPv6: neighbour solicitations), the host is sick. They are asked from an own address of "
+        "this host every CHECK_INTERVAL; CHECK_FALL and CHECK_RISE count as they do for checks.",
+    )
+    preempt_delay: Literal[0] | Seconds = Field(
+        default=0,
+        description="PREEMPT_DELAY: seconds (1 to 3600) after the start, after the link came up "
+        "and after sickness, in which --preempt leaves a living master alone. A silent one is "
+        "taken over from as always. 0: no delay.",
+    )
+    listen_first: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_LISTEN_FIRST,
+        description="LISTEN_FIRST: seconds (1 to 60) after the link came up in which silence does "
+        "not count yet, for switches and bonds that pass frames, stop, and pass them again. Any "
+        "advertisement of another host ends it. 0: silence counts at once.",
+    )
+    demote_by: Literal["hand-over"] | Annotated[int, Field(ge=1, le=240)] = Field(
+        default="hand-over",
+        description="DEMOTE_BY: what a sick host does. hand-over: it asks for another owner, and "
+        "every healthy host takes over, with or without --preempt; 1 to 240: it only adds that to "
+        "its advskew (254 at most), so that hosts with --preempt and a lower sum take over.",
+    )
     other_vhid: int | None = Field(
         default=None,
         ge=1,
@@ -271,6 +398,17 @@ class VipConfig(BaseModel):
     def device(self) -> str:
         """`interface` without a label: eth1 of eth1:100, as the kernel reads it."""
         return self.interface.partition(":")[0]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that describe it to scripts and checks."""
+        return {
+            "ID": self.id,
+            "VHID": str(self.vhid),
+            "ADDRESSES": " ".join(map(str, self.addresses)),
+            "EXTRA_ADDRESSES": " ".join(map(str, self.extra_addresses)),
+            "INTERFACE": self.interface,
+        }
 
     @property
     def manages_address(self) -> bool:

@@ -34,6 +34,14 @@ def problems(vip: VipConfig, places: Mapping[str, FileLocation]) -> Iterator[Pro
             )
     if vip.peers is not None:
         yield from _peers(vip, places.get("PEERS", start))
+    for gateway in vip.track_gateway:
+        if any(gateway.address == moving.ip for moving in vip.moving):
+            yield error(
+                places.get("TRACK_GATEWAY", start),
+                f"TRACK_GATEWAY has {gateway.address}, which moves with this VIP: its owner never "
+                "hears an answer",
+                "write the address of another machine, the next router most likely",
+            )
     yield from _lease(vip, places.get("LEASE", start))
 
 

@@ -14,7 +14,7 @@ from ipaddress import (
 )
 from typing import Literal
 
-from vipd.config.model import MAX_SECONDS, MAX_SOCKET_PATH, Extra, Tcp, Unix
+from vipd.config.model import MAX_SOCKET_PATH, Extra, Tcp, Unix
 from vipd.config.numbers import decimal, looks_decimal, strtoul
 from vipd.config.problem import FileLocation, Problem, cited, error, shown, warning
 from vipd.config.shell import Value
@@ -155,13 +155,15 @@ def targets(
     return tuple(found)
 
 
-def peers(key: str, value: Value, report: Report) -> tuple[IPv4Address | IPv6Address, ...] | None:
-    """The words of our own key `key`: addresses of hosts."""
+def hosts(
+    key: str, value: Value, report: Report, hint: str
+) -> tuple[IPv4Address | IPv6Address, ...] | None:
+    """The words of our own key `key`: addresses of hosts. `hint`: what to write instead of what is
+    none."""
     found: dict[IPv4Address | IPv6Address, None] = {}
     for word in value.words():
         if (address := _host(word)) is None:
             wrong = f"{key} “{cited(word.text)}” is not the address of a host"
-            hint = f"write the SOURCE_ADDRESS of every other host, like {key}=192.0.2.2"
             report(error(word.place, wrong, hint))
             return None
         if address in found:
@@ -306,31 +308,6 @@ def number(
             )
         )
     return reading.value
-
-
-def word(key: str, value: Value, words: tuple[str, ...], hint: str, report: Report) -> str | None:
-    """One of the words that our own key `key` takes, in any case."""
-    given = value.text.strip().lower()
-    if given in words:
-        return given
-    wrong = f"{key} “{cited(value.text)}” is none of {', '.join(words)}"
-    report(error(value.place, wrong, hint))
-    return None
-
-
-def seconds(
-    key: str, value: Value, report: Report, words: tuple[str, ...] = ()
-) -> int | str | None:
-    """Whole seconds of our own key `key`, 1 to MAX_SECONDS, decimal; or one of its `words`."""
-    given = value.text.strip().lower()
-    if given in words:
-        return given
-    if looks_decimal(given) and 1 <= decimal(given) <= MAX_SECONDS:
-        return decimal(given)
-    wrong = f"{key} “{cited(value.text)}” is not a number of seconds from 1 to {MAX_SECONDS}"
-    instead = "".join(f", or {key}={each}" for each in words)
-    report(error(value.place, wrong, f"write whole seconds, like {key}=30{instead}"))
-    return None
 
 
 def listen(value: Value, report: Report) -> Tcp | Unix | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from vipd import __version__
+from vipd.config.model import Check
 from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Children
 from vipd.daemon.base.kept_files import open_to_lock
@@ -24,6 +25,9 @@ from vipd.daemon.events.hub import Hub
 from vipd.daemon.events.tally import Tally
 from vipd.daemon.files.reload import Reload
 from vipd.daemon.guard.keeper import Keeper
+from vipd.daemon.health.checks import Checks
+from vipd.daemon.health.pool import Pool
+from vipd.daemon.health.tracking import Tracking
 from vipd.daemon.log import logger
 from vipd.daemon.log.formats import FORMS
 from vipd.daemon.log.logger import log
@@ -259,22 +263,27 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
     hub, history = Hub(log.logger), History()
     hub.subscribe(history)
     maintenance = Maintenance(place.state_dir)
+    timers, children = Timers(loop), Children(adopts=os.getpid() == 1)
+    checks, tracking = Checks(children, lambda: timers.late_at), Tracking(loop, links)
     services = Services(
         netlink=netlink,
         links=links,
         secondaries=Secondaries(netlink),
         leases=Renewals(netlink, loop),
-        timers=Timers(loop),
+        timers=timers,
         counter=counter,
         clock=loop.time,
         hub=hub,
         shared=shared(loop, hub, links.macs),
         group_locks=GroupLocks(loop),
-        children=Children(adopts=os.getpid() == 1),
+        children=children,
+        health=Pool({Check: checks.make, **tracking.makers}),
         wills=CrashCleanup(runtime_dir),
         guard=guard,
     )
     supervisor = Supervisor(services, loop, maintenance)
+    supervisor.interfaces.changed = tracking.links_changed
+    tracking.place = supervisor.interfaces.place
     reload = Reload(place.config_dir, only, hub, supervisor.apply, lambda: bool(supervisor.runs))
     control = Control(supervisor, reload, hub, history, maintenance, place)
     service = Service(supervisor, reload, Notify(os.environ), loop)
@@ -311,6 +320,8 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
     supervisor.stopping = True
     await reload.stop()
     await supervisor.stop()
+    await checks.gone()
+    await tracking.gone()
     opening.cancel()
     await control.close()
     await exporter.close()

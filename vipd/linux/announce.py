@@ -52,10 +52,17 @@ def probe(address: IPv4Address, mac: bytes) -> bytes:
     """The Ethernet frame that asks which host has ``address``: an ARP probe (RFC 5227, section
     2.1.1). Its sender address is 0.0.0.0, so no host that hears it changes its cache; a host that
     has the address answers to ``mac``, proxies do not (Linux)."""
-    nobody = bytes(4)
-    return _ARP.pack(
-        _BROADCAST, mac, _ETHERTYPE_ARP, 1, 0x0800, 6, 4, 1, mac, nobody, bytes(6), address.packed
-    )
+    return question(address, mac, None)
+
+
+def question(
+    address: IPv4Address, mac: bytes, source: IPv4Address | None, at: bytes | None = None
+) -> bytes:
+    """The same from ``source``, an own address of this host at ``mac``, as the kernel asks: the
+    host that answers notes where we are. Some answer nothing else. ``at``: ask this MAC address
+    only."""
+    head = at or _BROADCAST, mac, _ETHERTYPE_ARP, 1, 0x0800, 6, 4, _REQUEST
+    return _ARP.pack(*head, mac, source.packed if source else bytes(4), bytes(6), address.packed)
 
 
 def _gratuitous_arp(address: IPv4Address, mac: bytes, operation: int) -> bytes:
@@ -80,11 +87,16 @@ def _advertisement(address: IPv6Address, mac: bytes, router: bool) -> bytes:
     )
 
 
-def solicitation(address: IPv6Address, mac: bytes, source: IPv6Address) -> bytes:
+def solicitation(
+    address: IPv6Address, mac: bytes, source: IPv6Address, at: bytes | None = None
+) -> bytes:
     """The Ethernet frame that asks which host has ``address``, from ``source``, an own address of
     this host at ``mac`` (RFC 4861, section 7.2.2). Without a source it would be the start of a
-    duplicate address detection (RFC 4862): a host that is about to use it would give it up."""
+    duplicate address detection (RFC 4862): a host that is about to use it would give it up. ``at``:
+    ask this MAC address only, whether the address is still there (section 7.3.3)."""
     body = struct.pack("!BBHI16sBB6s", _NEIGHBOUR_SOLICITATION, 0, 0, 0, address.packed, 1, 1, mac)
+    if at:
+        return _icmpv6(mac, at, source, address, body)
     group = IPv6Address(_SOLICITED_NODE + address.packed[-3:])
     return _icmpv6(mac, multicast_mac(group), source, group, body)
 

@@ -28,7 +28,7 @@ _PACKET_TYPE, _INTERFACE, _VLAN_TAG = _ANCILLARY + 4, _ANCILLARY + 8, _ANCILLARY
 ATTRIBUTE = _ANCILLARY + 12
 #: A random number, for `LD_W_ABS`.
 RANDOM = _ANCILLARY + 56
-_OTHER_HOST = 3  # PACKET_OTHERHOST, linux/if_packet.h
+_THIS_HOST, _OTHER_HOST = 0, 3  # PACKET_HOST, PACKET_OTHERHOST, linux/if_packet.h
 _VLAN_ID = 0x0FFF
 
 _SO_ATTACH_FILTER = 26
@@ -50,6 +50,11 @@ def of_interface(index: int) -> list[Instruction]:
         (LD_W_ABS, 0, 0, _VLAN_TAG),
         (JSET, REJECT, 0, _VLAN_ID),
     ]
+
+
+def to_us() -> list[Instruction]:
+    """Reject what is for several hosts or for another."""
+    return [(LD_W_ABS, 0, 0, _PACKET_TYPE), (JEQ, 0, REJECT, _THIS_HOST)]
 
 
 def resolve(program: Sequence[Instruction]) -> list[Instruction]:

@@ -44,6 +44,13 @@ class Link:
         """All its names, the kernel name first."""
         return (self.name, *self.altnames)
 
+    def silent(self, name: str) -> str:
+        """Why nothing passes it, as a sentence about the interface by this ``name`` of it, or
+        ""."""
+        if self.running:
+            return ""
+        return f"{name} has no carrier" if self.up else f"interface {name} is down"
+
 
 class Cause(Enum):
     """The cause of an address's deletion."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import cycle
 
+from vipd.config.model import Account
 from vipd.daemon.base import tasks
 from vipd.daemon.base.background import Background
 from vipd.daemon.log.logger import log
@@ -34,6 +35,9 @@ exec "$0" "$@"
 #: The last line of output of a program that could not be loaded: only then is the shell still there
 #: to print it (bash with execfail, others in their trap).
 _NEVER_RAN = "vipd-could-not-run-it"
+#: Of util-linux. posix_spawn(3) cannot change the user, and Python's own way forks this process
+#: with the interpreter's lock held.
+_SETPRIV = "setpriv"
 #: Reads descriptor 3 until its last writer closes it. An orphan, like those writers.
 _DRAIN = "cat <&3 >/dev/null 2>&1 3<&- &"
 #: Variables from systemd that concern the daemon only, not the programs that it starts.
@@ -65,11 +69,16 @@ class Children:
         command: Sequence[str],
         environment: Mapping[str, str],
         timeout: float,
+        *,
+        user: Account | None = None,
+        leaves_nothing: bool = False,
     ) -> "Child":
         """Start a program with ``environment`` added to ours and empty input; its output is kept.
-        Raises OSError; TimeoutError when the shell itself could not be loaded within ``timeout``
-        seconds."""
-        start = _Start(command, {**self._environment, **environment})
+        ``user``: whom it runs as; None: as we do. ``leaves_nothing``: what it started and is still
+        there when it ends is killed. Raises OSError; TimeoutError when the shell itself could not
+        be loaded within ``timeout`` seconds."""
+        become = _becoming(user) if user else ()
+        start = _Start((*become, *command), {**self._environment, **environment}, leaves_nothing)
         self._starting += 1
         work = tasks.start(self._started(start), "starting a script")
         try:
@@ -88,7 +97,9 @@ class Children:
             os.close(start.reader)
         else:
             self._ours.add(start.process)
-            start.child = Child(start.process, start.pidfd, start.reader, self)
+            start.child = Child(
+                start.process, start.pidfd, start.reader, self, start.leaves_nothing
+            )
             if start.unwanted:
                 start.child.kill(signal.SIGKILL)
         finally:
@@ -144,7 +155,10 @@ class Children:
 class _Start:
     """One program's start, which a thread carries out."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], leaves_nothing: bool
+    ) -> None:
+        self.leaves_nothing = leaves_nothing
         self._command = (_SHELL, "-c", _BECOME.format(_NEVER_RAN), *command)
         self._environment = environment
         self.reader, self.writer = os.pipe2(os.O_CLOEXEC)
@@ -176,7 +190,9 @@ class Child:
     asyncio's own subprocesses are not used: they load programs in the loop, and their wait() may
     block until every process that holds the pipe has closed it."""
 
-    def __init__(self, process: int, pidfd: int, reader: int, children: Children) -> None:
+    def __init__(
+        self, process: int, pidfd: int, reader: int, children: Children, leaves_nothing: bool
+    ) -> None:
         """Takes ownership of ``pidfd`` and of ``reader``, our end of the pipe that it writes to."""
         self.process = process
         self.output = bytearray()  # the end of it
@@ -186,11 +202,30 @@ class Child:
         #: Whether it could not be loaded; then its output is the shell's error message.
         self.never_ran = False
         self._children = children
+        self._leaves_nothing = leaves_nothing
         self._loop = asyncio.get_running_loop()
         self._pidfd = pidfd
         self._reader: int | None = reader
         self._loop.add_reader(pidfd, self._end)
         self._listen()
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait for its end, for so long at most; whether it has ended."""
+        try:
+            await asyncio.wait_for(self.ended.wait(), max(0.0, seconds))
+        except TimeoutError:
+            return False
+        return True
+
+    @property
+    def how(self) -> str:
+        """How it ended, for people."""
+        if self.status >= 0:
+            return f"exit status {self.status}"
+        try:
+            return f"ended by {signal.Signals(-self.status).name}"
+        except ValueError:  # a real-time signal: most of them have no name
+            return f"ended by signal {-self.status}"
 
     def kill(self, number: signal.Signals) -> None:
         """Signal the whole process group."""
@@ -200,6 +235,8 @@ class Child:
     def _end(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
+        if self._leaves_nothing:  # before it is reaped: until then its number is nobody else's
+            self.kill(signal.SIGKILL)
         self.status = self._children.reap(self.process)
         if self._reader is not None:
             self._loop.remove_reader(self._reader)
@@ -240,8 +277,20 @@ class Child:
         ever."""
         if self._read() and self._read():  # all that the pipe holds, then whether it is at its end
             assert self._reader is not None
-            tasks.start(self._children.drain(self._reader), "reading what a script left behind")
+            if self._leaves_nothing:
+                os.close(self._reader)
+            else:
+                what = "reading what a script left behind"
+                tasks.start(self._children.drain(self._reader), what)
             self._reader = None
+
+
+def _becoming(user: Account) -> tuple[str, ...]:
+    """The command before a program that has it run as this user, with the groups that it has."""
+    if (user.uid, user.gid) == (os.geteuid(), os.getegid()):
+        return ()
+    groups = f"--groups={','.join(map(str, user.groups))}" if user.groups else "--clear-groups"
+    return _SETPRIV, f"--reuid={user.uid}", f"--regid={user.gid}", groups, "--"
 
 
 def _environment() -> dict[str, str]:

@@ -7,26 +7,30 @@ from typing import Any
 
 from vipd.api import io_vipd
 from vipd.api.io_vipd import Problem
+from vipd.carp.health import Health
 from vipd.carp.machine import Machine
+from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT, bows_out
 from vipd.carp.situation import Heard
 from vipd.carp.states import Mode, Reason, State
 from vipd.carp.timing import grace, interval, master_down
 from vipd.config.model import VipConfig
 from vipd.config.problem import Problem as ConfigProblem
+from vipd.daemon.control.findings import findings
 from vipd.daemon.diagnosis.problems import RateLimitedProblem, RateLimitedProblems
+from vipd.daemon.vips import sources
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.ownerless import nobody_owns
 from vipd.daemon.vips.vip import VipRunner
 
 
-def overdue(last: Heard, now: float) -> int:
+def overdue(last: Heard, now: float, ours: Parameters) -> int:
     """How many advertisements are missing from the host that was heard last. Zero if it has sent
     its final advertisement."""
     ad = last.ad
     if bows_out(ad):
         return 0
-    every = interval(ad.advbase, ad.advskew)
+    every = ours.interval_of(ad)
     return max(0, int((now - last.at - grace(every)) / every))
 
 
@@ -46,12 +50,14 @@ def of_vip(
         event=vip.transitions.event,
         source=str(ours.source) if int(ours.source) else None,
         source_ipv6=next((str(each) for each in ours.sources if each.version == 6), None),
-        effective_advskew=BOW_OUT[1] if machine.leaving else ours.advskew,
+        effective_advskew=BOW_OUT[1] if machine.leaving else ours.advertised[1],
         interval=ours.interval,
         master_down=ours.master_down,
         waiting_for=vip.link.waiting_for,
         maintenance=maintenance,
         problems=list(problems_of(vip, interface, now)),
+        health=vip.health.health,
+        findings=list(findings(vip.health, now)),
         heard=_heard(machine, now),
         signers=[
             io_vipd.Signer(str(each.source), each.signs_with, now - each.at)
@@ -91,6 +97,8 @@ def of_broken(config: VipConfig, maintenance: bool, why: str, since: float) -> i
         waiting_for=why,
         maintenance=maintenance,
         problems=[failure(config, why, since)] if why else [],
+        health=Health.UNKNOWN if config.checks else Health.WELL,
+        findings=[],
         heard=None,
         signers=[],
         takeover_in=None,
@@ -123,6 +131,9 @@ def problems_of(vip: VipRunner, interface: Interface, now: float) -> Iterator[Pr
         yield _standing("no_address", config, missing, vip.transitions.since)
     if vip.link.waiting_for:
         yield _standing("waiting", config, vip.link.waiting_for, vip.transitions.since)
+    for name, verdict in vip.health.failing.items():
+        since = time.time() - (now - verdict.since)
+        yield _standing("sick", config, f"sick: {name}: {verdict.said}", since)
     if vip.scripts.failed:
         run = vip.scripts.failed
         how = "could not be run" if run.status is None else f"failed with status {run.status}"
@@ -181,6 +192,9 @@ def _settings(config: VipConfig) -> dict[str, Any]:
         "upscript": config.upscript,
         "downscript": config.downscript,
         "lease": config.lease_seconds,
+        "preempt_delay": config.preempt_delay,
+        "listen_first": config.listen_first,
+        "demote_by": sources.demote_by(config),
     }
 
 
@@ -191,8 +205,8 @@ def _heard(machine: Machine, now: float) -> io_vipd.Heard | None:
     last = Heard(master.ad, master.at) if master else machine.heard
     if last is None:
         return None
-    ad = last.ad
-    lives = now - last.at < max(machine.parameters.master_down, interval(ad.advbase, ad.advskew))
+    ad, ours = last.ad, machine.parameters
+    lives = now - last.at < max(ours.master_down, ours.interval_of(ad))
     return io_vipd.Heard(
         address=str(ad.source),
         advbase=ad.advbase,
@@ -200,7 +214,7 @@ def _heard(machine: Machine, now: float) -> io_vipd.Heard | None:
         demotion=ad.demotion,
         ago=now - last.at,
         followed=backup and lives and not bows_out(ad),
-        missing=overdue(last, now) if backup else 0,
+        missing=overdue(last, now, ours) if backup else 0,
     )
 
 

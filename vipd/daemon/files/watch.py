@@ -64,15 +64,21 @@ _REPLACING = (events.EVENT_TYPE_CREATED, events.EVENT_TYPE_DELETED, events.EVENT
 class Watch:
     """Calls `changed` in the loop, once for every change of the files that has settled.
 
-    Watches `directory` from the beginning; no change is missed once `placed` is set. The directory
-    may be missing. Use it in the loop's thread only.
+    Watches `directory`, if there is one, from the beginning; no change is missed once `placed` is
+    set. The directory may be missing. Use it in the loop's thread only.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, directory: Path, changed: Callable[[], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        directory: Path | None,
+        changed: Callable[[], None],
+        what: str = "the configuration files",
     ) -> None:
+        """``what``: the files, as they are called in messages."""
         self._loop = loop
-        self._directory = str(directory)
+        self._directory = str(directory) if directory else None
+        self._what = what
         self._changed = changed
         self._files: frozenset[str] = frozenset()
         self._timer: asyncio.TimerHandle | None = None
@@ -256,9 +262,10 @@ class Watch:
         if why.errno != errno.ENOSPC:
             limit = "max_user_instances, or the limit of open files (LimitNOFILE=)"
         log.warning(
-            "inotify is used up (%s): the configuration files are looked at every %g s instead; "
+            "inotify is used up (%s): %s are looked at every %g s instead; "
             "raise the sysctl fs.inotify.%s",
             why.strerror,
+            self._what,
             POLLING,
             limit,
         )

@@ -19,7 +19,7 @@ class WatchedPaths:
 
     `directories` are real paths (no link in them), parents before children when sorted.
     `entries` are the names in them that matter, as whole paths. `root` is the real path of the
-    directory in which new configuration files matter, too; None while it is missing.
+    directory in which new configuration files matter, too; None if it is missing, or there is none.
     """
 
     directories: frozenset[str] = frozenset()
@@ -27,14 +27,14 @@ class WatchedPaths:
     root: str | None = None
 
     @classmethod
-    def of(cls, directory: str, files: Iterable[str]) -> "WatchedPaths":
+    def of(cls, directory: str | None, files: Iterable[str]) -> "WatchedPaths":
         """The paths of `directory`, with its contents, and of `files`; all of them may be missing.
 
         Reads the file system. It takes a few milliseconds for hundreds of files: those of one
         directory share its resolution.
         """
         walk = _Walk()
-        root = walk.directory(_absolute(directory))
+        root = walk.directory(_absolute(directory)) if directory else None
         if root is not None:
             walk.directories.add(root)
         parents: dict[str, str | None] = {}

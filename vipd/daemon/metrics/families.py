@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vipd import __version__
+from vipd.carp.health import Health
 from vipd.carp.packet import Drop
 from vipd.carp.states import State
 from vipd.config.model import VipConfig
@@ -20,6 +21,7 @@ from vipd.daemon.diagnosis.log_budget import LogBudget
 from vipd.daemon.events.counters import Histogram
 from vipd.daemon.events.tally import Tally, VipTally
 from vipd.daemon.files.reload import Reload
+from vipd.daemon.health.checks import CheckRunner, Result
 from vipd.daemon.log.outlet import Outlet
 from vipd.daemon.vips.supervisor import Supervisor
 from vipd.daemon.vips.timers import Timers
@@ -156,6 +158,37 @@ def _told(view: VipView) -> Values:
         yield (code,), times
 
 
+def _checks(read: Callable[[CheckRunner], Values]) -> Callable[[VipView], Values]:
+    """What each check of a VIP says of itself, with its name as the first label."""
+
+    def of_vip(view: VipView) -> Values:
+        for name, (source, _) in view.vip.health.sources.items() if view.vip else ():
+            if isinstance(source, CheckRunner):
+                for labels, value in read(source):
+                    yield (name.partition(":")[2], *labels), value
+
+    return of_vip
+
+
+def _check_ok(check: CheckRunner) -> Values:
+    if (well := check.verdict.well) is not None:
+        yield (), int(well)
+
+
+def _check_seconds(check: CheckRunner) -> Values:
+    if check.last:
+        yield (), check.last.seconds
+
+
+def _check_runs(check: CheckRunner) -> Values:
+    for result in Result:
+        yield (result.value,), check.runs[result]
+
+
+def _sick(view: VipView) -> Values:
+    yield (), int(view.vip is not None and view.vip.health.health is Health.SICK)
+
+
 def _failures(view: VipView) -> Values:
     yield (), view.tally.failures
 
@@ -194,6 +227,35 @@ FAMILIES: tuple[OfVips | OfDaemon, ...] = (
         "1 while the VIP is in maintenance, and so never master on this host.",
         (),
         lambda view: [((), int(view.maintenance))],
+    ),
+    OfVips(
+        "vipd_sick",
+        "gauge",
+        "1 while something that the VIP needs has failed on this host.",
+        (),
+        _sick,
+    ),
+    OfVips(
+        "vipd_check_ok",
+        "gauge",
+        "Verdict of a health check: 1 is well, 0 failed; nothing before its first one.",
+        ("check",),
+        _checks(_check_ok),
+    ),
+    OfVips(
+        "vipd_check_seconds",
+        "gauge",
+        "How long the last run of a health check took.",
+        ("check",),
+        _checks(_check_seconds),
+    ),
+    OfVips(
+        "vipd_check_runs_total",
+        "counter",
+        "Runs of a health check, by their result: ok, failed, or none. VIPs that share a check "
+        "have the same numbers.",
+        ("check", "result"),
+        _checks(_check_runs),
     ),
     OfVips(
         "vipd_transitions_total",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Iterable
 
+from vipd.daemon.health.track_gateway import Place
 from vipd.daemon.log.logger import log
 from vipd.daemon.vips.interface import Interface, Shared
 from vipd.linux.links import Links
@@ -17,6 +18,8 @@ class Interfaces:
     def __init__(self, loop: asyncio.AbstractEventLoop, links: Links, shared: Shared) -> None:
         #: Called with the index of an interface that is gone or down, before its VIPs are notified.
         self.went_down: Callable[[int], None] = lambda _index: None
+        #: Called with the names of interfaces that came, went or changed, after their VIPs.
+        self.changed: Callable[[Collection[str]], None] = lambda _names: None
         self._loop = loop
         self._links = links
         self._shared = shared
@@ -35,6 +38,16 @@ class Interfaces:
             interface = self._by_name[name] = Interface(name, self._loop, self._shared)
             self._update(interface)
         return interface
+
+    def place(self, name: str) -> Place | None:
+        """Where on an interface of the VIPs this host can ask others from; None: it is not there,
+        or down."""
+        interface = self._by_name.get(name)
+        link = interface.link if interface else None
+        if interface is None or link is None or not link.up:
+            return None
+        own = [interface.present[address] for address in interface.sources()]
+        return Place(link.name, link.mac, own)
 
     def keep(self, names: Collection[str]) -> None:
         """Close all interfaces except these."""
@@ -81,6 +94,7 @@ class Interfaces:
             interface.others_changed(news.names)
             if news.gap:
                 interface.look_again()
+        self.changed(news.names)
 
     def _update(self, interface: Interface) -> None:
         link = self._links.get(interface.name)

@@ -105,8 +105,8 @@ class LinkWatch:
             return self._rival
         if self._interface.wire is None or link is None:
             return f"interface {name} {self._interface.problem}"
-        if not link.running and not self._vip.config.ignoreifstate:
-            return f"interface {name} is down" if not link.up else f"{name} has no carrier"
+        if (silent := link.silent(name)) and not self._vip.config.ignoreifstate:
+            return silent
         self._owned.find(link)
         return "" if self._sources() else no_source(self._vip.config, name)
 

@@ -122,13 +122,9 @@ def job(
     return Job(
         words,
         {
-            "ID": config.id,
-            "VHID": str(config.vhid),
+            **config.environment,
             "STATE": state.value,
             "REASON": reason.value,
-            "ADDRESSES": " ".join(map(str, config.addresses)),
-            "EXTRA_ADDRESSES": " ".join(map(str, config.extra_addresses)),
-            "INTERFACE": config.interface,
             "PREVIOUS_MASTER": previous_master,
         },
         config.script_timeout,

@@ -121,13 +121,13 @@ class Scripts:
                 "waits in the kernel, most likely for a disk or a file server that does not answer"
             )
             return Outcome(wanted, None, seconds, trouble)
-        trouble = f"{wanted.value} failed: {_how(child.status)}" if child.status else ""
+        trouble = f"{wanted.value} failed: {child.how}" if child.status else ""
         return Outcome(wanted, child.status, seconds, trouble)
 
     async def _wait(self, child: Child, wanted: Wanted, timeout: float) -> None:
         """Wait until it has ended, or has not although it was killed."""
         for patience, last_resort in ((timeout, signal.SIGTERM), (_MERCY, signal.SIGKILL)):
-            if await _ends(child, patience):
+            if await child.ends_within(patience):
                 return
             self._log.error(
                 "%s still runs after %g s: %s to its process group",
@@ -137,16 +137,7 @@ class Scripts:
                 extra={"script": wanted.value, "reason": "timeout"},
             )
             child.kill(last_resort)
-        await _ends(child, _MERCY)
-
-
-async def _ends(child: Child, patience: float) -> bool:
-    """Whether it ends within ``patience`` seconds."""
-    try:
-        await asyncio.wait_for(child.ended.wait(), patience)
-    except TimeoutError:
-        return False
-    return True
+        await child.ends_within(_MERCY)
 
 
 def _cannot_run(wanted: Wanted, why: str) -> str:
@@ -154,12 +145,3 @@ def _cannot_run(wanted: Wanted, why: str) -> str:
         f"cannot run {wanted.value}: {why}; make it an executable script with a #! line, or take "
         "it out of the configuration"
     )
-
-
-def _how(status: int) -> str:
-    if status < 0:
-        try:
-            return f"ended by {signal.Signals(-status).name}"
-        except ValueError:  # a real-time signal: most of them have no name
-            return f"ended by signal {-status}"
-    return f"exit status {status}"

@@ -41,6 +41,11 @@ def no_source(config: VipConfig, interface: str) -> str:
     )
 
 
+def demote_by(config: VipConfig) -> int:
+    """What sickness adds to advskew; 0: it hands over."""
+    return 0 if config.demote_by == "hand-over" else config.demote_by
+
+
 def parameters(config: VipConfig, sources: Sequence[Address]) -> Parameters:
     """The election's parameters for a configuration, on a host that sends from these addresses."""
     first, *also = sources or (NOWHERE,)
@@ -51,6 +56,9 @@ def parameters(config: VipConfig, sources: Sequence[Address]) -> Parameters:
         config.advskew,
         config.deadratio,
         config.preempt,
+        config.preempt_delay,
+        config.listen_first,
+        demote_by(config),
         also=tuple(also),
         host=in_both(first) if both and first.version == 4 else b"",
     )

@@ -45,8 +45,8 @@ class Run:
     def change(self, config: VipConfig) -> None:
         """Change to another configuration without a restart of the VIP."""
         self.config = config
-        if self.vip:
-            self.vip.change(config)
+        if vip := self.vip:
+            vip.guard(lambda: vip.change(config))
 
 
 class Supervisor:

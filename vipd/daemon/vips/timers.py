@@ -40,7 +40,7 @@ class Timers:
     before it decides anything. (The loop does not ensure that: after SIGCONT, epoll_wait(2) reports
     no file, only that it was interrupted.) ``before`` is called before anything else, with the
     time. ``lateness``: by how many seconds the earliest alarm of
-    each wake-up was late.
+    each wake-up was late. ``late_at``: when one was last late by more than `LATE`.
     """
 
     LATE = 0.1
@@ -49,6 +49,7 @@ class Timers:
         self.catch_up: Callable[[float], None] = lambda _late: None
         self.before: Callable[[float], None] = lambda _now: None
         self.lateness = Histogram(_LATENESS)
+        self.late_at = -inf
         self._loop = loop
         self._heap: list[tuple[float, int, Alarm]] = []
         self._number = 0  # orders entries of the same time
@@ -80,6 +81,7 @@ class Timers:
             late = now - heap[0][0]
             self.lateness.observe(late)
             if late > self.LATE:
+                self.late_at = now
                 self._guard("catching up", self.catch_up, late)
         due = []
         while heap and heap[0][0] <= now:

@@ -29,6 +29,7 @@ from vipd.daemon.vips.services import Services
 from vipd.daemon.vips.sources import find_sources, parameters
 from vipd.daemon.vips.transition_timing import TransitionTiming
 from vipd.daemon.vips.transitions import Transitions
+from vipd.daemon.vips.vip_health import VipHealth
 from vipd.linux.addresses import AnyAddress
 
 
@@ -71,6 +72,7 @@ class VipRunner:
             self.complaints,
             lambda counter: self.advertiser.final(self.machine.parameters, counter),
         )
+        self.health = VipHealth(self, services.health)
         self.link = LinkWatch(self, self.owned, interface, services)
         self.addresses = AddressWatch(self, self.owned, interface, services.clock)
         if hold_until > (now := clock()):
@@ -83,6 +85,7 @@ class VipRunner:
                 return
             self._interface.attach(self)
             self.owned.find(self._interface.link)
+            self.health.change(self.config)
             self.carry_out(self.machine.start())
             self.link_changed()
             await self._end
@@ -95,6 +98,7 @@ class VipRunner:
         The group is free for another process only after them."""
         for act in (
             self._let_go,
+            self.health.close,
             partial(self._alarm.set, inf),
             self.conflicts.close,
             self.addresses.stop_looking,
@@ -111,7 +115,7 @@ class VipRunner:
     def stop(self) -> None:
         """Hand over and end; `run` returns when that is done."""
         self.stopping = True
-        self._ask(self.machine.stop)
+        self.ask(self.machine.stop)
 
     @property
     def settled(self) -> bool:
@@ -120,26 +124,26 @@ class VipRunner:
 
     def step_down(self, hold: float, reason: Reason) -> None:
         """Hand over, and do not be master for ``hold`` seconds (``inf``: until `resume`)."""
-        self._ask(lambda now: self.machine.step_down(now, hold, reason))
+        self.ask(lambda now: self.machine.step_down(now, hold, reason))
 
     def resume(self) -> None:
         """Forget a hold."""
-        self._ask(self.machine.resume)
+        self.ask(self.machine.resume)
 
-    def _ask(self, ask: Callable[[float], Effects]) -> None:
+    def ask(self, ask: Callable[[float], Effects]) -> None:
+        """Ask the machine something, now, and carry out its answer."""
         self.guard(lambda: self.carry_out(ask(self._services.clock())))
 
     def change(self, config: VipConfig) -> None:
-        """Another configuration, in place: `vipd.daemon.vips.changes.moves` is false of it."""
-        self.guard(lambda: self._change(config))
-
-    def _change(self, config: VipConfig) -> None:
+        """Another configuration, in place: `vipd.daemon.vips.changes.moves` is false of it. May
+        raise."""
         old, self.config = self.config, config
         what = ", ".join(old.differences(config))
         self.log.info("changed in place: %s", what, extra={"reason": "reload"})
         self.advertiser.change(config)
         ours = parameters(config, self.machine.parameters.sources)
         self.carry_out(self.machine.change(ours, self._services.clock()))
+        self.health.change(config)
         if config.announce_every != old.announce_every and self.machine.state is State.MASTER:
             self._repeater.start(config.announce_every, len(config.moving))
         if _heard_at(config) != _heard_at(old):

@@ -1,0 +1,362 @@
+"""Health checks, with real programs: what a run says, when it ends, and what a verdict takes."""
+
+import asyncio
+import itertools
+import os
+import pwd
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+
+import pytest
+from helpers.configured import write_script
+
+from vipd.config.model import Account, Check
+from vipd.daemon.base.children import Children
+from vipd.daemon.health.checks import CheckRunner, Checks, Result
+from vipd.daemon.health.judgement import Judgement
+from vipd.daemon.health.pool import Pool
+
+QUICK = Check("", (), interval=0.1, timeout=0.1, fall=1, rise=1, hold=0)
+PATIENT = replace(QUICK, timeout=10.0)
+
+
+class Stage:
+    """A check that runs `body`, and the verdicts that it changed to."""
+
+    def __init__(self, directory: Path, body: str, check: Check = PATIENT) -> None:
+        self.environment: dict[str, str] = {}
+        self.late_at = -inf
+        self.checks = Checks(Children(adopts=False), lambda: self.late_at)
+        command = (str(write_script(directory / "check", body)), "one argument")
+        self.verdicts: list[bool | None] = []
+        check = replace(check, command=check.command or command)
+        self.check = self.checks.make(check, self._changed, lambda: self.environment)
+
+    def _changed(self) -> None:
+        self.verdicts.append(self.check.verdict.well)
+
+    async def runs(self, result: Result, times: int = 1) -> None:
+        """Wait until so many runs have said this."""
+        while self.check.runs[result] < times:
+            await asyncio.sleep(0.005)
+
+    async def end(self) -> None:
+        self.check.close()
+        await self.checks.gone()
+
+
+def play(act: Callable[[], Awaitable[None]]) -> None:
+    async def scene() -> None:
+        async with asyncio.timeout(30):
+            await act()
+
+    asyncio.run(scene())
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended (a zombie that nobody has collected has)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return stat.rpartition(")")[2].split()[0] == "Z"
+
+
+async def written(file: Path) -> str:
+    """What is in a file, as soon as there is a whole line."""
+    while not file.exists() or not file.read_text().endswith("\n"):
+        await asyncio.sleep(0.005)
+    return file.read_text()
+
+
+async def have_gone(*pids: int) -> None:
+    while not all(map(gone, pids)):
+        await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory that everybody gets into: pytest's own are closed."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+ENDINGS = [
+    ("exit 0", Result.OK, "exit status 0"),
+    ("echo fine; exit 0", Result.OK, "exit status 0: fine"),
+    ("echo busy; exit 75", Result.NONE, "exit status 75: busy"),
+    ("exit 1", Result.FAILED, "exit status 1"),
+    ("echo one; echo two >&2; echo; exit 3", Result.FAILED, "exit status 3: two"),
+    ("printf 'no end of line'; exit 1", Result.FAILED, "exit status 1: no end of line"),
+    ("printf '\\033[31mred\\377\\n'; exit 1", Result.FAILED, "exit status 1: �[31mred�"),
+    ("kill -TERM $$", Result.FAILED, "ended by SIGTERM"),
+    ("exit 200", Result.FAILED, "exit status 200"),
+]
+
+
+@pytest.mark.parametrize(("body", "result", "said"), ENDINGS)
+def test_the_exit_status_is_the_result(
+    tmp_path: Path, body: str, result: Result, said: str
+) -> None:
+    async def act() -> None:
+        stage = Stage(tmp_path, body)
+        stage.check.start()
+        await stage.runs(result)
+        assert stage.check.last
+        assert stage.check.last.said == said
+        await stage.end()
+
+    play(act)
+
+
+def test_a_long_line_is_cut(tmp_path: Path) -> None:
+    async def act() -> None:
+        stage = Stage(tmp_path, "head -c 100000 /dev/zero | tr '\\0' x; exit 1")
+        stage.check.start()
+        await stage.runs(Result.FAILED)
+        assert len(stage.check.verdict.said) < 250
+        assert stage.check.verdict.said.endswith("x…")
+        await stage.end()
+
+    play(act)
+
+
+def test_what_cannot_be_started_has_failed(tmp_path: Path) -> None:
+    async def act() -> None:
+        missing = str(tmp_path / "missing")
+        stage = Stage(tmp_path, "", replace(PATIENT, command=(missing,)))
+        stage.check.start()
+        await stage.runs(Result.FAILED)
+        assert missing in stage.check.verdict.said
+        await stage.end()
+
+    play(act)
+
+
+def test_what_must_not_run_has_failed_and_is_not_run(tmp_path: Path) -> None:
+    async def act() -> None:
+        refused = replace(PATIENT, refused="anybody on this host may change it")
+        stage = Stage(tmp_path, "exit 0", refused)
+        stage.check.start()
+        assert stage.check.verdict.well is False
+        assert "anybody" in stage.check.verdict.said
+        assert stage.check.work is None
+        await stage.end()
+
+    play(act)
+
+
+def test_a_run_over_its_time_is_killed_with_all_it_started_and_the_next_one_starts(
+    tmp_path: Path,
+) -> None:
+    async def act() -> None:
+        pids = tmp_path / "pids"
+        body = f"trap '' TERM; sleep 1000 & echo $$ $! >>{pids}; wait"
+        stage = Stage(tmp_path, body, replace(QUICK, interval=0.5, timeout=0.5))
+        stage.check.start()
+        await stage.runs(Result.FAILED, 3)
+        assert "still ran after 0.5 s" in stage.check.verdict.said
+        first, second, *_ = pids.read_text().splitlines()
+        await have_gone(*map(int, first.split()), *map(int, second.split()))
+        await stage.end()
+
+    play(act)
+
+
+def test_what_a_run_leaves_in_the_background_is_killed(tmp_path: Path) -> None:
+    async def act() -> None:
+        left = tmp_path / "left"
+        stage = Stage(tmp_path, f"sleep 1000 & echo $! >{left}; exit 0")
+        stage.check.start()
+        await stage.runs(Result.OK)
+        await have_gone(int(left.read_text()))
+        await stage.end()
+
+    play(act)
+
+
+def test_an_end_kills_what_runs(tmp_path: Path) -> None:
+    async def act() -> None:
+        pids = tmp_path / "pids"
+        stage = Stage(tmp_path, f"sleep 1000 & echo $$ $! >{pids}; wait")
+        stage.check.start()
+        text = await written(pids)
+        await stage.end()
+        assert stage.check.work
+        assert stage.check.work.done()
+        await have_gone(*map(int, text.split()))
+        assert not stage.verdicts
+
+    play(act)
+
+
+def test_it_runs_as_its_user_with_its_groups_and_without_descriptors(place: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    account = Account(nobody.pw_uid, nobody.pw_gid, (nobody.pw_gid,))
+
+    async def act() -> None:
+        body = 'echo $(id -u) $(id -g) $(id -G) "$1" $STATE $(cd /proc/self/fd && echo *)'
+        held = os.open("/dev/null", os.O_RDONLY)
+        os.set_inheritable(held, True)
+        stage = Stage(place, body, replace(PATIENT, account=account))
+        stage.environment = {"STATE": "MASTER"}
+        stage.check.start()
+        await stage.runs(Result.OK)
+        assert stage.check.last
+        ids = f"{nobody.pw_uid} {nobody.pw_gid} {nobody.pw_gid}"
+        said = stage.check.last.said.partition(": ")[2]
+        assert said.startswith(f"{ids} one argument MASTER 0 1 2")
+        assert str(held) not in said.split("MASTER")[1].split()
+        os.close(held)
+        await stage.end()
+
+    play(act)
+
+
+def test_a_program_that_its_user_may_not_run_has_failed(place: Path) -> None:
+    nobody = pwd.getpwnam("nobody")
+    account = Account(nobody.pw_uid, nobody.pw_gid, (nobody.pw_gid,))
+
+    async def act() -> None:
+        stage = Stage(place, "exit 0", replace(PATIENT, account=account))
+        (place / "check").chmod(0o700)
+        stage.check.start()
+        await stage.runs(Result.FAILED)
+        assert "Permission denied" in stage.check.verdict.said
+        await stage.end()
+
+    play(act)
+
+
+def test_a_result_that_comes_while_the_loop_is_late_counts_as_none(tmp_path: Path) -> None:
+    async def act() -> None:
+        begun = tmp_path / "begun"
+        stage = Stage(tmp_path, f"echo >{begun}; sleep 0.3; exit 1")
+        stage.check.start()
+        await written(begun)
+        stage.late_at = asyncio.get_running_loop().time()
+        await stage.runs(Result.NONE)
+        assert stage.check.verdict.well is None
+        await stage.runs(Result.FAILED)
+        assert stage.verdicts == [False]
+        await stage.end()
+
+    play(act)
+
+
+# ---- verdicts ------------------------------------------------------------------------------------
+
+TIMES = Check("web", ("/bin/true",), fall=3, rise=5, hold=30)
+
+
+def judged(judgement: Judgement, runs: str, start: float, every: float = 2.0) -> list[bool]:
+    """The verdicts that runs bring: `+` is a good one, `-` a failed one."""
+    return [
+        bool(judgement.well)
+        for number, run in enumerate(runs)
+        if judgement.add(run == "+", start + number * every)
+    ]
+
+
+def test_the_first_good_run_is_a_verdict_and_the_first_failed_one_is_none() -> None:
+    assert judged(Judgement(TIMES, 0), "+", 0) == [True]
+    judgement = Judgement(TIMES, 0)
+    assert judged(judgement, "--", 0) == []
+    assert (judgement.well, judgement.needed) == (None, 1)
+    assert judged(judgement, "-", 4) == [False]
+
+
+def test_only_failures_one_after_the_other_count() -> None:
+    judgement = Judgement(TIMES, 0)
+    assert judged(judgement, "+--+--+--+", 0) == [True]
+    assert judged(judgement, "---", 20) == [False]
+
+
+def test_recovery_takes_good_runs_and_the_hold() -> None:
+    judgement = Judgement(TIMES, 0)
+    assert judged(judgement, "+---", 0) == [True, False]
+    assert judgement.held_until == 36.0
+    assert judged(judgement, "+++++++++++++", 8) == []  # until 32
+    assert judgement.needed == 0
+    assert judged(judgement, "+++", 34) == [True]
+    assert judgement.since == 36.0
+
+
+def test_a_failure_among_the_good_runs_begins_the_count_anew() -> None:
+    judgement = Judgement(replace(TIMES, hold=0), 0)
+    assert judged(judgement, "---++++-++++", 0) == [False]
+    assert judged(judgement, "+", 24) == [True]
+
+
+def test_who_fails_again_soon_is_held_twice_as_long_up_to_600_s() -> None:
+    check = replace(TIMES, fall=1, rise=1)
+    judgement, now, holds = Judgement(check, 0), 0.0, []
+    for _ in range(7):
+        judgement.add(False, now)
+        holds.append(judgement.held_until - now)
+        now = judgement.held_until
+        judgement.add(True, now)
+        now += 299
+    assert holds == [30, 60, 120, 240, 480, 600, 600]
+    judgement.add(False, now + 1)
+    assert judgement.held_until - (now + 1) == 30
+
+
+# ---- sharing -------------------------------------------------------------------------------------
+
+
+class Vip:
+    """A member that has these variables."""
+
+    def __init__(self, **variables: str) -> None:
+        self.variables = variables
+        self.changes = 0
+
+    def environment(self) -> dict[str, str]:
+        return self.variables
+
+    def verdict_changed(self) -> None:
+        self.changes += 1
+
+
+def test_equal_checks_of_255_vips_run_once_and_tell_all(tmp_path: Path) -> None:
+    async def act() -> None:
+        runs = tmp_path / "runs"
+        path = write_script(tmp_path / "check", f'echo "$ID $INTERFACE $STATE" >>{runs}; exit 1')
+        checks = Checks(Children(adopts=False), lambda: -inf)
+        pool = Pool({Check: checks.make})
+        vips = [Vip(ID=f"{n:03}", INTERFACE="eth1", STATE="BACKUP") for n in range(1, 256)]
+        vips[99].variables["STATE"] = "MASTER"
+        three = [replace(PATIENT, command=(str(path), name)) for name in "abc"]
+        sources = [pool.join(each, vip) for each in three for vip in vips]
+        assert len({id(source) for source in sources}) == 3
+        assert [pool.members(each) for each in three] == [255, 255, 255]
+        while not all(vip.changes == 3 for vip in vips):
+            await asyncio.sleep(0.01)
+        assert set(runs.read_text().splitlines()) == {" eth1 MASTER"}
+        for each in three:
+            for vip in vips:
+                pool.leave(each, vip)
+        assert [pool.members(each) for each in three] == [0, 0, 0]
+        await checks.gone()
+
+    play(act)
+
+
+def test_checks_are_spread_over_their_interval() -> None:
+    async def act() -> None:
+        checks = Checks(Children(adopts=False), lambda: -inf)
+        made: list[CheckRunner] = [
+            checks.make(replace(TIMES, interval=10.0), lambda: None, dict) for _ in range(20)
+        ]
+        phases = sorted(each.phase for each in made)
+        assert phases[0] == 0
+        gaps = [later - earlier for earlier, later in itertools.pairwise(phases)]
+        assert max(gaps) < 1.0
+        assert phases[-1] < 10
+
+    play(act)

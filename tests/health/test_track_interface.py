@@ -1,0 +1,143 @@
+"""TRACK_INTERFACE: what is wrong with an interface, by whatever name, and for how long."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from helpers.hosts import ip
+
+from health.witness import Make, Witness, play
+from vipd.daemon.health.debounced import Debounced
+from vipd.daemon.health.settings import Times
+from vipd.daemon.health.track_interface import TrackedLinks, TrackInterface
+from vipd.daemon.health.verdict import Changed, Source
+from vipd.lab import Host
+from vipd.linux.links import Links
+from vipd.linux.netlink import Netlink
+
+pytestmark = pytest.mark.lab
+
+MAKE_ETH9 = "link add eth9 type veth peer name peer9"
+QUICK = Times(0.05, 0.05)
+NEVER = 1000.0
+
+
+@contextmanager
+def opened() -> Iterator[Links]:
+    netlink = Netlink()
+    links = Links(netlink)
+    yield links
+    links.close()
+    netlink.close()
+
+
+def track(name: str, times: Times, links: Links) -> Make:
+    def make(loop: asyncio.AbstractEventLoop, changed: Changed) -> Source:
+        tracked = TrackedLinks(links)
+        loop.add_reader(links.fileno(), lambda: tracked.changed(links.changes().names))
+        return TrackInterface(name, tracked, times, loop, changed)
+
+    return make
+
+
+async def news() -> None:
+    """Let the loop read what the kernel has told."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def test_an_interface_is_well_while_it_has_a_carrier(web01: Host) -> None:
+    ip(web01, MAKE_ETH9, "link set eth9 up")
+
+    async def story(seen: Witness) -> None:
+        await seen.sees(False, "eth9 has no carrier")
+        ip(web01, "link set peer9 up")
+        await seen.sees(True)
+        ip(web01, "link set eth9 down")
+        await seen.sees(False, "interface eth9 is down")
+        ip(web01, "link set eth9 up")
+        await seen.sees(True)
+        ip(web01, "link del eth9")
+        await seen.sees(False, "interface eth9 is not there")
+        ip(web01, MAKE_ETH9, "link set eth9 up", "link set peer9 up")
+        assert (await seen.sees(True)).said == ""
+
+    with opened() as links:
+        play(track("eth9", QUICK, links), story)
+
+
+def test_a_name_is_what_counts_also_an_alternative_one(web01: Host) -> None:
+    ip(web01, MAKE_ETH9, "link set eth9 up", "link set peer9 up")
+    ip(web01, "link property add dev eth9 altname uplink")
+
+    async def story(seen: Witness) -> None:
+        await seen.sees(True)
+        ip(web01, "link property del dev eth9 altname uplink")
+        await seen.sees(False, "interface uplink is not there")
+        ip(web01, "link set peer9 name uplink")
+        await seen.sees(True)
+
+    with opened() as links:
+        play(track("uplink", QUICK, links), story)
+
+
+def test_a_bounce_shorter_than_track_down_is_not_seen(web01: Host) -> None:
+    ip(web01, MAKE_ETH9, "link set eth9 up", "link set peer9 up")
+
+    async def story(seen: Witness) -> None:
+        await seen.sees(True)
+        for _ in range(3):
+            ip(web01, "link set peer9 down", "link set peer9 up")
+            await news()
+        assert [verdict.well for verdict in seen.told] == [True]
+
+    with opened() as links:
+        play(track("eth9", Times(NEVER, 0.05), links), story)
+
+
+def test_it_has_to_stay_up_for_track_up(web01: Host) -> None:
+    ip(web01, MAKE_ETH9, "link set eth9 up", "link set peer9 up")
+
+    async def story(seen: Witness) -> None:
+        await seen.sees(True)
+        ip(web01, "link set peer9 down")
+        down = await seen.sees(False, "no carrier")
+        ip(web01, "link set peer9 up")
+        again = await seen.sees(False, "in order again")
+        assert again.since == down.since
+        assert again.ends == "when that has been over for 1000 s (TRACK_UP)"
+        ip(web01, "link set peer9 down")
+        await seen.sees(False, "no carrier")
+
+    with opened() as links:
+        play(track("eth9", Times(0.05, NEVER), links), story)
+
+
+def test_one_that_is_not_there_at_the_start_has_time_to_come(web01: Host) -> None:
+    async def story(seen: Witness) -> None:
+        await news()
+        assert seen.now.well is None
+        ip(web01, MAKE_ETH9, "link set eth9 up", "link set peer9 up")
+        await seen.sees(True)
+
+    with opened() as links:
+        play(track("eth9", Times(NEVER, NEVER), links), story)
+
+
+def test_what_happened_while_the_loop_stood_still_is_seen_before_a_verdict() -> None:
+    """After SIGCONT the loop finds that a timer is due, and reads only then."""
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        told: list[bool | None] = []
+        debounced = Debounced(loop, Times(0.1, 0.1), lambda: told.append(debounced.verdict.well))
+        debounced.see("")
+        debounced.see("no carrier")
+        loop.call_later(0.3, debounced.see, "")
+        time.sleep(0.6)
+        await asyncio.sleep(0.3)
+        assert told == [True]
+
+    asyncio.run(story())

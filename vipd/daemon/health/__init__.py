@@ -1,0 +1,1 @@
+"""Whether this host is fit to own addresses: health checks, and what is tracked."""

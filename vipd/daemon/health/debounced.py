@@ -1,0 +1,73 @@
+"""Verdicts from what is seen of a thing: only what lasts counts."""
+
+import asyncio
+
+from vipd.daemon.health.settings import Times
+from vipd.daemon.health.verdict import Changed, Verdict
+
+#: Seconds of lateness from which on a timer does not decide before the loop has read what waits.
+_LATE = 0.1
+
+
+class Debounced:
+    """A tracked thing is well at once when it is seen for the first time and nothing is wrong with
+    it; from then on a verdict changes when the opposite has lasted for its time. Until the first
+    verdict a thing in trouble has none, so one that is just being started does no harm."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, times: Times, changed: Changed) -> None:
+        self.verdict = Verdict(None, loop.time())
+        self._loop = loop
+        self._times = times
+        self._changed = changed
+        self._trouble = ""  # as it was seen last
+        self._timer: asyncio.TimerHandle | None = None
+
+    def see(self, trouble: str) -> None:
+        """What is wrong with it now, one line that is safe to print; "": nothing."""
+        well = not trouble
+        self._trouble = trouble
+        if well and self.verdict.well is None:
+            self._decide()
+        elif well is self.verdict.well:
+            self.close()
+            if trouble != self.verdict.said:
+                self._say(trouble)
+        elif self._timer is None:
+            if well:
+                self._say("in order again, but not for long enough yet")
+            wait = self._times.up if well else self._times.down
+            self._set(self._loop.time() + wait)
+
+    def unknown(self, why: str) -> None:
+        """It cannot be seen: the verdict stays as it is."""
+        self.close()
+        if why != self.verdict.said:
+            self._say(why)
+
+    def close(self) -> None:
+        """Wait no more."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set(self, when: float) -> None:
+        self._timer = self._loop.call_at(when, self._due, when)
+
+    def _due(self, when: float) -> None:
+        now = self._loop.time()
+        if now - when > _LATE:
+            # Stopped, or starved: what happened meanwhile is read before anything is decided.
+            self._set(now)
+        else:
+            self._decide()
+
+    def _decide(self) -> None:
+        self.close()
+        self.verdict = Verdict(not self._trouble, self._loop.time())
+        self._say(self._trouble)
+
+    def _say(self, said: str) -> None:
+        ends = f"when that has been over for {self._times.up:g} s (TRACK_UP)"
+        ends = ends if self.verdict.well is False else ""
+        self.verdict = Verdict(self.verdict.well, self.verdict.since, said, ends)
+        self._changed()

@@ -1,0 +1,57 @@
+"""From single runs of a check to its verdict: how many count, and how long one stands."""
+
+from math import inf
+
+from vipd.config.model import Check
+
+#: Seconds: who fails again within the first after a recovery is held for twice as long as last
+#: time, up to the second.
+_SOON, _LONGEST_HOLD = 300.0, 600.0
+
+
+class Judgement:
+    """The verdict of one check. ``well``: None before the first one; the first good run is one, so
+    that a host that starts healthy need not wait. ``since``: when it became so."""
+
+    def __init__(self, check: Check, now: float) -> None:
+        self.well: bool | None = None
+        self.since = now
+        #: Runs one after the other that say the other thing than ``well``.
+        self.against = 0
+        #: A failed check does not recover before.
+        self.held_until = -inf
+        self._check = check
+        self._hold = 0.0
+        self._recovered = -inf
+
+    @property
+    def needed(self) -> int:
+        """How many more runs that say the other thing change the verdict; bad ones, if there is
+        none."""
+        enough = self._check.rise if self.well is False else self._check.fall
+        return max(0, enough - self.against)
+
+    def add(self, good: bool, now: float) -> bool:
+        """Count a run that has ended now; whether the verdict is another."""
+        if good is self.well:
+            self.against = 0
+            return False
+        self.against += 1
+        if self.well is None and good:
+            enough = True
+        elif good:
+            enough = self.against >= self._check.rise and now >= self.held_until
+        else:
+            enough = self.against >= self._check.fall
+        return enough and self._become(good, now)
+
+    def _become(self, well: bool, now: float) -> bool:
+        if well:
+            self._recovered = now if self.well is False else -inf
+        else:
+            again = now - self._recovered < _SOON
+            longer = min(2 * self._hold, _LONGEST_HOLD) if again else 0.0
+            self._hold = max(self._check.hold, longer)
+            self.held_until = now + self._hold
+        self.well, self.since, self.against = well, now, 0
+        return True

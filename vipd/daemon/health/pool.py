@@ -1,0 +1,79 @@
+"""The sources of verdicts that run: equal ones run once for all VIPs that have them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from vipd.carp.states import State
+from vipd.daemon.health.settings import Setting
+from vipd.daemon.health.verdict import Changed, Source
+
+Environment = Callable[[], Mapping[str, str]]
+
+
+class Member(Protocol):
+    """A VIP that uses a source."""
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables that describe it, STATE among them."""
+
+    def verdict_changed(self) -> None:
+        """A source of this VIP has another verdict."""
+
+
+Makers = Mapping[type, Callable[[Any, Changed, Environment], Source]]
+"""For each type of setting what makes a source from it. A source calls the second when its verdict
+has changed; the third gives the variables that are the same for all VIPs that use it."""
+
+
+class Pool:
+    """Sources by the setting that they were made from."""
+
+    def __init__(self, makers: Makers) -> None:
+        self._makers = makers
+        self._sources: dict[Setting, Source] = {}
+        self._members: dict[Setting, list[Member]] = {}
+
+    def members(self, setting: Setting) -> int:
+        """How many VIPs use the source for this setting."""
+        return len(self._members.get(setting, ()))
+
+    def join(self, setting: Setting, member: Member) -> Source:
+        """The source for this setting, which runs from now on."""
+        members = self._members.setdefault(setting, [])
+        members.append(member)
+        if source := self._sources.get(setting):
+            return source
+
+        def changed() -> None:
+            # Not from within `start`: who joins looks by itself, at all its sources.
+            if self._sources.get(setting) is made:
+                for each in tuple(members):
+                    each.verdict_changed()
+
+        made = self._makers[type(setting)](setting, changed, lambda: common(members))
+        made.start()
+        self._sources[setting] = made
+        return made
+
+    def leave(self, setting: Setting, member: Member) -> None:
+        """Not used by this VIP any more; without any, it ends."""
+        self._members[setting].remove(member)
+        if self._members[setting]:
+            return
+        del self._members[setting]
+        self._sources.pop(setting).close()
+
+
+def common(members: list[Member]) -> dict[str, str]:
+    """The variables that are the same for all of them. STATE is MASTER if one of them is."""
+    first, *others = (each.environment() for each in members)
+    same = {
+        name: value
+        for name, value in first.items()
+        if all(other.get(name) == value for other in others)
+    }
+    states = {each.get("STATE", "") for each in (first, *others)}
+    for state in (State.MASTER, State.BACKUP, State.INIT):
+        if state.value in states:
+            return {**same, "STATE": state.value}
+    return same

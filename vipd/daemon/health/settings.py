@@ -1,0 +1,82 @@
+"""Which sources of verdicts a configuration asks for."""
+
+from dataclasses import dataclass, replace
+
+from vipd.config.model import Check, Gateway, VipConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """TRACK_DOWN and TRACK_UP, in seconds: how long a thing has to be in trouble, or free of it,
+    without interruption."""
+
+    down: float = 0.5
+    up: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedInterface:
+    """One of TRACK_INTERFACE."""
+
+    name: str
+    times: Times
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFile:
+    """One of TRACK_FILE."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedUnit:
+    """One of TRACK_UNIT."""
+
+    name: str
+    times: Times
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedGateway:
+    """One of TRACK_GATEWAY, and the interface that it is on."""
+
+    gateway: Gateway
+    interface: str
+
+
+Setting = Check | TrackedInterface | TrackedFile | TrackedUnit | TrackedGateway
+"""What a source is made from (`vipd.daemon.health.pool.Pool`). VIPs whose settings are equal share
+a source, so nothing is in them that only names it."""
+
+
+def settings(config: VipConfig) -> dict[str, Setting]:
+    """The setting of each source of this VIP, by the name of its reason."""
+    times = Times(config.track_down, config.track_up)
+    found: dict[str, Setting] = {
+        f"check:{check.name}": replace(check, name="") for check in config.checks
+    }
+    found |= {f"track:{each}": TrackedInterface(each, times) for each in config.track_interface}
+    found |= {f"track:{each}": TrackedFile(each) for each in config.track_file}
+    found |= {f"track:{each}": TrackedUnit(each, times) for each in config.track_unit}
+    found |= {
+        f"track:{each.address}": TrackedGateway(each, config.device)
+        for each in config.track_gateway
+    }
+    return found
+
+
+def same_question(old: Setting, new: Setting) -> bool:
+    """Whether a source of the second only asks at other times: then what the first one said still
+    counts."""
+    return _at_any_time(old) == _at_any_time(new)
+
+
+def _at_any_time(setting: Setting) -> Setting:
+    if isinstance(setting, Check):
+        return replace(setting, interval=1.0, timeout=1.0, fall=1, rise=1, hold=0)
+    if isinstance(setting, TrackedInterface | TrackedUnit):
+        return replace(setting, times=Times())
+    if isinstance(setting, TrackedGateway):
+        return replace(setting, gateway=Gateway(setting.gateway.address))
+    return setting

@@ -1,0 +1,38 @@
+"""What a check or a tracked thing says about this host."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``well``: None while there is none yet. ``since``: the time of the clock at which it became
+    so. ``said``: one line about it for people, safe to print; "" if there is nothing to say.
+    ``ends``: of a tracked thing that is not well, when it is well again: the end of a sentence."""
+
+    well: bool | None
+    since: float
+    said: str = ""
+    ends: str = ""
+
+
+class Source(Protocol):
+    """Something that gives verdicts: one check, or one tracked interface, file, unit or gateway. It
+    is made with a function without arguments that it calls when its verdict has changed.
+    Several VIPs may share one."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What it says now."""
+
+    def start(self) -> None:
+        """Begin to look. A verdict comes later, or at once."""
+
+    def close(self) -> None:
+        """End, with all that was started."""
+
+
+Changed = Callable[[], None]
+Reasons = Mapping[str, Verdict]
+"""The verdicts of a VIP, by their name in `vipctl status`: check:web, track:eth2, group:router."""

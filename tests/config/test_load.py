@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vipd.config.fields import Gateway
 from vipd.config.files import MAX_BYTES
 from vipd.config.load import Snapshot, load, loading
 from vipd.config.memory import Memory
-from vipd.config.model import Gateway, VipConfig
+from vipd.config.model import VipConfig
 from vipd.config.problem import Problem, is_error
 
 GOOD = {

@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import SecretBytes, ValidationError
 
 from vipd.config import checks, options, password, plausible, scripts, values
+from vipd.config.fields import MAX_DEADRATIO
 from vipd.config.hosts import hosts
 from vipd.config.keys import ALSO, DAEMON_KEYS, KEYS, OWN
 from vipd.config.memory import Memory
-from vipd.config.model import MAX_DEADRATIO, Settings, VipConfig
+from vipd.config.model import Settings, VipConfig
 from vipd.config.problem import (
     FileLocation,
     Problem,
@@ -262,18 +263,12 @@ class _Builder:
         return sources
 
     def _password(self) -> bytes | None:
-        report = self.problems.append
+        around = self.around.directory, self.around.memory, self.problems.append
         for given in reversed(self.line.given):
             if given.option.name in ("pass", "passfile") and given.value is not None:
                 if given.option.name == "passfile":
                     self.files.append(str(self.around.directory / given.value.text))
-                return password.from_options(
-                    given.option.name,
-                    given.value,
-                    self.around.directory,
-                    self.around.memory,
-                    report,
-                )
+                return password.from_options(given.option.name, given.value, *around)
         binding = self._binding("PASSWORD")
         word, passfile = None if binding is None else binding.value, self._key("PASSFILE")
         if word is None and passfile is None:
@@ -284,7 +279,7 @@ class _Builder:
             return None
         if passfile is not None:
             self.files.append(str(self.around.directory / passfile.text))
-        return password.from_keys(passfile, word, self.around.directory, self.around.memory, report)
+        return password.from_keys(passfile, word, *around)
 
     def _password_also(self, first: bytes | None) -> bytes | None:
         word, passfile = map(self._binding, ALSO)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vipd.config import plain_values, tracked, values
-from vipd.config.model import MAX_LISTEN_FIRST
+from vipd.config.fields import MAX_LISTEN_FIRST
 from vipd.config.shell import Value
 from vipd.config.values import Report
 

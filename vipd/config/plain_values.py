@@ -2,7 +2,7 @@
 
 import re
 
-from vipd.config.model import MAX_SECONDS, MIN_INTERVAL
+from vipd.config.fields import MAX_SECONDS, MIN_INTERVAL
 from vipd.config.numbers import decimal, looks_decimal
 from vipd.config.problem import cited, error
 from vipd.config.shell import Value

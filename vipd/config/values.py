@@ -14,7 +14,8 @@ from ipaddress import (
 )
 from typing import Literal
 
-from vipd.config.model import MAX_SOCKET_PATH, Extra, Tcp, Unix
+from vipd.config.fields import Extra
+from vipd.config.model import MAX_SOCKET_PATH, Tcp, Unix
 from vipd.config.numbers import decimal, looks_decimal, strtoul
 from vipd.config.problem import FileLocation, Problem, cited, error, shown, warning
 from vipd.config.shell import Value

@@ -26,7 +26,8 @@ from typing import Literal, NoReturn
 from pydantic import SecretBytes
 
 from vipd import __version__
-from vipd.config.model import MAX_DEADRATIO, VipConfig
+from vipd.config.fields import MAX_DEADRATIO
+from vipd.config.model import VipConfig
 from vipd.config.numbers import strtoul
 from vipd.config.trust import Trust
 from vipd.daemon.base import tasks

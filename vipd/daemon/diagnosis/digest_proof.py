@@ -9,7 +9,8 @@ from time import perf_counter
 from vipd.carp.digest import Keyed, hash_forms, hash_input
 from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement
-from vipd.config.model import PASSWORD_KEYS, VipConfig
+from vipd.config.fields import PASSWORD_KEYS
+from vipd.config.model import VipConfig
 from vipd.daemon.log.logger import explained, log
 
 

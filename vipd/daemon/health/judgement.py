@@ -2,7 +2,7 @@
 
 from math import inf
 
-from vipd.config.model import Check
+from vipd.config.fields import Check
 
 #: Seconds: who fails again within the first after a recovery is held for twice as long as last
 #: time, up to the second.

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from vipd.config.model import Check, Gateway, VipConfig
+from vipd.config.fields import Check, Gateway
+from vipd.config.model import VipConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
-from vipd.config.model import Gateway
+from vipd.config.fields import Gateway
 from vipd.daemon.health.verdict import Changed, Verdict
 from vipd.linux.addresses import AnyAddress, AnyInterface
 from vipd.linux.probes import Probes

@@ -5,11 +5,13 @@ from errno import EPERM
 from functools import partial
 
 from vipd.carp.host import Address
+from vipd.carp.machine import Machine
 from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, encode
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
 from vipd.carp.timing import master_down
-from vipd.config.model import PASSWORD_KEYS, VipConfig
+from vipd.config.fields import PASSWORD_KEYS
+from vipd.config.model import VipConfig
 from vipd.daemon.cleanup.wills import Final
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.vips.direct import targets
@@ -85,12 +87,12 @@ class Advertiser:
                     self._complaints.forget(("peer", destination))
         return left
 
-    def final(self, ours: Parameters, counter: int) -> Final | None:
+    def final(self, machine: Machine, counter: int) -> Final | None:
         """The final advertisement that is sent on our behalf when the daemon is killed; None when
         the interface is not there."""
         if (wire := self._interface.wire) is None:
             return None
-        packets = self._packets(*BOW_OUT, ours, counter)
+        packets = self._packets(*BOW_OUT, machine.parameters, counter)
         if self._config.peers is not None:
             return Final(wire.interface, packets=[packet for _, packet in packets])
         frames = [wire.frame(self._mac(group), packet) for group, packet in packets]

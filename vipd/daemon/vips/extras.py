@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from vipd.config.model import Extra, VipConfig
+from vipd.config.fields import Extra
+from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.vips.interface import Interface
 from vipd.linux.addresses import Address, AnyInterface

@@ -1,8 +1,7 @@
 """The addresses of one VIP: put on an interface, held on a lease, looked after, taken off again."""
 
-import asyncio
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from functools import partial
 from math import inf
 
@@ -14,11 +13,11 @@ from vipd.daemon.log.logger import VipLog
 from vipd.daemon.vips.extras import Extras
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.places import Places
+from vipd.daemon.vips.removal import Removal
 from vipd.daemon.vips.services import Services
 from vipd.daemon.vips.will import MakeFinal, Will
 from vipd.linux.addresses import Address, AnyAddress, AnyInterface
 from vipd.linux.links import Link
-from vipd.linux.secondaries import has_others
 
 #: Seconds before a deletion that the kernel refused is tried again: doubled each time, up to the
 #: second value.
@@ -62,8 +61,7 @@ class Ownership:
         self._index = 0  # of the interface that `_addresses` are for
         self._addresses: list[Address] = []
         self._held: list[Address] = []
-        self._left: list[Address] = []  # those that could not be taken off yet
-        self._retry: asyncio.TimerHandle | None = None
+        self.removal = Removal(interface, services, log)
 
     # Where they are
 
@@ -96,14 +94,14 @@ class Ownership:
         makes a lease longer is an advertisement (`renew`), and nothing else: not a script that
         took its time, not an address that is put back, not another configuration. Raises
         NetlinkError when the kernel refuses to add one."""
-        self._stop_removing()
+        self.removal.stop()
         now, lease = self._services.clock(), self.config.lease_seconds
         wanted = self._managed() if self.config.manages_address else self._found()
         before, self.lease_until = self.lease_until, inf
         whole: int | None = None
         if lease is not None and wanted:
             self.lease_until, whole = self._first_lease(lease, before, now)
-        self._keep_others(wanted)
+        self.removal.keep_others(wanted)
         self._held = wanted  # also if one of them is refused, and ends the run
         self._show()
         self._held = [each for each in wanted if self._add(each, whole)]
@@ -209,7 +207,7 @@ class Ownership:
             self.lease_until = max(self.lease_until, advertised + self.config.guarded_for)
             self._show()
             if self.will.place.taken:  # meanwhile, and the renewal may have brought them back
-                self._remove(held)
+                self.removal.remove(held)
             return
         number, code = next(iter(lost.items()))
         address, left = held[number].interface, self.lease_until - self._services.clock()
@@ -231,9 +229,9 @@ class Ownership:
         self._services.leases.flush()  # nothing may bring it back
         self.lease_until = inf
         if remove:
-            self._remove(self._held or self._managed())
+            self.removal.remove(self._held or self._managed())
         else:
-            self._keep_others(self._held)  # DOWNSCRIPT will
+            self.removal.keep_others(self._held)  # DOWNSCRIPT will
         self._held = []
         self.will.revoke()
 
@@ -245,51 +243,3 @@ class Ownership:
         """The last resort, for a life that ends in an exception: take off what we hold."""
         if self._held:
             self.release(remove=True)
-
-    async def gone(self) -> None:
-        """Wait until what could not be taken off is; not for long."""
-        clock = self._services.clock
-        until = clock() + _GONE_WITHIN
-        while self._left and clock() < until:
-            await asyncio.sleep(_AGAIN[0])
-        left = self._left
-        self._stop_removing()
-        for address in left:
-            words = "%s stays on this host; take it off: ip addr del %s dev %s"
-            about = address.interface, address.interface, self._name(address)
-            self._log.error(words, *about, extra={"reason": "left"})
-
-    def _remove(self, addresses: Sequence[Address], pause: float = _AGAIN[0]) -> None:
-        self._stop_removing()
-        self._keep_others(addresses)
-        # The primary address of a subnet was added first, and goes last: when it goes, the kernel
-        # makes another one primary and writes all its routes again.
-        for address in reversed(addresses):
-            try:
-                address.delete(self._services.netlink)
-            except OSError as error:
-                self._left.insert(0, address)
-                words = "cannot remove %s from %s: %s; tries again in %g s"
-                about = address.interface, self._name(address), error, pause
-                self._log.error(words, *about, extra={"reason": str(error)})
-        if self._left:
-            longer = min(2 * pause, _AGAIN[1])
-            again = partial(self._remove, self._left, longer)
-            self._retry = asyncio.get_running_loop().call_later(pause, again)
-
-    def _stop_removing(self) -> None:
-        self._left = []
-        if self._retry:
-            self._retry.cancel()
-            self._retry = None
-
-    def _keep_others(self, addresses: Iterable[Address]) -> None:
-        """See that no other address goes when these do: the host's own, or another VIP's."""
-        with_others = {each.index: each for each in addresses if has_others(each.interface)}
-        for address in with_others.values():
-            name = self._name(address)
-            self._services.secondaries.keep(address.index, name, address.interface)
-
-    def _name(self, address: Address) -> str:
-        link = self._services.links.numbered(address.index)
-        return link.name if link else self._interface.name

@@ -10,7 +10,8 @@ from vipd.api.io_vipd import SignsWith
 from vipd.carp.digest import Digest
 from vipd.carp.host import Address, in_both
 from vipd.carp.packet import Advertisement, Drop, said
-from vipd.config.model import PASSWORD_KEYS, VipConfig
+from vipd.config.fields import PASSWORD_KEYS
+from vipd.config.model import VipConfig
 
 #: Advertisements of a host in a row without one of the passwords, after which it does not have that
 #: password: so many lost packets are no coincidence.

@@ -291,12 +291,9 @@ class Supervisor:
         if late > self.late_worst:
             self.late_worst, self.late_at = late, time.time()
         if late > _WORTH_A_LINE:
-            self._services.hub.publish(
-                DAEMON,
-                Kind.LATE,
+            text = (
                 f"event loop stalled for {late:.1f} s (SIGSTOP or CPU starvation); "
-                "reading queued packets first",
-                level="error",
-                code="late",
+                "reading queued packets first"
             )
+            self._services.hub.publish(DAEMON, Kind.LATE, text, level="error", code="late")
         self.interfaces.catch_up()

@@ -17,7 +17,7 @@ from vipd.daemon.events.counters import Counters
 from vipd.daemon.log.logger import VipLog
 from vipd.daemon.vips.address_watch import AddressWatch
 from vipd.daemon.vips.advertiser import Advertiser
-from vipd.daemon.vips.both_families import BothFamilies
+from vipd.daemon.vips.hearing import Hearing
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.link_watch import LinkWatch
 from vipd.daemon.vips.ownership import Ownership
@@ -59,18 +59,12 @@ class VipRunner:
         self._repeater = Repeater(
             lambda reply: self.guard(lambda: self.announce(reply=reply)), services.shared.pace
         )
-        both, unicast = len(config.families) > 1, config.peers is not None
-        self._both_families = BothFamilies(self.complaints, unicast) if both else None
+        self._hearing = Hearing(config, self.advertiser, self.complaints)
         self.stopping = False  # whether it is to end
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        final = partial(self.advertiser.final, self.machine)
         self.owned = Ownership(
-            config,
-            interface,
-            services,
-            self.counters,
-            self.log,
-            self.complaints,
-            lambda counter: self.advertiser.final(self.machine.parameters, counter),
+            config, interface, services, self.counters, self.log, self.complaints, final
         )
         self.health = VipHealth(self, services.health)
         self.link = LinkWatch(self, self.owned, interface, services)
@@ -107,7 +101,7 @@ class VipRunner:
         ):
             _step(act, self.log)
         try:
-            await self.owned.gone()
+            await self.owned.removal.gone()
         finally:
             self.owned.close()
             self.link.close()
@@ -169,12 +163,10 @@ class VipRunner:
     def received(self, ad: Advertisement, now: float) -> Drop | None:
         """An advertisement for our VHID; says why it was not taken, if it was not."""
         ours = self.machine.parameters
-        if drop := self.advertiser.doubts(ad, ours.sources):
-            return drop
-        if self.advertiser.passwords.is_copy(ad, now):
-            return None
-        if self._both_families:
-            ad = self._both_families.take(ad)
+        taken = self._hearing.take(ad, ours.sources, now)
+        if not isinstance(taken, Advertisement):
+            return taken
+        ad = taken
         patience = ours.master_down if self.machine.state is State.BACKUP else 0.0
         self.counters.heard(self.machine.heard, ad, now, patience)
         try:  # as _guard does, without its cost for every packet

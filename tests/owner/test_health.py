@@ -199,8 +199,8 @@ def test_a_host_that_was_frozen_does_not_blame_its_checks(
     """Its clock says that they ran for too long; but it was not there to see them end."""
     begun = place / "begun"
     service.does(f"echo >{begun}; sleep 0.3")
-    keys = {**service.keys, "CHECK_FALL": "1", "CHECK_TIMEOUT": "1"}
-    first = group.vipd("web01", **{**keys, "CHECK_INTERVAL": "1"})
+    keys = {**service.keys, "CHECK_FALL": "1", "CHECK_TIMEOUT": "1", "CHECK_INTERVAL": "1"}
+    first = group.vipd("web01", **keys, LEASE="off")  # still master afterwards
     group.belongs_to("web01")
     health(first, "WELL")
     for _ in range(3):

@@ -173,11 +173,14 @@ class Faults:
 
     def _freeze(self, host: Host, _fault: Fault) -> Undo:
         host.frozen = True
+        since = host.clock()
         self._world.watch.lease_must_end(host)
         self._world.watch.disturbed(host)
 
         def thaw() -> None:
             host.frozen = False
+            if host.misled[0] >= since:  # a stranger's words waited, and are heard now
+                host.misled = (host.clock(), host.misled[1])
             self._goes_on(host)
 
         return thaw
@@ -296,7 +299,8 @@ class Faults:
 
     def _stranger(self, host: Host, fault: Fault) -> None:
         if fault.setting:
-            host.misled = (host.clock(), fault.setting.interval)
+            slowest = max(host.misled[1], fault.setting.interval)  # in whichever group
+            host.misled = (host.clock(), slowest)
         self._world.watch.disturbed(host)
         if fault.setting:
             says = (fault.setting.advbase, fault.setting.advskew)

@@ -139,18 +139,6 @@ class Ownership:
             until = min(until, advertised + config.guarded_for)
         return until, whole
 
-    # What the guard is shown, and what it has done
-
-    def _show(self) -> None:
-        """Show the guard until when we hold the addresses, if there are any."""
-        if self._held:
-            believed = self.advertised + self.config.guarded_for
-            self.will.place.hold(self.lease_until, believed)
-
-    def lapsed(self, now: float) -> bool:
-        """Whether the lease has ended; the guard may have taken the addresses off already."""
-        return now >= self.lease_until or self.will.place.taken
-
     def _found(self) -> list[Address]:
         """Those that an UPSCRIPT has added, wherever."""
         if self.config.manage_address == "no":
@@ -220,6 +208,18 @@ class Ownership:
             ),
             "error",
         )
+
+    # What the guard is shown, and what it has done
+
+    def _show(self) -> None:
+        """Show the guard until when we hold the addresses, if there are any."""
+        if self._held:
+            believed = self.advertised + self.config.guarded_for
+            self.will.place.hold(self.lease_until, believed)
+
+    def lapsed(self, now: float) -> bool:
+        """Whether the lease has ended; the guard may have taken the addresses off already."""
+        return now >= self.lease_until or self.will.place.taken
 
     # Letting go
 

@@ -39,8 +39,8 @@ class Timers:
     number of seconds: the process was stopped, or had no CPU, and must read the queued packets
     before it decides anything. (The loop does not ensure that: after SIGCONT, epoll_wait(2) reports
     no file, only that it was interrupted.) ``before`` is called before anything else, with the
-    time. ``lateness``: by how many seconds the earliest alarm of
-    each wake-up was late. ``late_at``: when one was last late by more than `LATE`.
+    time. ``lateness``: by how many seconds the earliest alarm of each wake-up was late.
+    ``late_at``: when one was last late by more than `LATE`.
     """
 
     LATE = 0.1

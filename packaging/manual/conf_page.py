@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import mdoc
-from pydantic import BaseModel
 
 from vipd.config.checks import PREFIX, SETTINGS
+from vipd.config.field import Model
 from vipd.config.keys import DAEMON_KEYS, KEYS
 from vipd.config.model import Settings, VipConfig
 from vipd.config.options import OPTIONS
@@ -62,17 +63,17 @@ def _description() -> list[str]:
     return out
 
 
-def documented(model: type[BaseModel]) -> Iterator[tuple[list[str], str, object]]:
+def documented(model: type[Model]) -> Iterator[tuple[list[str], str, object]]:
     """Of each field that can be set: the keys and options that set it, what it means, the
     default (None if there is none)."""
     options = {f"--{option.name}" for option in OPTIONS} | {"--mcast"}
-    for field in model.model_fields.values():
-        names, colon, said = (field.description or "").partition(": ")
+    for field in fields(model):
+        names, colon, said = field.metadata.get("description", "").partition(": ")
         found = names.split(", ")
         if colon and all(
             name in (*KEYS, _CHECK, *DAEMON_KEYS) or name in options for name in found
         ):
-            yield found, said, None if field.is_required() else field.default
+            yield found, said, None if field.default is MISSING else field.default
 
 
 _CHECK = f"{PREFIX}<NAME>"

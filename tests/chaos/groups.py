@@ -14,10 +14,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 
-from helpers.configured import write_script, write_vip
+from helpers.configured import model, write_script, write_vip
 
 from vipd.carp import timing
-from vipd.config.model import VipConfig
 
 #: host → its own address
 HOSTS = MappingProxyType(
@@ -110,9 +109,7 @@ class Group:
     @property
     def lease(self) -> float:
         """As the daemon has it for these settings."""
-        config = VipConfig.model_construct(
-            advbase=self.advbase, advskew=self._slowest, deadratio=self.deadratio
-        )
+        config = model(advbase=self.advbase, advskew=self._slowest, deadratio=self.deadratio)
         return float(config.longest_lease)
 
     @property

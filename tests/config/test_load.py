@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vipd.config.checked import plain
 from vipd.config.fields import Gateway
 from vipd.config.files import MAX_BYTES
 from vipd.config.load import Snapshot, load, loading
@@ -789,7 +790,7 @@ def test_no_password_is_printed_or_named_in_a_problem(tmp_path: Path) -> None:
     vip, problems = one(tmp_path, PASSWORD="tops ecret", PASSFILE="/nowhere", **second)
     assert vip is not None
     assert vip.passwords == (b"tops", b"ecretal")
-    shown = f"{vip!r} {vip} {vip.model_dump()} {vip.model_dump_json()} {problems}"
+    shown = f"{vip!r} {vip} {plain(vip)} {problems}"
     assert "tops" not in shown
     assert "ecret" not in shown.replace("SecretBytes", "")
 

@@ -4,12 +4,11 @@ nothing."""
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Any
 
-from pydantic import SecretBytes
-
 from vipd.carp.digest import Digest
 from vipd.carp.host import Address, by_address, in_both
 from vipd.carp.packet import Advertisement, Drop
 from vipd.config.model import VipConfig
+from vipd.config.secret import SecretBytes
 from vipd.daemon.vips.passwords import Passwords
 
 VIP = IPv4Interface("198.51.100.154/32")

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 
 from carp.handmade import checksum
-from pydantic import SecretBytes
 
 from vipd.carp.digest import Digest
 from vipd.carp.host import Address, by_address
 from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, decode, encode
 from vipd.config.model import VipConfig
+from vipd.config.secret import SecretBytes
 from vipd.daemon.diagnosis.digest_proof import Kept
 from vipd.daemon.diagnosis.explanation import explain, search, vhid_of
 

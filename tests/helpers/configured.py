@@ -1,6 +1,11 @@
 """Configuration files for tests: one flawless VIP, and what a test changes about it."""
 
+from ipaddress import ip_interface
 from pathlib import Path
+from typing import Any
+
+from vipd.config.model import VipConfig
+from vipd.config.secret import SecretBytes
 
 VIP = "198.51.100.154"
 WEB01 = "198.51.100.179"
@@ -25,6 +30,20 @@ def write_vip(directory: Path, name: str = "001", /, **keys: str | None) -> Path
     file = directory / f"vip-{name}.conf"
     file.write_text("".join(lines))
     return file
+
+
+def model(**settings: Any) -> VipConfig:
+    """What the daemon gets of such a file, with other `settings`."""
+    flawless: dict[str, Any] = {
+        "id": "001",
+        "file": "vip-001.conf",
+        "vhid": 1,
+        "interface": "eth1",
+        "source": None,
+        "addresses": (ip_interface(VIP),),
+        "password": SecretBytes(PASSWORD.encode()),
+    }
+    return VipConfig(**{**flawless, **settings})
 
 
 def write_script(file: Path, body: str) -> Path:

@@ -10,6 +10,8 @@ from functools import cache
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from helpers.configured import model
+
 from sim.host import Host
 from sim.scenario import Setting
 from sim.seat import Seat
@@ -40,7 +42,7 @@ def settings(setting: Setting) -> VipConfig:
         "advskew": demoted(setting, Health.SICK).advskew,
         "deadratio": setting.deadratio,
     }
-    return VipConfig.model_construct(**options)
+    return model(**options)
 
 
 @cache

@@ -4,7 +4,7 @@ import json
 import socket
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from vipd.cli.remote.signing import is_number, signature
 from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option, settings
 from vipd.cli.subnets import together
 from vipd.cli.text import Colour, coloured, paint, table, write
+from vipd.config.checked import plain
 from vipd.config.load import Snapshot, load, load_file
 from vipd.config.model import VipConfig
 from vipd.config.problem import Problem, Severity, cited, shown, warning
@@ -112,8 +113,8 @@ def as_object(vip: VipConfig, sign: str | None = None) -> dict[str, Any]:
     """A virtual IP for programs: every setting except its passwords; of the second one, whether
     there is one. With `sign`, a number of `signing.fresh`, signatures of it, one with each
     password."""
-    hidden = {"file", "password", "password_also", "other_vhid"}
-    found = vip.model_dump(mode="json", exclude=hidden)
+    hidden = frozenset({"file", "password", "password_also", "other_vhid"})
+    found = plain(vip, without=hidden)
     found["password_also"] = vip.password_also is not None
     if sign:
         both = [each for each in (vip.password, vip.password_also) if each]
@@ -149,7 +150,7 @@ def _with_sources(vips: tuple[VipConfig, ...]) -> tuple[VipConfig, ...]:
         primary = next((ip for ip in own if ip.version == 4), None)
         local = next((ip for ip in own if ip.version == 6 and ip.is_link_local), None)
         ipv6 = vip.source_ipv6 or (local if 6 in vip.families else None)
-        return vip.model_copy(update={"source": vip.source or primary, "source_ipv6": ipv6})
+        return replace(vip, source=vip.source or primary, source_ipv6=ipv6)
 
     found = tuple(map(complete, vips))
     links.close()

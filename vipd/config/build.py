@@ -6,9 +6,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretBytes, ValidationError
-
 from vipd.config import checks, options, password, plausible, scripts, values
+from vipd.config.checked import ValidationError, checked
 from vipd.config.fields import MAX_DEADRATIO
 from vipd.config.hosts import hosts
 from vipd.config.keys import ALSO, DAEMON_KEYS, KEYS, OWN
@@ -24,6 +23,7 @@ from vipd.config.problem import (
     shown,
     warning,
 )
+from vipd.config.secret import SecretBytes
 from vipd.config.shell import Binding, Value, Variables
 from vipd.config.trust import Trust
 
@@ -85,7 +85,7 @@ def daemon_settings(variables: Variables) -> tuple[Settings, tuple[Problem, ...]
     named: tuple[str, ...] = ()
     if (binding := variables.bindings.get("HOSTS")) is not None:
         named = hosts(binding.value, problems.append)
-    return Settings(metrics_listen=listen, hosts=named), tuple(problems)
+    return checked(Settings, {"metrics_listen": listen, "hosts": named}), tuple(problems)
 
 
 def build(name: str, file: str, variables: Variables, around: Around) -> Built:
@@ -151,7 +151,7 @@ class _Builder:
         if any(map(is_error, self.problems)):
             return None
         try:
-            vip = VipConfig(**settings)
+            vip = checked(VipConfig, settings)
         except ValidationError as why:
             # The model validates again: it rejects what the checks above let through by mistake.
             for each in why.errors(include_input=False, include_url=False):

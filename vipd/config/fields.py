@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretBytes
+from vipd.config.field import Field, Model, Range, settings
+from vipd.config.secret import SecretBytes
 
 MAX_DEADRATIO = 255
 """ucarp takes any 32-bit number; a larger ratio would delay failover beyond any use."""
@@ -24,9 +25,9 @@ MIN_INTERVAL = 0.1
 MAX_RUNS = 100
 """Highest CHECK_FALL and CHECK_RISE."""
 
-Byte = Annotated[int, Field(ge=0, le=255)]
-Seconds = Annotated[int, Field(ge=1, le=MAX_SECONDS)]
-FractionalSeconds = Annotated[float, Field(ge=MIN_INTERVAL, le=MAX_SECONDS)]
+Byte = Annotated[int, Range(0, 255)]
+Seconds = Annotated[int, Range(1, MAX_SECONDS)]
+FractionalSeconds = Annotated[float, Range(MIN_INTERVAL, MAX_SECONDS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,10 @@ class Gateway:
     rise: int = 5
 
 
-class VipFields(BaseModel):
+@settings
+class VipFields(Model):
     """The settings as the files have them. What follows from them is in
     `vipd.config.model.VipConfig`."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     id: str = Field(min_length=1, description="Name of the file: “001” of vip-001.conf.")
     file: str = Field(description="Path of the file.")
@@ -301,7 +301,7 @@ class VipFields(BaseModel):
         "not count yet, for switches and bonds that pass frames, stop, and pass them again. Any "
         "advertisement of another host ends it. 0: silence counts at once.",
     )
-    demote_by: Literal["hand-over"] | Annotated[int, Field(ge=1, le=240)] = Field(
+    demote_by: Literal["hand-over"] | Annotated[int, Range(1, 240)] = Field(
         default="hand-over",
         description="DEMOTE_BY: what a sick host does. hand-over: it asks for another owner, and "
         "every healthy host takes over, with or without --preempt; 1 to 240: it only adds that to "

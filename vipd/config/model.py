@@ -4,8 +4,7 @@ them, and those of the daemon."""
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from vipd.config.field import Field, Model, settings
 from vipd.config.fields import VipFields
 
 MAX_SOCKET_PATH = 107
@@ -15,14 +14,14 @@ _MAY_BE_LATE = 0.1
 """Seconds by which an advertisement is expected to be late at most."""
 
 
+@settings
 class VipConfig(VipFields):
     """The settings of one virtual IP. Two are equal when all fields are equal."""
 
     def differences(self, other: "VipConfig") -> list[str]:
         """Names of the fields in which two differ."""
-        return [
-            name for name in VipConfig.model_fields if getattr(self, name) != getattr(other, name)
-        ]
+        names = VipConfig.__dataclass_fields__
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
 
     @property
     def passwords(self) -> tuple[bytes, ...]:
@@ -138,11 +137,10 @@ class Unix:
         return f"unix:{self.path}"
 
 
-class Settings(BaseModel):
+@settings
+class Settings(Model):
     """Settings of vip-common.conf that are not for one virtual IP: those of the daemon as a whole,
     and of vipctl."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     metrics_listen: Tcp | Unix | None = Field(
         default=None,

@@ -23,12 +23,11 @@ from logging.handlers import SysLogHandler
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from pydantic import SecretBytes
-
 from vipd import __version__
 from vipd.config.fields import MAX_DEADRATIO
 from vipd.config.model import VipConfig
 from vipd.config.numbers import strtoul
+from vipd.config.secret import SecretBytes
 from vipd.config.trust import Trust
 from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Children

@@ -4,8 +4,8 @@ import argparse
 
 import mdoc
 
-from vipd.daemon.main import EXIT_STATUS, SIGNALS, parser
 from vipd.daemon.metrics.families import FAMILIES, VIP_LABELS, Family, OfVips
+from vipd.daemon.options import EXIT_STATUS, SIGNALS, parser
 
 
 def vipd_page() -> str:

@@ -13,8 +13,8 @@ from vipd.api.io_vipd import VipdInterface
 from vipd.cli.main import COMMANDS, vipctl
 from vipd.config.keys import DAEMON_KEYS, KEYS
 from vipd.config.options import OPTIONS
-from vipd.daemon.main import SIGNALS, parser
 from vipd.daemon.metrics.families import FAMILIES
+from vipd.daemon.options import SIGNALS, parser
 from vipd.lab.errors import search_path
 
 ROOT = Path(__file__).parents[2]

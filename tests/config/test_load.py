@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from vipd.config.checked import plain
 from vipd.config.fields import Gateway
 from vipd.config.files import MAX_BYTES
-from vipd.config.load import Snapshot, load, loading
+from vipd.config.load import load, loading
 from vipd.config.memory import Memory
 from vipd.config.model import VipConfig
 from vipd.config.problem import Problem, is_error
+from vipd.config.snapshot import Snapshot
 
 GOOD = {
     "VIP_ADDRESS": "198.51.100.154",

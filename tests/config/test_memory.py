@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from vipd.config.load import Snapshot, loading
-from vipd.config.memory import ABSENCE, Memory
+from vipd.config.load import loading
+from vipd.config.memory import Memory
 from vipd.config.problem import is_error
+from vipd.config.snapshot import ABSENCE, Snapshot
 
 GOOD = "VIP_ADDRESS=192.0.2.1\nBIND_INTERFACE=eth1\n"
 

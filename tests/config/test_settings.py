@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from helpers.configured import write_vip
 
-from vipd.config.load import Snapshot, load, load_settings
+from vipd.config.load import load, load_settings
 from vipd.config.model import Tcp, Unix
 from vipd.config.problem import Severity
+from vipd.config.snapshot import Snapshot
 
 
 def common(directory: Path, text: str) -> Snapshot:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from helpers.configured import write_vip
 
-from vipd.config.load import Snapshot, load
+from vipd.config.load import load
 from vipd.config.problem import MAX_OF_A_KIND
+from vipd.config.snapshot import Snapshot
 
 #: Of 64 for what is quadratic; a machine that does other things makes 8 seem more.
 LINEAR = 24

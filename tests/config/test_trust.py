@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from helpers.configured import write_script, write_vip
 
-from vipd.config.load import Snapshot, load
+from vipd.config.load import load
 from vipd.config.problem import Severity, is_error
+from vipd.config.snapshot import Snapshot
 from vipd.config.trust import Trust
 
 

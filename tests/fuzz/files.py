@@ -7,7 +7,8 @@ from pathlib import Path
 
 from vipd.carp.digest import Digest
 from vipd.carp.parameters import Parameters
-from vipd.config.load import Snapshot, load
+from vipd.config.load import load
+from vipd.config.snapshot import Snapshot
 
 SECRET = "L0veAndPeace"
 NAMES = ("vip-001.conf", "vip-common.conf", "vip-001.pwd")

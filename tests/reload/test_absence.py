@@ -280,7 +280,7 @@ def hanging_threads(daemon: Process) -> int:
 
 BROKEN = """
 from vipd.daemon.metrics import server
-from vipd.daemon.main import main
+from vipd.daemon.__main__ import main
 
 whole, calls = server.Exporter.configure, 0
 

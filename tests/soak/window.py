@@ -19,7 +19,7 @@ import tracemalloc
 from collections import Counter
 from types import FrameType
 
-from vipd.daemon import main as vipd
+from vipd.daemon import __main__ as vipd
 
 _MANY = 40  # types and lines that are told of, the most numerous
 

@@ -20,9 +20,10 @@ from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option
 from vipd.cli.subnets import together
 from vipd.cli.text import Colour, coloured, paint, table, write
 from vipd.config.checked import plain
-from vipd.config.load import Snapshot, load, load_file
+from vipd.config.load import load, load_file
 from vipd.config.model import VipConfig
 from vipd.config.problem import Problem, Severity, cited, shown, warning
+from vipd.config.snapshot import Snapshot
 from vipd.config.values import special
 from vipd.linux import sysctls
 from vipd.linux.names import canonical

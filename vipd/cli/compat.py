@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from pathlib import Path
 
-from vipd.config.load import Snapshot
 from vipd.config.model import VipConfig
+from vipd.config.snapshot import Snapshot
 
 _UCARP_PASSWORD = 19
 _Texts = tuple[str, str, str]

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from vipd.config.load import DEFAULT_SCRIPTS, Snapshot
+from vipd.config.load import DEFAULT_SCRIPTS
 from vipd.config.options import group_of
 from vipd.config.problem import FileLocation, Problem, shown, warning
+from vipd.config.snapshot import Snapshot
 from vipd.linux.group_claims import of_ucarps, watched
 from vipd.linux.names import canonical
 

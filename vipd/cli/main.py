@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 
 from vipd import __version__
 from vipd.cli.settings import config_dir_option, runtime_dir_option, settings
+from vipd.without_tls import without_tls
 
 COMMANDS = {
     "status": "Show the state of every virtual IP, or of these.",
@@ -101,7 +102,8 @@ def main() -> None:
             # A terminal that cannot show a quotation mark must not turn a report into a traceback.
             stream.reconfigure(errors="backslashreplace")
     try:
-        vipctl(prog_name="vipctl")
+        with without_tls():
+            vipctl(prog_name="vipctl")
     except SystemExit as end:
         _leave(end)
 

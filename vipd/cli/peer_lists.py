@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
-from vipd.config.load import Snapshot
 from vipd.config.model import VipConfig
 from vipd.config.problem import Problem, shown, warning
+from vipd.config.snapshot import Snapshot
 from vipd.linux import sysctls
 
 

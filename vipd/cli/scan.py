@@ -13,7 +13,8 @@ from vipd.carp.packet import MULTICAST, MULTICAST_IPV6, Advertisement
 from vipd.cli.segment import Settings, Speaker, free, ranges, settings_of, speakers
 from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option, settings
 from vipd.cli.text import Cell, Colour, coloured, counted, safe, table, write
-from vipd.config.load import Snapshot, load
+from vipd.config.load import load
+from vipd.config.snapshot import Snapshot
 from vipd.linux.listener import Listener, Sound, is_down
 from vipd.linux.names import canonical
 from vipd.linux.suitable import why_not

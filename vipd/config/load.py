@@ -14,6 +14,7 @@ from vipd.config.memory import Memory
 from vipd.config.model import Settings, VipConfig
 from vipd.config.problem import FileLocation, Problem, error, is_error, shown
 from vipd.config.shell import Binding, Reader, Script, Variables
+from vipd.config.snapshot import Snapshot, unread
 from vipd.config.trust import Trust
 
 DEFAULT_SCRIPTS = Path("/usr/libexec/ucarp")
@@ -25,42 +26,6 @@ _VIP_FILE = re.compile(r"vip-(?P<name>.+)\.conf", re.DOTALL)
 _NUMBERED = re.compile(r"vip-(?P<name>[0-9]+)\.conf")
 _COMMON = "vip-common.conf"
 _OLDER_COMMON = "vip-common"
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The contents of the directory at one moment.
-
-    `places` has the places of the keys of each virtual IP, by `VipConfig.id`. `files` are the
-    paths of all files that were read, or would have been if they were there. `common_broken`: an
-    ERROR stands in vip-common.conf, so that any virtual IP may have other settings than meant.
-    `settings`: what it says about the daemon. `failed`: the names of the files that are there, and
-    from which no virtual IP can run, each with its first ERROR, in whatever file that stands.
-    `ignored`: the names of files that are no virtual IP, and their paths. `unset`: of each virtual
-    IP, the keys that it does not have and that another file has, with the place there.
-
-    `listed`: False if the directory could not be read, or another one without any virtual IP has
-    taken its place (the mount point of a file system that is gone): then this says nothing about
-    what is to run. `faults`: something could not be read that may be readable later. `gone`: paths
-    that are no longer there and still count, and until when (see `Memory`).
-    """
-
-    vips: tuple[VipConfig, ...]
-    problems: tuple[Problem, ...]
-    places: Mapping[str, Mapping[str, FileLocation]] = field(default_factory=dict, compare=False)
-    files: frozenset[str] = field(default=frozenset(), compare=False)
-    common_broken: bool = False
-    settings: Settings = field(default_factory=Settings)
-    listed: bool = True
-    faults: bool = False
-    gone: Mapping[str, float] = field(default_factory=dict, compare=False)
-    failed: Mapping[str, Problem] = field(default_factory=dict, compare=False)
-    ignored: Mapping[str, str] = field(default_factory=dict, compare=False)
-    unset: Mapping[str, Mapping[str, FileLocation]] = field(default_factory=dict, compare=False)
-
-    def place(self, vip: VipConfig, key: str) -> FileLocation:
-        """Where this key of a virtual IP stands, or its file begins."""
-        return self.places.get(vip.id, {}).get(key, FileLocation(vip.file))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +66,7 @@ def loading(
     memory = memory or Memory()
     commons = [directory / _COMMON, directory / _OLDER_COMMON]
     files = {str(path) for path in commons}
-    memory.current = str(directory)
+    memory.reading(str(directory))
     try:
         names, identity = _listing(directory)
     except (OSError, ValueError) as why:
@@ -111,7 +76,7 @@ def loading(
             "create it or make it readable, and vipd reads it by itself; or name another one with "
             "--config-dir"
         )
-        yield _not_listed(directory, files, what, hint)
+        yield unread(_path(directory), files, what, hint)
         return
     before = memory.others(directory, names)
     if (
@@ -121,7 +86,7 @@ def loading(
     ):
         what = "this is another directory than before and has no VIP file; VIPs go on as they are"
         hint = "mount or restore the right one; or, if no VIP is to run here, vipctl reload"
-        yield _not_listed(directory, files, what, hint)
+        yield unread(_path(directory), files, what, hint)
         return
     memory.directory = identity
     # Files that are gone come last: an existing file may take their VHID and addresses at once.
@@ -282,11 +247,6 @@ def _listing(directory: Path) -> tuple[list[str], tuple[int, int]]:
         return names, (status.st_dev, status.st_ino)
     finally:
         os.close(descriptor)
-
-
-def _not_listed(directory: Path, files: set[str], what: str, hint: str) -> Snapshot:
-    problem = error(FileLocation(_path(directory)), what, hint)
-    return Snapshot((), (problem,), files=frozenset(files), listed=False, faults=True)
 
 
 def _is_vip_file(name: str) -> bool:

@@ -7,10 +7,7 @@ from pathlib import Path
 
 from vipd.config.files import UnreadableError
 from vipd.config.shell import Script, parse
-
-ABSENCE = 2.0
-"""Seconds for which a file must be absent before it counts as removed: editors, rsync, `git
-checkout` and configuration management remove and rewrite files, and directories are swapped."""
+from vipd.config.snapshot import ABSENCE
 
 _LONGEST = 65536
 """Bytes of a file that are remembered; a real one has less than a thousand."""
@@ -22,25 +19,32 @@ class _File:
     script: Script | None = None
     gone: float | None = None  # when it was first found absent
 
+    def __reduce__(self) -> tuple[type["_File"], tuple[bytes, None, float | None]]:
+        """Parsing it again takes less time than copying what was parsed."""
+        return _File, (self.content, None, self.gone)
+
 
 class Memory:
     """For one directory, and one thread at a time.
 
     An unchanged file is not parsed again. A file that is gone keeps its last content for ABSENCE
-    seconds; without `begin`, it counts as removed at once.
+    seconds; without `begin`, it counts as removed at once. It can be pickled for the next process.
     """
 
     def __init__(self) -> None:
+        self.reading: Callable[[str], None] = _nobody_asks
+        """Called with each path before it is read, which may take long."""
         self.faults = False
         """Whether a file could not be read this time that may become readable without a change."""
-        self.current = ""
-        """The path that is being read; for another thread, when that takes long."""
         self.directory: tuple[int, int] | None = None
         """Device and inode of the directory that was listed last."""
         self._files: dict[str, _File] = {}
         self._used: set[str] = set()
         self._now = 0.0
         self._patience = 0.0
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "reading": _nobody_asks}
 
     def is_another(self, directory: tuple[int, int]) -> bool:
         """Whether a different directory is in its place, without a requested reload."""
@@ -58,7 +62,7 @@ class Memory:
         """`read(path)`, or what it returned before while the file is gone for a short time. Raises
         UnreadableError."""
         key = str(path)
-        self.current = key
+        self.reading(key)
         self._used.add(key)
         before = self._files.get(key)
         try:
@@ -113,3 +117,6 @@ class Memory:
         for path, file in self._files.items():
             if file.gone is not None:
                 yield path, file.gone + ABSENCE
+
+
+def _nobody_asks(_path: str) -> None: ...

@@ -1,12 +1,12 @@
-"""The vipd program: options, signals, and the loop."""
+"""The daemon: signals, the loop, and what runs in it."""
 
-import argparse
 import asyncio
 import fcntl
 import gc
 import os
 import signal
 import sys
+from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -23,13 +23,13 @@ from vipd.daemon.control.server import Control, Directories
 from vipd.daemon.events.history import History
 from vipd.daemon.events.hub import Hub
 from vipd.daemon.events.tally import Tally
+from vipd.daemon.files.reading_process import ReadingProcess
 from vipd.daemon.files.reload import Reload
 from vipd.daemon.guard.keeper import Keeper
 from vipd.daemon.health.checks import Checks
 from vipd.daemon.health.pool import Pool
 from vipd.daemon.health.tracking import Tracking
 from vipd.daemon.log import logger
-from vipd.daemon.log.formats import FORMS
 from vipd.daemon.log.logger import log
 from vipd.daemon.log.outlet import Outlet
 from vipd.daemon.metrics.server import Exporter
@@ -60,88 +60,8 @@ class UnusableError(Exception):
         self.status = status
 
 
-#: The signals' meanings, for --help and the manual page.
-SIGNALS = {
-    "HUP": "read the files again; a file that is gone counts at once",
-    "USR1": "log every VIP's state, as ucarp does",
-    "USR2": "hand every address over, and stay backup for 3 s",
-    "TERM, INT": "hand every address over, and end",
-}
-EXIT_STATUS = (
-    "0 after TERM or INT; 1 if vipd cannot run at all, and the log says why; 2 for wrong usage, or "
-    "a NAME that has no file."
-)
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line of vipd."""
-    options = argparse.ArgumentParser(
-        prog="vipd",
-        description="Keep floating IP addresses on exactly one host each, speaking CARP with the "
-        "other hosts. Runs in the foreground.",
-        epilog=f"Signals: {'; '.join(f'{name}: {what}' for name, what in SIGNALS.items())}. "
-        f"Exit status: {EXIT_STATUS}",
-    )
-    options.add_argument(
-        "--config-dir",
-        type=Path,
-        default=Path("/etc/ucarp"),
-        metavar="DIR",
-        help="where vip-NNN.conf and vip-common.conf are (default: %(default)s)",
-    )
-    options.add_argument(
-        "--only",
-        metavar="NAME",
-        help="run the one VIP of vip-NAME.conf (or of the file vip-NAME), for a service of its own",
-    )
-    options.add_argument(
-        "--runtime-dir",
-        type=Path,
-        default=Path("/run/vipd"),
-        metavar="DIR",
-        help="where vipd keeps what must survive a restart of it (default: %(default)s)",
-    )
-    options.add_argument(
-        "--state-dir",
-        type=Path,
-        default=Path("/var/lib/vipd"),
-        metavar="DIR",
-        help="where vipd keeps what must survive a reboot: what is in maintenance "
-        "(default: %(default)s)",
-    )
-    options.add_argument(
-        "--group",
-        default="vipd",
-        metavar="GROUP",
-        help="whose members may use the control socket, as root may (default: %(default)s)",
-    )
-    options.add_argument(
-        "--log-level",
-        choices=logger.LEVELS,
-        default="info",
-        metavar="LEVEL",
-        help=f"{', '.join(logger.LEVELS)} (default: %(default)s)",
-    )
-    options.add_argument(
-        "--log-format",
-        choices=FORMS,
-        default="text",
-        metavar="FORM",
-        help="text: the words of ucarp; kv: key=value; json: an object a line "
-        "(default: %(default)s)",
-    )
-    options.add_argument(
-        "--realtime",
-        action="store_true",
-        help="run before all ordinary processes (SCHED_RR) and keep our memory from being swapped "
-        "out, as far as it is permitted",
-    )
-    options.add_argument("--version", action="version", version=f"vipd {__version__}")
-    return options
-
-
-def main() -> None:
-    options = parser().parse_args()
+def run(options: Namespace, reading: ReadingProcess | None) -> None:
+    """``reading``: a process that waits for the order to read the files, if it could be started."""
     heap.share()
     standard_files.fill()
     outlet = logger.start(options.log_level, options.log_format)
@@ -153,7 +73,7 @@ def main() -> None:
             place = Directories(
                 options.config_dir, options.runtime_dir, options.state_dir, options.group
             )
-            asyncio.run(_run(place, only, outlet, options.log_format))
+            asyncio.run(_run(place, only, outlet, options.log_format, reading))
     except UnusableError as error:
         log.critical("%s", error)
         sys.exit(error.status)
@@ -246,12 +166,19 @@ def _counter(file: Path) -> Counter:
         return Counter(None)
 
 
-async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) -> None:
+async def _run(
+    place: Directories,
+    only: str | None,
+    outlet: Outlet,
+    form: str,
+    reading: ReadingProcess | None,
+) -> None:
     loop = asyncio.get_running_loop()
     tasks.catch(loop)
     # The collector need not walk over modules and classes again and again. VIPs are created later:
     # it does collect those that end while the daemon runs.
     gc.freeze()
+    gc.enable()
     guard = Keeper(loop, form)
     guard.start()
     runtime_dir = place.runtime_dir
@@ -284,7 +211,9 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
     supervisor = Supervisor(services, loop, maintenance)
     supervisor.interfaces.changed = tracking.links_changed
     tracking.place = supervisor.interfaces.place
-    reload = Reload(place.config_dir, only, hub, supervisor.apply, lambda: bool(supervisor.runs))
+    reload = Reload(
+        place.config_dir, only, hub, supervisor.apply, lambda: bool(supervisor.runs), reading
+    )
     control = Control(supervisor, reload, hub, history, maintenance, place)
     service = Service(supervisor, reload, Notify(os.environ), loop)
     tally = Tally()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from vipd.carp.host import by_address
 from vipd.carp.rank import Rank, rank
-from vipd.config.load import Snapshot, load
+from vipd.config.load import load
 from vipd.config.model import VipConfig
+from vipd.config.snapshot import Snapshot
 from vipd.lab.errors import LabError
 from vipd.linux.addresses import AnyAddress, AnyInterface
 

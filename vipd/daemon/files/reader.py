@@ -1,21 +1,25 @@
-"""Reads the configuration directory in a thread, and again if something could not be read."""
+"""Has the configuration directory read, and again if something could not be read."""
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+import os
+import pickle
+from collections.abc import Callable
 from math import inf
 from pathlib import Path
 
-from vipd.config.load import Snapshot, loading
-from vipd.config.memory import Memory
+from vipd.config.problem import shown
+from vipd.config.snapshot import Snapshot, unread
 from vipd.daemon.base.background import Background
+from vipd.daemon.files.reading import OTHER_VERSION, Failed, Found, Order, shape
+from vipd.daemon.files.reading_process import ReadingProcess
 
-#: Seconds for which the thread reads files without a break. Python lets a thread compute for half
-#: of that in any case (sys.setswitchinterval), and an advertisement may be five times as late.
-_STRETCH = 0.01
 #: Seconds until a file that could not be read is read again: doubled each time, up to the second
 #: value.
 _BACKOFF = (1.0, 60.0)
+
+
+class ReadingError(Exception):
+    """Reading the files failed by a mistake of ours; the text says which."""
 
 
 class Reader:
@@ -23,37 +27,37 @@ class Reader:
     because a file could not be read, or has been gone for so long that it counts as removed."""
 
     def __init__(
-        self, directory: Path, only: str | None, placed: asyncio.Event, again: Callable[[], None]
+        self,
+        directory: Path,
+        only: str | None,
+        placed: asyncio.Event,
+        again: Callable[[], None],
+        first: ReadingProcess | None,
     ) -> None:
-        """``placed``: set once changes of the files are noticed; the files are not read earlier."""
+        """``placed``: set once changes of the files are noticed; the files are not read earlier.
+        ``first``: a process that has been started already."""
         self._directory = directory
         self._only = only
         self._placed = placed
         self._again = again
         self._loop = asyncio.get_running_loop()
-        self._memory = Memory()
+        self._first = first
+        self._memory = b""  # what a process leaves for the next one
         self._background = Background()
         self._pause, _ = _BACKOFF
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def current(self) -> str:
-        """The path that is being read now."""
-        return self._memory.current or str(self._directory)
+        #: The path that is being read now; set in the thread.
+        self.current = str(directory)
 
     async def read(self, asked: bool) -> Snapshot:
-        """Read all files, some at a time: a thread that computes keeps the loop from sending, and
-        hundreds of files take longer than an advertisement may be late. ``asked``: a file that is
-        gone counts as removed at once."""
+        """Read all files. ``asked``: a file that is gone counts as removed at once. Raises
+        ReadingError."""
         self.close()
         await self._placed.wait()
-        self._memory.begin(self._loop.time(), asked=asked)
-        files = loading(self._directory, only=self._only, memory=self._memory)
-        while True:
-            snapshot = await self._background.run(lambda: _some(files))
-            if snapshot is not None:
-                self._plan(snapshot)
-                return snapshot
+        order = Order(self._directory, self._only, asked, self._loop.time(), self._memory)
+        snapshot = await self._background.run(lambda: self._ask(order))
+        self._plan(snapshot)
+        return snapshot
 
     def failed(self) -> None:
         """The files were read, but could not be applied: try again later."""
@@ -63,6 +67,41 @@ class Reader:
         """Do not call ``again`` any more, until the files have been read once more."""
         if self._timer:
             self._timer.cancel()
+
+    # In the thread
+
+    def _ask(self, order: Order) -> Snapshot:
+        process, self._first = self._first, None
+        try:
+            process = process or ReadingProcess()
+        except OSError as error:
+            return self._unread(f"no process to read it can be started: {error.strerror}")
+        try:
+            with process.connection.makefile("rwb") as messages:
+                pickle.dump(shape(), messages)
+                pickle.dump(order, messages)
+                messages.flush()
+                while isinstance(answer := pickle.load(messages), str):
+                    self.current = answer
+        except (OSError, EOFError):
+            answer = None
+        finally:
+            status = process.end()
+        if isinstance(answer, Failed):
+            raise ReadingError(answer.why)
+        if isinstance(answer, Found):
+            self._memory = answer.memory
+            return answer.snapshot
+        code = None if status is None else os.waitstatus_to_exitcode(status)
+        if code == OTHER_VERSION:
+            return self._unread("vipd was updated while it ran", "restart vipd")
+        return self._unread(f"the process that reads it ended (status {code})")
+
+    def _unread(self, why: str, hint: str = "vipd tries again by itself; see the log") -> Snapshot:
+        what = f"the directory cannot be read: {why}; VIPs that run go on as they are"
+        return unread(shown(str(self._directory), 4096), (), what, hint)
+
+    # When to read again
 
     def _plan(self, snapshot: Snapshot) -> None:
         """Decide when to read again."""
@@ -81,12 +120,3 @@ class Reader:
     def _due(self) -> None:
         self._pause = min(2 * self._pause, _BACKOFF[1])
         self._again()
-
-
-def _some(files: Iterator[Snapshot | None]) -> Snapshot | None:
-    """Read files for `_STRETCH`; return the snapshot if all have been read."""
-    until = time.monotonic() + _STRETCH
-    for snapshot in files:
-        if snapshot is not None or time.monotonic() >= until:
-            return snapshot
-    raise AssertionError("loading ends with a snapshot")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from vipd.api.events import Kind
 from vipd.api.io_vipd import Outcome, Result
-from vipd.config.load import Snapshot
-from vipd.config.memory import ABSENCE
 from vipd.config.model import Settings
 from vipd.config.problem import FileLocation, Problem, Severity, error, is_error, shown
+from vipd.config.snapshot import ABSENCE, Snapshot
 from vipd.daemon.base import tasks
 from vipd.daemon.events.hub import DAEMON, Hub
 from vipd.daemon.files.reader import Reader
+from vipd.daemon.files.reading_process import ReadingProcess
 from vipd.daemon.files.watch import Watch
 from vipd.daemon.log.logger import VipLog, explained, log
 
@@ -51,8 +51,10 @@ class Reload:
         hub: Hub,
         apply: Callable[[Snapshot], Awaitable[list[Outcome]]],
         running: Callable[[], bool],
+        reading: ReadingProcess | None,
     ) -> None:
-        """``only``: the ID of the only VIP to run, if others are configured, too."""
+        """``only``: the ID of the only VIP to run, if others are configured, too. ``reading``: a
+        process that waits to read the files for the first time."""
         #: Problems in the files when they were read last (`read_at`, Unix time), and their paths.
         self.problems: frozenset[Problem] = frozenset()
         self.files: frozenset[str] = frozenset()
@@ -87,7 +89,7 @@ class Reload:
         self._asked: list[asyncio.Future[list[Outcome]]] = []
         self._watch = Watch(self._loop, directory, lambda: self._begin(Why.CHANGED))
         placed = self._watch.placed
-        self._reader = Reader(directory, only, placed, lambda: self._begin(Why.AGAIN))
+        self._reader = Reader(directory, only, placed, lambda: self._begin(Why.AGAIN), reading)
 
     def start(self) -> None:
         """Read the files and apply them. A call during a reload causes another reload after it."""

@@ -7,9 +7,6 @@ from datetime import UTC, datetime
 
 from vipd.api.events import Event, Kind
 
-FORMS = ("text", "kv", "json")
-"""The values of --log-format."""
-
 #: sd-daemon(3), syslog(3)
 _PRIORITIES = {
     logging.CRITICAL: 2,
@@ -24,7 +21,7 @@ _LONGEST = 32768
 
 
 def formatter(form: str, *, priorities: bool, clock: bool = False) -> logging.Formatter:
-    """A formatter for one of FORMS. Only text may begin with ``<N>`` (`priorities`, sd-daemon(3))
+    """A formatter for a --log-format. Only text may begin with ``<N>`` (`priorities`, sd-daemon(3))
     or with time and level (`clock`); the others have these as fields."""
     if form == "text":
         return _Text(priorities, clock)

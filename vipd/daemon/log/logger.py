@@ -11,8 +11,6 @@ from typing import Any, TextIO
 from vipd.daemon.log import formats
 from vipd.daemon.log.outlet import JOURNAL, Journal, Outlet, Stream
 
-LEVELS = ("debug", "info", "warning", "error")
-
 Fields = Mapping[str, object]
 """The fields of a line, by name: id, vhid, interface, state, reason. Never a password."""
 
@@ -74,9 +72,8 @@ def word(reason: Hashable) -> str:
 
 
 def start(level: str, form: str = "text", stream: TextIO = sys.stderr) -> Outlet:
-    """Send log lines of ``level`` (one of LEVELS) and above to ``stream``, in one of
-    `vipd.daemon.log.formats.FORMS`; or to the journal, with their fields, if ``stream`` is
-    connected to it.
+    """Send log lines of ``level`` (a --log-level) and above to ``stream``, in the ``form`` of
+    --log-format; or to the journal, with their fields, if ``stream`` is connected to it.
     """
     outlet = _outlet(form, stream)
     if form != "text":

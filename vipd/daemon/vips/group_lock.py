@@ -5,12 +5,11 @@ import asyncio
 import errno
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from vipd.config.options import group_of
 from vipd.daemon.base import tasks
 from vipd.daemon.base.background import Background
 from vipd.daemon.log.logger import log
@@ -99,7 +98,7 @@ class GroupLocks:
 
     async def _look(self) -> None:
         # Not in the loop: a host may have thousands of processes.
-        self._ucarps = await self._background.run(partial(of_ucarps, group_of))
+        self._ucarps = await self._background.run(partial(of_ucarps, _group_of))
         self._see_others()
         self._looked_at = self._loop.time()
 
@@ -138,3 +137,9 @@ class GroupLocks:
                 self._loop.remove_reader(rival.end)
                 self._looked_at = float("-inf")
             rival.close()
+
+
+def _group_of(arguments: Sequence[str]) -> Group | None:
+    from vipd.config.options import group_of  # only where there is a ucarp
+
+    return group_of(arguments)

@@ -10,8 +10,8 @@ from vipd.api.events import Kind
 from vipd.api.io_vipd import Outcome, Result
 from vipd.carp.machine import STEP_DOWN_HOLD
 from vipd.carp.states import Reason, State
-from vipd.config.load import Snapshot
 from vipd.config.model import VipConfig
+from vipd.config.snapshot import Snapshot
 from vipd.daemon.base import tasks
 from vipd.daemon.events.hub import DAEMON, Subject
 from vipd.daemon.log.logger import log

@@ -152,6 +152,13 @@ class Machine(Situation):
         """When to call `tick`, on the clock of ``now``."""
         return min(self.due, self.announce_at)
 
+    @property
+    def expects(self) -> tuple[int, int, int] | None:
+        """What the followed master says (advbase, advskew, demotion) as long as nothing changes. A
+        backup that hears the same again only waits for longer. None: every advertisement may
+        matter."""
+        return self.fast_path if self.mode is Mode.BACKUP else None
+
     def outlook(self, now: float) -> Outlook:
         """Why this host is or is not master, and what would change it."""
         takeover_at = takeover_reason = None

@@ -8,11 +8,13 @@ groups cost nothing here.
 
 import errno
 import socket
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from vipd.linux import bpf
 from vipd.linux.addresses import AnyAddress
+from vipd.linux.arrivals import AT_ONCE, Arrival, Arrivals, note_times
 from vipd.linux.buffers import make_room
 from vipd.linux.family import (
     ETHERNET_HEADER,
@@ -23,6 +25,7 @@ from vipd.linux.family import (
     family_of_packet,
 )
 from vipd.linux.ifindex import index_of
+from vipd.linux.wire_filter import WORDS, Wanted, Words, passes, remarkable
 
 BROADCAST = b"\xff" * 6
 #: An Ethernet header, the longest IP header and CARP; what is longer is not read to its end.
@@ -31,6 +34,8 @@ _MAX_PACKET = ETHERNET_HEADER + 60 + 36
 BATCH = 512
 #: Room for several seconds of 255 groups while the daemon does not get the processor.
 _RECEIVE_BUFFER = 4 << 20
+#: Room for the wake-ups of a moment; when it is full, there is one already.
+_SMALL_BUFFER = 4096
 _PRIORITY_CONTROL = 7  # TC_PRIO_CONTROL: ahead of bulk traffic in the interface's queue
 _SO_PRIORITY = 12
 
@@ -42,8 +47,8 @@ class _Listeners(NamedTuple):
     others: socket.socket
 
     def close(self) -> None:
-        self.known.close()
-        self.others.close()
+        for each in self:
+            each.close()
 
 
 class Wire:
@@ -54,18 +59,21 @@ class Wire:
     others. A flood fills the second one only, so no advertisement of a known host is lost for want
     of room; unless it is forged with that host's MAC, and then the network's switches do not know
     where that host is, either. Those of IPv6 are opened when the first VHID needs them.
+
+    With `expect`, what the trusted hosts say again and again need not wake us up: a third socket
+    for each family gets one byte of each packet that says something else, and nobody else has to
+    look at it at once.
     """
 
     def __init__(self, interface: str, mac: bytes) -> None:
         self.interface = interface
         self.mac = mac
-        self._index = index_of(interface)
+        self._wanted = Wanted(index_of(interface))
+        self._expected: Mapping[Words, Collection[int]] = {}
         self._memberships: dict[AnyAddress, socket.socket] = {}
-        self._vhids: dict[Family, frozenset[int]] = {IPV4: frozenset()}
-        self._one_of = 1
-        self._routed = False
-        self._trusted: tuple[bytes, ...] = ()
         self._listeners: dict[Family, _Listeners] = {}
+        self._urgent: dict[Family, socket.socket] = {}
+        self._arrivals = Arrivals(_MAX_PACKET)
         self._open(IPV4)
 
     def _open(self, family: Family) -> None:
@@ -73,12 +81,9 @@ class Wire:
         opened: list[socket.socket] = []
         try:
             for _ in range(2):
-                # Protocol 0 receives nothing yet: not before the filter stands.
-                each = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-                opened.append(each)
-                each.setblocking(False)
-                make_room(each, _RECEIVE_BUFFER)
+                opened.append(_unbound(_RECEIVE_BUFFER))
             listeners = _Listeners(*opened)
+            note_times(listeners.known)
             listeners.others.setsockopt(socket.SOL_SOCKET, _SO_PRIORITY, _PRIORITY_CONTROL)
             self._filter(family, listeners)
             for each in opened:
@@ -100,9 +105,18 @@ class Wire:
         off it for good, even if another gets its name and number."""
         return bool(self._socket.getsockname()[0])
 
-    def filenos(self) -> tuple[int, ...]:
-        """What becomes readable."""
-        return tuple(each.fileno() for pair in self._listeners.values() for each in pair)
+    def known_filenos(self) -> tuple[int, ...]:
+        """What becomes readable when a host sends that is trusted."""
+        return tuple(pair.known.fileno() for pair in self._listeners.values())
+
+    def urgent_filenos(self) -> tuple[int, ...]:
+        """What becomes readable when a host that is trusted says something that is not expected;
+        nothing before `expect`."""
+        return tuple(each.fileno() for each in self._urgent.values())
+
+    def other_filenos(self) -> tuple[int, ...]:
+        """What becomes readable when any other host sends."""
+        return tuple(pair.others.fileno() for pair in self._listeners.values())
 
     def fileno(self) -> int:
         """What becomes readable when a host sends that is not trusted, by IPv4."""
@@ -115,14 +129,19 @@ class Wire:
         packets with another TTL, version, type or authentication length than CARP's, receive one of
         so many (a power of 2), chosen at random. ``routed``: any TTL is right. Raises OSError
         (ENOMEM: net.core.optmem_max; EMFILE) when things stay as they were in one family."""
-        self._one_of, self._routed = one_of, routed
-        self._vhids = {family: frozenset(vhids.get(family, ())) for family in (IPV4, IPV6)}
+        self._wanted = replace(
+            self._wanted,
+            vhids={family: frozenset(vhids.get(family, ())) for family in (IPV4, IPV6)},
+            one_of=one_of,
+            routed=routed,
+        )
         refused: OSError | None = None
-        for family, wanted in self._vhids.items():
+        for family, wanted in self._wanted.vhids.items():
             try:
                 self._follow(family, wanted)
             except OSError as error:
                 refused = error
+        self._follow_expected()
         if refused:
             raise refused
 
@@ -136,17 +155,50 @@ class Wire:
     def trust(self, macs: Iterable[bytes]) -> None:
         """What these hosts send waits in a socket of its own from now on. 16 of them at most; all
         virtual MAC addresses of CARP and VRRP (00:00:5e:00:…) are one. Raises OSError likewise."""
-        self._trusted = tuple(macs)
+        self._wanted = replace(self._wanted, trusted=tuple(macs))
         for family, listeners in self._listeners.items():
             self._filter(family, listeners)
+        self._follow_expected()
+
+    def expect(self, words: Mapping[Words, Collection[int]]) -> bool:
+        """The hosts that are trusted are expected to say these words (advbase and advskew, without
+        demotion) for these VHIDs: `urgent_filenos` tell of anything else. `WORDS` of them at most
+        are known, and nothing else is expected. None: there is nothing to tell any more. Returns
+        whether the kernel does it; if not, there is nothing in `urgent_filenos`."""
+        most = sorted(words.items(), key=lambda each: len(each[1]), reverse=True)[:WORDS]
+        self._expected = dict(most)
+        self._follow_expected()
+        return bool(self._urgent)
+
+    def _follow_expected(self) -> None:
+        try:
+            for family in self._listeners if self._expected else ():
+                program = remarkable(self._wanted, family, self._expected)
+                if urgent := self._urgent.get(family):
+                    bpf.attach(urgent, program)
+                else:
+                    self._urgent[family] = self._open_urgent(family, program)
+        except OSError:  # net.core.optmem_max, open files: then all wakes us up
+            self._expected = {}
+        if not self._expected:
+            for urgent in self._urgent.values():
+                urgent.close()
+            self._urgent.clear()
+
+    def _open_urgent(self, family: Family, program: list[bpf.Instruction]) -> socket.socket:
+        urgent = _unbound(_SMALL_BUFFER)
+        try:
+            bpf.attach(urgent, program)
+            urgent.bind((self.interface, family.ethertype))
+        except OSError:
+            urgent.close()
+            raise
+        return urgent
 
     def _filter(self, family: Family, listeners: _Listeners) -> None:
         # `known` first: a packet that comes in between is received twice rather than not at all.
-        vhids = self._vhids[family]
         for opened, known in ((listeners.known, True), (listeners.others, False)):
-            senders = _senders(self._trusted, known)
-            program = _filter(family, self._index, senders, vhids, self._one_of, self._routed)
-            bpf.attach(opened, program)
+            bpf.attach(opened, passes(self._wanted, family, known))
 
     def join(self, groups: Iterable[AnyAddress]) -> None:
         """Be a member of exactly these groups: the network card passes them up, and switches that
@@ -159,7 +211,7 @@ class Wire:
         refused: OSError | None = None
         for group in wanted - self._memberships.keys():
             try:
-                self._memberships[group] = family_of(group).join(group, self._index)
+                self._memberships[group] = family_of(group).join(group, self._wanted.index)
             except OSError as error:
                 refused = error
         if refused:
@@ -186,28 +238,53 @@ class Wire:
         protocol = int.from_bytes(frame[12:14], "big")
         self._socket.sendto(frame, (interface or self.interface, protocol))
 
-    def receive(self, *, known: bool = False, most: int = BATCH) -> Iterator[bytes]:
-        """The Ethernet frames that wait, oldest first in each family, and no more than ``most`` of
-        each: those of the hosts that are trusted, or the others. That the interface went down ends
-        them (`vipd.linux.links` reports it); raises OSError else."""
+    def receive(self, *, known: bool = False, most: int = BATCH) -> Iterator[list[Arrival]]:
+        """The Ethernet frames that wait, oldest first in each family, some at a time, and about
+        ``most`` of each: those of the hosts that are trusted, with the time when they came, or the
+        others. That the interface went down ends them (`vipd.linux.links` reports it); raises
+        OSError else."""
         for listeners in tuple(self._listeners.values()):
-            receive = (listeners.known if known else listeners.others).recv
-            for _ in range(most):
-                try:
-                    yield receive(_MAX_PACKET)
-                except BlockingIOError:
+            for _ in range(0, most, AT_ONCE):
+                some = self._read(listeners.known if known else listeners.others)
+                if some:
+                    yield some
+                if len(some) < AT_ONCE:
                     break
-                except OSError as error:
-                    if error.errno != errno.ENETDOWN:
-                        raise
-                    break
+
+    def hush(self) -> None:
+        """Forget what `urgent_filenos` have told so far. Raises OSError."""
+        for urgent in self._urgent.values():
+            self._read(urgent)  # as many as there is room for
+
+    def _read(self, sock: socket.socket) -> list[Arrival]:
+        try:
+            return self._arrivals.read(sock)
+        except OSError as error:
+            if error.errno != errno.ENETDOWN:
+                raise
+            return []
 
     def close(self) -> None:
         for member in self._memberships.values():
             member.close()
         for listeners in self._listeners.values():
             listeners.close()
+        for urgent in self._urgent.values():
+            urgent.close()
         self._memberships.clear()
+        self._urgent.clear()
+
+
+def _unbound(room: int) -> socket.socket:
+    """A packet socket that receives nothing yet (protocol 0): not before its filter stands."""
+    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+    opened.setblocking(False)
+    try:
+        make_room(opened, room)
+    except OSError:
+        opened.close()
+        raise
+    return opened
 
 
 def sender_of(frame: bytes) -> bytes:
@@ -217,85 +294,3 @@ def sender_of(frame: bytes) -> bytes:
 
 
 _VIRTUAL = b"\x00\x00\x5e\x00"
-_SENDER_AT = 6
-_TYPE_AT = ETHERNET_HEADER  # plus the length of the IP header, as the next two
-_AUTHLEN_AT = ETHERNET_HEADER + 3
-_VHID_AT = ETHERNET_HEADER + 1
-
-
-def _senders(trusted: Sequence[bytes], known: bool) -> list[bpf.Instruction]:
-    """Pass on the frames from these MAC addresses, or all others, and reject the rest."""
-    code: list[bpf.Instruction] = []
-    rest = [4 if len(mac) == 6 else 2 for mac in trusted]
-    for number, mac in enumerate(trusted):
-        after = sum(rest[number + 1 :]) + 1  # instructions of the others, and the one below
-        code.append((bpf.LD_W_ABS, 0, 0, _SENDER_AT))
-        found = after if known else bpf.REJECT
-        if len(mac) == 6:
-            code += [
-                (bpf.JEQ, 0, 2, int.from_bytes(mac[:4], "big")),
-                (bpf.LD_H_ABS, 0, 0, _SENDER_AT + 4),
-                (bpf.JEQ, found, 0, int.from_bytes(mac[4:], "big")),
-            ]
-        else:
-            code.append((bpf.JEQ, found, 0, int.from_bytes(mac, "big")))
-    if known:
-        code.append((bpf.JEQ, bpf.REJECT, bpf.REJECT, 0))
-    return code
-
-
-def _filter(
-    family: Family,
-    index: int,
-    senders: Iterable[bpf.Instruction],
-    vhids: Iterable[int],
-    one_of: int,
-    routed: bool,
-) -> list[bpf.Instruction]:
-    """Pass CARP packets of ``vhids`` on this interface and nothing else: the VHID's bit in eight
-    32-bit words. Of those that are malformed, one of ``one_of``."""
-    words = [0] * 8
-    for vhid in vhids:
-        words[vhid >> 5] |= 1 << (vhid & 31)
-    code: list[bpf.Instruction] = [
-        *bpf.of_interface(index),
-        *senders,
-        (bpf.LD_B_ABS, 0, 0, family.protocol_at),
-        (bpf.JEQ, 0, bpf.REJECT, 112),
-        *family.whole,
-        family.header,
-        (bpf.LD_B_IND, 0, 0, _VHID_AT),
-        (bpf.TAX, 0, 0, 0),
-        (bpf.RSH_K, 0, 0, 5),
-    ]
-    for number, word in enumerate(words):
-        # which word? load it and go on behind the last of these
-        code += [
-            (bpf.JEQ, 0, 2, number),
-            (bpf.LD_IMM, 0, 0, word),
-            (bpf.JA, 0, 0, 3 * (len(words) - number - 1)),
-        ]
-    code += [
-        (bpf.ST, 0, 0, 0),  # the word
-        (bpf.TXA, 0, 0, 0),
-        (bpf.AND_K, 0, 0, 31),
-        (bpf.TAX, 0, 0, 0),
-        (bpf.LD_MEM, 0, 0, 0),
-        (bpf.RSH_X, 0, 0, 0),
-        (bpf.AND_K, 0, 0, 1),
-        (bpf.JEQ, bpf.REJECT, 0, 0),
-        # well-formed? skip the dice
-        family.header,
-        (bpf.LD_B_ABS, 0, 0, family.ttl_at),
-        (bpf.JEQ, 0, 0 if routed else 4, 255),
-        (bpf.LD_B_IND, 0, 0, _TYPE_AT),
-        (bpf.JEQ, 0, 2, 0x21),
-        (bpf.LD_B_IND, 0, 0, _AUTHLEN_AT),
-        (bpf.JEQ, 3, 0, 7),
-        (bpf.LD_W_ABS, 0, 0, bpf.RANDOM),
-        (bpf.AND_K, 0, 0, one_of - 1),
-        (bpf.JEQ, 0, bpf.REJECT, 0),
-        (bpf.RET, 0, 0, bpf.WHOLE),
-        (bpf.RET, 0, 0, 0),
-    ]
-    return bpf.resolve(code)

@@ -150,6 +150,7 @@ class Interface:
             step = "give known hosts a socket of their own"
             if not self._step(step, lambda: wire.trust(macs)):
                 self._try_again()
+            self._receiver.look()
 
     def _step(self, what: str, act: Callable[[], None]) -> bool:
         """Whether the kernel did it."""
@@ -287,6 +288,14 @@ class Interface:
     def catch_up(self) -> None:
         """Take in all that has come while we did not run."""
         self._receiver.catch_up()
+
+    def read_before(self, now: float) -> None:
+        """Take in what waits, if it is not known since ``now`` that nothing does."""
+        self._receiver.read_before(now)
+
+    def state_changed(self) -> None:
+        """A member is in another state."""
+        self._receiver.changed()
 
     def _complain(self, complaint: RateLimitedProblem) -> None:
         subject = Subject(complaint.id, complaint.vhid, self.name)

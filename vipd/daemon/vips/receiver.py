@@ -12,6 +12,7 @@ from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.dropped import DroppedPackets
 from vipd.daemon.diagnosis.neighbourhood import Owner
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
+from vipd.daemon.vips.expectations import GATHER, Expectations
 from vipd.linux.family import ETHERNET_HEADER, IPV4, IPV6, Family
 from vipd.linux.links import Loss
 from vipd.linux.wire import BATCH, Wire, sender_of
@@ -23,8 +24,6 @@ _BURST_PAUSE = 0.002
 _READ_AT_MOST = 0.005
 _CATCH_UP_AT_MOST = 0.1
 _CATCH_UP_PACKETS = 16_384  # more than a socket holds
-#: Packets between two looks at the clock of the processor.
-_STRIDE = 16
 _IPV6 = IPV6.ethertype.to_bytes(2, "big")
 #: Hosts that have a socket of their own, and how often one makes room for another, seconds.
 _TRUSTED = 16
@@ -64,6 +63,10 @@ class Receiver:
     """Reads for a bounded time, so that timers get their turn in a flood. Hosts that have sent an
     authentic advertisement are trusted: they have a socket of their own, which is read first.
 
+    Where there are many groups, what trusted hosts say again and again (`Expectations`) waits for
+    `GATHER` seconds, so that many packets cost one wake-up. It counts from when it came. Anything
+    else is read at once, and what waits is read before a backup takes its master for silent.
+
     ``listen`` sets the filter of the sockets again when other packets are to be sampled; ``give``
     gives the hosts with these MAC addresses that socket.
     """
@@ -90,6 +93,10 @@ class Receiver:
         self._listen = listen
         self._give = give
         self._wire: Wire | None = None
+        self._expectations = Expectations(loop, members, self.look)
+        self._files: set[int] = set()  # that wake us up
+        self._gathering: asyncio.TimerHandle | None = None
+        self._known_read_at = 0.0
         self._trusted: list[bytes] = []  # MAC addresses of hosts that know a password
         self._trusted_at = 0.0
 
@@ -107,62 +114,130 @@ class Receiver:
         """Read from these sockets, until `close`."""
         self._wire = wire
         self._trusted = []
+        self._expectations.open(wire)
         self.look()
 
     def look(self) -> None:
-        """Read from all sockets that there are by now."""
-        if self._wire:
-            self._listen_again(self._wire)
+        """Read from the sockets that there are by now, and from no others."""
+        if wire := self._wire:
+            self._stop_gathering()
+            self._pause()
+            self._listen_again(wire)
 
     def close(self) -> None:
         """Read no more; the sockets are still open."""
-        if self._wire:
-            for file in self._wire.filenos():
-                self._loop.remove_reader(file)
+        self._expectations.close()
+        self._stop_gathering()
+        self._pause()
         self._wire = None
+
+    def changed(self) -> None:
+        """The state of a member is not what it was, so that it expects to hear something else."""
+        self._expectations.look_soon()
+
+    # When to read
+
+    def _listen_again(self, wire: Wire) -> None:
+        if self._wire is not wire:
+            return
+        known, urgent = wire.known_filenos(), wire.urgent_filenos()
+        self._on(wire.other_filenos(), self._readable)
+        self._on(urgent, self._rang)
+        if not urgent:
+            self._on(known, self._readable)
+        elif self._gathering is None:
+            self._on(known, self._arrived)
+
+    def _on(self, files: Collection[int], call: Callable[[], None]) -> None:
+        for file in files:
+            self._loop.add_reader(file, call)
+        self._files.update(files)
+
+    def _pause(self) -> None:
+        for file in self._files:  # some may be closed
+            self._loop.remove_reader(file)
+        self._files.clear()
 
     def _readable(self) -> None:
         """Take in what has come, for a bounded time."""
         wire = self._wire
         if wire and self._read(wire, _READ_AT_MOST) > 1 and self._wire is wire:
             # A burst: hundreds of groups, or somebody who floods us. Let some come together.
-            for file in wire.filenos():
-                self._loop.remove_reader(file)
+            self._pause()
             self._loop.call_later(_BURST_PAUSE, self._listen_again, wire)
+
+    def _rang(self) -> None:
+        """A known host has said something that is not expected. The kernel tells each socket by
+        itself, so it may have been early with this one."""
+        self._readable()
+        if self._wire:
+            self._gather_in(_BURST_PAUSE)
+
+    def _arrived(self) -> None:
+        """A known host has said something that can wait."""
+        if wire := self._wire:
+            for file in wire.known_filenos():
+                self._loop.remove_reader(file)
+            if self._gathering is None:
+                self._gather_in(GATHER)
+
+    def _gather_in(self, seconds: float) -> None:
+        self._stop_gathering()
+        self._gathering = self._loop.call_later(seconds, self._gather)
+
+    def _stop_gathering(self) -> None:
+        if self._gathering:
+            self._gathering.cancel()
+        self._gathering = None
+
+    def _gather(self) -> None:
+        self._gathering = None
+        if wire := self._wire:
+            if self._read(wire, _READ_AT_MOST, others=False) >= BATCH:
+                self._gather_in(_BURST_PAUSE)  # a flood
+            self._listen_again(wire)
+
+    def read_before(self, now: float) -> None:
+        """Take in what waits from known hosts, unless that was done since ``now``: somebody is
+        about to be taken for silent."""
+        wire = self._wire
+        if wire and self._known_read_at < now and wire.urgent_filenos():
+            self._read(wire, _READ_AT_MOST, others=False)
 
     def catch_up(self) -> None:
         """Take in all that has come while we did not run; for a bounded time, too."""
         if self._wire:
             self._read(self._wire, _CATCH_UP_AT_MOST, _CATCH_UP_PACKETS)
 
-    def _read(self, wire: Wire, seconds: float, most: int = BATCH) -> int:
+    def _read(self, wire: Wire, seconds: float, most: int = BATCH, *, others: bool = True) -> int:
         """How many packets were taken in, in so many seconds of our own: a stop in between does not
         count, because what waits then is what has to be heard. Those of known hosts come first."""
         clock = self._loop.time
-        now = clock()
+        self._known_read_at = now = clock()
         end = thread_time() + seconds
+        gathered = bool(wire.urgent_filenos())
         packets = 0
         try:
-            for known in (True, False):
-                for frame in wire.receive(known=known, most=most):
-                    # Read for each packet: after a stop in between, deadlines that follow from an
-                    # older time would be past already, and a backup would take over.
-                    now = clock()
-                    packets += 1
-                    self._received(frame, now, known)
-                    if not packets % _STRIDE and thread_time() >= end:
+            wire.hush()
+            for known in (True, False) if others else (True,):
+                for some in wire.receive(known=known, most=most):
+                    for frame, came in some:
+                        # Read for each packet: after a stop in between, deadlines that follow from
+                        # an older time would be past already, and a backup would take over.
+                        now = clock()
+                        heard = came if gathered and now - GATHER <= came <= now else now
+                        self._received(frame, heard, known)
+                    packets += len(some)
+                    if thread_time() >= end:
                         break
         except OSError as error:
             why = str(error)
             self._complaints.say("receive", lambda: f"{self._name}: cannot receive: {why}", "error")
         if self._dropped.sampling.changed(now):
             self._listen(wire)
+        if others or not gathered:
+            self._expectations.look_soon(packets)
         return packets
-
-    def _listen_again(self, wire: Wire) -> None:
-        if self._wire is wire:
-            for file in wire.filenos():
-                self._loop.add_reader(file, self._readable)
 
     def _received(self, frame: bytes, now: float, known: bool) -> None:
         packet = frame[ETHERNET_HEADER:]

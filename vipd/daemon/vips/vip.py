@@ -191,8 +191,10 @@ class VipRunner:
             # Not ``now``: we may have been stopped since.
             if self.owned.lapsed(self._services.clock()):
                 self.lapse(now)
-            else:
-                self.carry_out(self.machine.tick(now))
+                return
+            if self.machine.state is State.BACKUP:
+                self._interface.read_before(now)
+            self.carry_out(self.machine.tick(now))
         except Exception as error:
             self._failed(error)
 
@@ -255,6 +257,7 @@ class VipRunner:
     def _enter(self, transition: Transition) -> TransitionTiming:
         timed = self.transitions.begin(transition, self.config.manages_address)
         self.addresses.appeared = inf
+        self._interface.state_changed()
         if transition.new is State.MASTER:
             self._interface.neighbourhood.look_after()
             self._repeater.start(self.config.announce_every, len(self.config.moving))

@@ -257,7 +257,7 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
     runtime_dir = place.runtime_dir
     for line in carry_out(str(runtime_dir)):
         log.warning("%s", line, extra={"reason": "farewell"})
-    counter = _counter(runtime_dir / "counter")
+    counter = _counter(runtime_dir / "sequence")
     netlink = Netlink()
     links = Links(netlink)
     hub, history = Hub(log.logger), History()

@@ -21,6 +21,15 @@ _CURES = {
     Drop.CHECKSUM: "Something on the way damages packets",
     Drop.OWN_SOURCE: "Two hosts have the same SOURCE_ADDRESS, so that both become master: "
     "give each its own",
+    Drop.FORGED: "Nothing changes because of it. Somebody in the network has recorded an "
+    "advertisement, changed its first bytes or its source, and sends it: find out who with "
+    "`tcpdump -e proto 112`",
+    Drop.REPEATED: "Nothing changes because of it. Somebody in the network sends a recorded one, or "
+    "packets are held up for seconds; or that host has lost its numbers, and goes on as soon as it "
+    "hears another master",
+    Drop.UNTAGGED: "Its sender is no vipd, or an older one. If it is to be heard, set "
+    "AUTHENTICATE=auto, and stop the newer vipd on that host; if that still runs, somebody sends in "
+    "its name",
     Drop.ECHO: "Look for a loop or a mirrored port in the network",
 }
 _VRRP = (

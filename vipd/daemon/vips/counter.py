@@ -4,18 +4,34 @@ across restarts."""
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from vipd.carp.tag import following, is_newer
 from vipd.daemon.base.kept_files import read, replace
 
 #: How far one run of the daemon may count ahead before it writes the file again. The clock catches
 #: up with so many in 68 minutes.
-_RESERVED = 1 << 14
+RESERVED = 1 << 14
 #: The clock counts in quarters of a second, from the beginning of 2026, for 34 years: a group at
 #: advbase 1 does not count faster. A clock that is off by more than that is set to an end of it.
 _UNIT_NS = 250_000_000
 _ERA_NS = 1_767_225_600 * 1_000_000_000
 _CLOCK_MAX = 1 << 32
+
+
+def first(used: int | None, now_ns: int) -> int:
+    """Where a daemon begins that knows what may have been ``used`` before it, at this time (since
+    1970)."""
+    clock = min(max(0, (now_ns - _ERA_NS) // _UNIT_NS), _CLOCK_MAX)
+    return used if used is not None and is_newer(used, clock) else clock
+
+
+class Reserve(Protocol):
+    """See `Counter`."""
+
+    last: int
+
+    def reserve(self, used: int) -> None: ...
 
 
 class Counter:
@@ -28,13 +44,12 @@ class Counter:
     """
 
     def __init__(self, file: Path | None) -> None:
-        clock = min(max(0, (time.time_ns() - _ERA_NS) // _UNIT_NS), _CLOCK_MAX)
         try:
-            used = following(int(read(file, 100)), 0) if file else clock
+            used = following(int(read(file, 100)), 0) if file else None
         except (OSError, ValueError):
-            used = clock
+            used = None
         self._file = file
-        self._begin = used if is_newer(used, clock) else clock
+        self._begin = first(used, time.time_ns())
         self._of: dict[int, Sequence] = {}
         #: Later than any so far, and earlier than those of the next run.
         self.last = 0
@@ -52,7 +67,7 @@ class Counter:
             self._reserve(used)
 
     def _reserve(self, used: int) -> None:
-        self.last = following(used, _RESERVED)
+        self.last = following(used, RESERVED)
         if self._file:
             replace(self._file, f"{self.last}\n".encode())
 
@@ -62,7 +77,7 @@ class Sequence:
     our clock was set back and the file is gone, the first master that we hear knows how far the
     others remember us to have been. Else they would take our advertisements for repeated ones."""
 
-    def __init__(self, counter: Counter, used: int) -> None:
+    def __init__(self, counter: Reserve, used: int) -> None:
         self._counter = counter
         self._used = used
 

@@ -1,6 +1,6 @@
-"""The same scenarios with somebody in the network who records advertisements, alters them, and sends
-them again; with wall clocks that are wrong, drift and step; and with older vipds among the hosts:
-``python -m sim.forged --help``.
+"""The same scenarios with somebody in the network who records advertisements, alters them, and
+sends them again; with wall clocks that are wrong, drift and step; and with older vipds among the
+hosts: ``python -m sim.forged --help``.
 
 What `sim.watch` promises holds all the same, and no honest advertisement is dropped. Excepted, and
 counted:
@@ -64,6 +64,7 @@ class Daemon:
         self.file: int | None = None
         self.known: dict[int, dict[bytes, int]] = {}  # by group, as written down
         self.last = 0
+        self.lost = False
 
     def begin(self) -> int:
         """A new process."""
@@ -79,7 +80,7 @@ class Daemon:
 
     def forget(self) -> None:
         """The machine is gone, and /run with it."""
-        self.file = None
+        self.file, self.lost = None, True
         self.known = {}
 
 
@@ -110,6 +111,10 @@ class TaggedVipd(Vipd):
     def counter(self) -> int:
         return next(self.numbers) if self.tags else super().counter()
 
+    def stop(self) -> None:
+        self.world.stopped.add(self.host.number)
+        super().stop()
+
     def kill(self) -> None:
         super().kill()
         if self.world.crashing:
@@ -122,8 +127,8 @@ class TaggedVipd(Vipd):
     def hear(self, ad: Advertisement) -> None:
         forged = ad.digest is _FORGED
         if not self.tags:
-            assert not forged
-            super().hear(ad)
+            if not forged:  # it has just become an older one
+                super().hear(ad)
             return
         now, tally = self.host.clock(), self.world.tally
         unknown = ad.host not in dict(self.authenticity.known)
@@ -156,11 +161,13 @@ class TaggedVipd(Vipd):
         """An honest advertisement was dropped: a fault, but for one that is behind, for a while."""
         sender = self.world.sender_of(ad)
         heard = dict(self.authenticity.known).get(ad.host)
-        if drop is Drop.REPEATED and sender is not None and sender.tags and heard is not None:
-            if sender.daemon.file is not None and is_newer(heard, sequence_of(ad.counter)):
-                self.world.tally["behind"] += 1
-                self.world.watch.disturbed(self.host, sender.host)
-                return
+        behind = heard is not None and is_newer(heard, sequence_of(ad.counter))
+        if drop is Drop.REPEATED and sender is not None and sender.tags and behind:
+            if not sender.daemon.lost:
+                raise PromiseError(f"{sender} is behind although it has its file")
+            self.world.tally["behind"] += 1
+            self.world.watch.disturbed(self.host, sender.host)
+            return
         if drop is Drop.UNTAGGED and sender is None and self.authenticity.mode is Mode.STRICT:
             self.world.tally["strangers"] += 1  # it is told not to hear them
             return
@@ -278,6 +285,7 @@ class ForgedWorld(World):
         self._draw = draw
         self.crashing = False
         self.begins: dict[int, int] = {}
+        self.stopped: set[int] = set()  # hosts whose vipd was asked to end: its bow-out was heard
         self.daemons: list[Daemon] = []
         super().__init__(scenario, keep_story)
         self.network = TaggedNetwork(self)
@@ -302,8 +310,9 @@ class ForgedWorld(World):
 
     def begin(self, host: Host) -> None:
         """A new vipd on this host."""
-        if self._changes and host.number in self.begins and self._draw.random() < 0.3:
+        if self._changes and host.number in self.stopped and self._draw.random() < 0.3:
             self.tags[host.number] = not self.tags[host.number]
+        self.stopped.discard(host.number)
         self.begins[host.number] = self.daemons[host.number].begin()
 
     def mode(self, host: Host) -> Mode:
@@ -326,7 +335,10 @@ class ForgedWorld(World):
         super().run()
 
 
-def play(seeds: Iterable[int]) -> tuple[Counter[str], list[tuple[int, str]]]:
+Played = tuple[Counter[str], list[tuple[int, str]]]
+
+
+def play(seeds: Iterable[int]) -> Played:
     """Play the scenarios of these seeds, here: what was seen, and what did not hold."""
     seen, broken = Counter[str](), []
     for seed in seeds:
@@ -340,9 +352,7 @@ def play(seeds: Iterable[int]) -> tuple[Counter[str], list[tuple[int, str]]]:
     return seen, broken
 
 
-def play_on_all(
-    first_seed: int, scenarios: int, jobs: int
-) -> Iterator[tuple[Counter[str], list[tuple[int, str]]]]:
+def play_on_all(first_seed: int, scenarios: int, jobs: int) -> Iterator[Played]:
     end = first_seed + scenarios
     parts = (range(seed, min(seed + 25, end)) for seed in range(first_seed, end, 25))
     with Pool(jobs) as pool:

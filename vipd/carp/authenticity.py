@@ -12,14 +12,18 @@ from math import inf
 
 from vipd.carp.packet import Advertisement, Drop
 from vipd.carp.rank import bows_out
-from vipd.carp.tag import Reading, Tags, is_newer, sequence_of
+from vipd.carp.tag import FAR, Reading, Tags, following, is_newer, sequence_of
+from vipd.carp.timing import interval
 
 #: Tagged hosts that are remembered at most, and untagged ones. Only who knows a password gets in.
 HOSTS = 64
 UNTAGGED_HOSTS = 32
-#: For so long after an advertisement, its copies (the other family, the other password, doubled by
-#: the network) and those that it has overtaken are no news, and no reason to complain, seconds.
-COPIES = 2.0
+#: For so long at least, seconds, copies of an advertisement (the other family, the other password,
+#: doubled by the network) and those that it has overtaken are no news, but no reason to complain.
+COPIES = 1.0
+#: A living host is held to tags for so many of its intervals after its last advertisement, and not
+#: for longer than it takes to give it up: after that, an older vipd may run there.
+HELD_INTERVALS = 2.0
 #: After an altered advertisement, a host that was never heard is believed from its second one on,
 #: for so long, seconds: a tag alone can be guessed in 2**14 attempts.
 SUSPICION = 3600.0
@@ -35,15 +39,16 @@ class Mode(Enum):
 
 
 class _Host:
-    """A tagged host. ``sequence``: the latest that was heard, ``at`` this time; ``before``: the
-    latest as it was at ``began``, up to `COPIES` ago. ``held_until``: before this time, untagged
-    advertisements in its name do not count."""
+    """A tagged host. ``sequence``: the latest that was heard, ``at`` this time. ``marked``: the
+    latest as it was before ``marked_at``, not longer than `COPIES` before the last one; ``before``:
+    as it was at the mark before that. ``held_until``: before this time, untagged advertisements in
+    its name do not count."""
 
-    __slots__ = ("at", "before", "began", "held_until", "sequence")
+    __slots__ = ("at", "before", "held_until", "marked", "marked_at", "sequence")
 
     def __init__(self, sequence: int) -> None:
-        self.sequence = self.before = sequence
-        self.at = self.began = self.held_until = -inf
+        self.sequence = self.marked = self.before = sequence
+        self.at = self.marked_at = self.held_until = -inf
 
 
 class Authenticity:
@@ -97,17 +102,20 @@ class Authenticity:
                 return False
             if len(self._hosts) >= HOSTS:
                 del self._hosts[min(self._hosts, key=lambda each: self._hosts[each].at)]
-            known = self._hosts[host] = _Host((sequence - 1) % (1 << 34))
+            # Whatever it has sent before may have been overtaken by this one.
+            known = self._hosts[host] = _Host(following(sequence, -FAR))
         if is_newer(sequence, known.sequence):
-            if now >= known.began + COPIES / 2:
-                known.before, known.began = known.sequence, now
+            if now >= known.marked_at + COPIES:
+                known.before, known.marked = known.marked, known.sequence
+                known.marked_at = now
             known.sequence, known.at = sequence, now
             # After its bow-out a host may come back with a program that knows no tags.
-            known.held_until = -inf if bows_out(ad) else now + patience
+            held = min(HELD_INTERVALS * interval(ad.advbase, ad.advskew), patience)
+            known.held_until = -inf if bows_out(ad) else now + held
             new = True
         else:
             new = self.mode is Mode.OFF
-            if not new and not (now < known.at + COPIES and is_newer(sequence, known.before)):
+            if not new and not (now < known.at + 2 * COPIES and is_newer(sequence, known.before)):
                 return Drop.REPEATED
         self.sequence = sequence
         return new

@@ -37,6 +37,7 @@ from vipd.daemon.service.notify import Notify
 from vipd.daemon.service.service import Service
 from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
+from vipd.daemon.vips.heard_before import HeardBefore
 from vipd.daemon.vips.interface import shared
 from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
@@ -280,6 +281,7 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
         health=Pool({Check: checks.make, **tracking.makers}),
         wills=CrashCleanup(runtime_dir),
         guard=guard,
+        heard=(heard := HeardBefore(loop, runtime_dir / "heard")),
     )
     supervisor = Supervisor(services, loop, maintenance)
     supervisor.interfaces.changed = tracking.links_changed
@@ -320,6 +322,7 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
     supervisor.stopping = True
     await reload.stop()
     await supervisor.stop()
+    heard.write()
     await checks.gone()
     await tracking.gone()
     opening.cancel()

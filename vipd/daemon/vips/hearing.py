@@ -8,18 +8,28 @@ from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.vips.advertiser import Advertiser
 from vipd.daemon.vips.both_families import BothFamilies
+from vipd.daemon.vips.heard_before import HeardBefore
 
 
 class Hearing:
-    """``ours``: what signs our own advertisements, and so knows what may sign others'."""
+    """``ours``: what signs our own advertisements, and so knows what may sign others'. ``before``:
+    what was heard in earlier lives of the VIP."""
 
     def __init__(
-        self, config: VipConfig, ours: Advertiser, complaints: RateLimitedProblems
+        self,
+        config: VipConfig,
+        ours: Advertiser,
+        complaints: RateLimitedProblems,
+        before: HeardBefore | None,
     ) -> None:
         both, unicast = len(config.families) > 1, config.peers is not None
         self._ours = ours
         self._both_families = BothFamilies(complaints, unicast) if both else None
-        self.authenticity = Authenticity(Mode(config.authenticate))
+        self._before = before
+        self.authenticity = (
+            before.memory(config.interface, config.vhid) if before else Authenticity()
+        )
+        self.change(config)
 
     def change(self, config: VipConfig) -> None:
         """Go on with another configuration."""
@@ -38,6 +48,8 @@ class Hearing:
             return new
         if (sequence := self.authenticity.sequence) is not None:
             ours.heard(sequence)
+            if self._before:
+                self._before.changed()
         if passwords.is_copy(ad, now, tagged=sequence is not None):
             return None
         if both:

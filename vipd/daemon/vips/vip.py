@@ -59,7 +59,7 @@ class VipRunner:
         self._repeater = Repeater(
             lambda reply: self.guard(lambda: self.announce(reply=reply)), services.shared.pace
         )
-        self._hearing = Hearing(config, self.advertiser, self.complaints)
+        self._hearing = Hearing(config, self.advertiser, self.complaints, services.heard)
         self.stopping = False  # whether it is to end
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         final = partial(self.advertiser.final, self.machine)

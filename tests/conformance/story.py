@@ -12,6 +12,8 @@ from typing import Any
 from unittest.mock import patch
 
 from vipd.carp import machine as machine_module
+from vipd.carp.authenticity import Authenticity
+from vipd.carp.authenticity import Mode as AuthenticateMode
 from vipd.carp.digest import Digest
 from vipd.carp.effects import (
     Acquire,
@@ -27,6 +29,7 @@ from vipd.carp.machine import TABLE, Machine
 from vipd.carp.packet import Advertisement, Drop, decode, encode
 from vipd.carp.parameters import Parameters
 from vipd.carp.states import Input, Reason
+from vipd.carp.tag import Tags
 
 from .packets import ETHERNET, read_frame
 
@@ -50,6 +53,7 @@ class Us:
     addresses: tuple[str, ...] = ("198.51.100.154",)
     peers: tuple[IPv4Address, ...] = ()
     """Who is heard, by unicast, if not everybody by multicast."""
+    authenticate: str = "auto"
     master: bool = False
     """Whether it has been master for some seconds when the story begins."""
 
@@ -75,6 +79,8 @@ class Us:
                 return replace(self, vhid=int(value))
             case "password":
                 return replace(self, password=value.encode())
+            case "authenticate":
+                return replace(self, authenticate=value)
             case "master":
                 return replace(self, master=True)
             case "peers":
@@ -131,6 +137,8 @@ class _Actor:
         self._us, self._telling = us, telling
         self._machine = Machine(us.parameters)
         self._digest = Digest(us.password, us.vhid, map(ip_address, us.addresses))
+        self._tags = Tags(us.password, us.vhid)
+        self._authenticity = Authenticity(AuthenticateMode(us.authenticate))
         if us.master:
             self._machine.link_up(-9.75)
             for quarter in range(-39, 1):
@@ -197,8 +205,12 @@ class _Actor:
         drop = self._digest.doubts(read, us.parameters.sources, len(self._telling.sent))
         if drop:
             return drop
+        patience = us.parameters.master_down
+        new = self._authenticity.judge(read, read.host, self._tags, now, patience)
+        if isinstance(new, Drop):
+            return new
         self._telling.believed.append((us, read))
-        return self._machine.receive(read, now)
+        return self._machine.receive(read, now) if new else ()
 
     def _packet(self, name: str) -> bytes:
         if name == "ourselves":

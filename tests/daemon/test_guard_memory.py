@@ -35,11 +35,13 @@ def test_of_a_lease_that_is_half_written_the_earlier_end_counts() -> None:
 def test_what_the_guard_has_sent_is_left_behind_in_this_run_and_the_next(tmp_path: Path) -> None:
     file = tmp_path / "counter"
     counter = Counter(file)
-    sent = counter.last  # by the guard, while we were frozen
-    assert next(counter) < sent
-    counter.skip(sent)
-    after = next(counter)
-    assert sent < after < counter.last
-    counter.skip(sent)  # of another VIP, at the same time
-    assert next(counter) == after + 1
-    assert next(Counter(file)) > counter.last
+    ours, others = counter.of(1), counter.of(2)
+    sent = ours.last  # by the guard, while we were frozen
+    assert next(ours) < sent
+    ours.skip(sent)
+    after = next(ours)
+    assert sent < after < ours.last
+    ours.skip(sent)
+    assert next(ours) == after + 1
+    assert next(others) < sent  # which it has not sent for that one
+    assert next(Counter(file).of(2)) > counter.last > after

@@ -11,6 +11,7 @@ from helpers.configured import QUICK, VIP, write_vip
 from helpers.forging import frame, send, signed
 
 from vipd import __version__
+from vipd.carp.tag import sequence_of
 from vipd.lab import Host, Lab, Process
 from vipd.lab.waiting import wait_until
 
@@ -263,12 +264,12 @@ def test_the_counter_grows_over_restarts_and_crashes(web01: Host, web02: Host, f
     live(seen=len(advertisements(dump))).kill()
     web01.run(["ip", "addr", "flush", "to", f"{VIP}/32"])
     # as if the clock had been set back by a century since the last life
-    future = 5_000_000_000_000_000_000
-    web01.run(["sh", "-c", f"echo {future} >/run/vipd/counter"])
+    future = 5_000_000_000
+    web01.run(["sh", "-c", f"echo {future} >/run/vipd/sequence"])
     live(seen=len(advertisements(dump))).stop()
     # and a file that holds nonsense is no reason not to start
-    web01.run(["sh", "-c", "echo nonsense >/run/vipd/counter"])
-    counters = [ad.counter for ad in advertisements(dump)]
+    web01.run(["sh", "-c", "echo nonsense >/run/vipd/sequence"])
+    counters = [sequence_of(ad.counter) for ad in advertisements(dump)]
     assert counters == sorted(set(counters))
     assert counters[-1] > future
     live(seen=len(counters))

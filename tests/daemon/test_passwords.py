@@ -38,8 +38,8 @@ def heard(passwords: Passwords, *ads: Advertisement) -> list[bool]:
     """Of each, whether it is a copy. All have to be believed."""
     copies = []
     for each in ads:
-        assert passwords.doubts(each, (), 0) is None
-        copies.append(passwords.is_copy(each, 0.0))
+        assert passwords.doubts(each, (), [0, 0]) is None
+        copies.append(passwords.is_copy(each, 0.0, tagged=False))
     return copies
 
 
@@ -50,14 +50,15 @@ def signs_with(passwords: Passwords) -> dict[str, str]:
 def test_either_password_is_believed_and_no_third_one() -> None:
     passwords = Passwords(config(OLD, NEW))
     assert heard(passwords, ad(OLD, 1), ad(NEW, 2)) == [False, False]
-    assert passwords.doubts(ad(b"hate", 3), (), 0) is Drop.DIGEST
-    assert passwords.doubts(ad(NEW, 3), (PEER,), 3) is Drop.ECHO
-    assert passwords.doubts(ad(OLD, 3), (PEER,), 2) is Drop.OWN_SOURCE
+    assert passwords.doubts(ad(b"hate", 3), (), [0, 0]) is Drop.DIGEST
+    assert passwords.doubts(ad(NEW, 3), (PEER,), [2, 3]) is Drop.ECHO
+    assert passwords.doubts(ad(OLD, 3), (PEER,), [2, 2]) is Drop.OWN_SOURCE
 
 
 def test_an_advertisement_is_signed_with_each_password() -> None:
-    both = Passwords(config(OLD, NEW)).sign(7)
-    assert both == [Passwords(config(each)).sign(7)[0] for each in (OLD, NEW)]
+    words = 7, b"us", (1, 0, 0)
+    both = Passwords(config(OLD, NEW)).sign(*words)
+    assert both == [Passwords(config(each)).sign(*words)[0] for each in (OLD, NEW)]
 
 
 def test_the_second_copy_of_an_advertisement_is_one_in_either_order() -> None:

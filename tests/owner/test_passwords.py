@@ -16,6 +16,7 @@ from helpers.configured import VIP, write_vip
 from helpers.hosts import complaints, transitions, until
 
 from owner.group import ADDRESSES, GAP, IPV6, SECOND, VIP_IPV6, Group, Report
+from vipd.carp.tag import sequence_of
 from vipd.daemon.cleanup import farewell
 from vipd.lab import Lab, Process
 from vipd.lab.host import RUNTIME_DIR
@@ -148,12 +149,12 @@ def test_both_copies_of_an_advertisement_count_once(group: Group) -> None:
     assert received <= sent + 1
 
 
-def test_each_interval_has_two_advertisements_with_one_counter(group: Group) -> None:
+def test_each_interval_has_two_advertisements_with_one_sequence(group: Group) -> None:
     started(group, "both", "both")
     dump = capture(group.host("web02"), "proto", "112")
     until(lambda: len(advertisements(dump)) >= 9, dump.tail)
-    counters = Counter(ad.counter for ad in advertisements(dump))
-    assert set(list(counters.values())[1:-1]) == {2}
+    sequences = Counter(sequence_of(ad.counter) for ad in advertisements(dump))
+    assert set(list(sequences.values())[1:-1]) == {2}
 
 
 def _shows(daemon: Process, shown: str) -> bool:

@@ -93,6 +93,9 @@ class Drop(Enum):
     DIGEST = "bad digest: another password, VHID or set of addresses"
     ECHO = "our own advertisement came back to us"
     OWN_SOURCE = "another host sends with our own source address"
+    FORGED = "signed by a host of the group, but altered since"
+    REPEATED = "an advertisement from before, sent again"
+    UNTAGGED = "without the tag that its sender has to send"
 
     #: There is one of each. Enum's own hash is written in Python, and every dropped packet is
     #: looked up by its reason.

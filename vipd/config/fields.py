@@ -307,6 +307,16 @@ class VipFields(Model):
         "every healthy host takes over, with or without --preempt; 1 to 240: it only adds that to "
         "its advskew (254 at most), so that hosts with --preempt and a lower sum take over.",
     )
+    authenticate: Literal["auto", "strict", "off"] = Field(
+        default="auto",
+        description="AUTHENTICATE: what is done about advertisements that were recorded, altered "
+        "and sent again. The counter of a vipd's advertisement tells other vipds when in the order "
+        "of its advertisements it was sent, and with which advbase, advskew and demotion. auto: "
+        "advertisements that are not as their sender has sent them, and old ones, are dropped and "
+        "reported; ucarp, the BSDs and older vipds, which have no such counter, are heard as ever. "
+        "strict: those are not heard at all. off: all that have the right password are. It need "
+        "not be the same on all hosts; docs/authentication.md has more.",
+    )
     other_vhid: int | None = Field(
         default=None,
         ge=1,

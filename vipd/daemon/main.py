@@ -37,6 +37,7 @@ from vipd.daemon.service.notify import Notify
 from vipd.daemon.service.service import Service
 from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
+from vipd.daemon.vips.heard_before import HeardBefore
 from vipd.daemon.vips.interface import shared
 from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
@@ -184,7 +185,7 @@ async def _run(
     runtime_dir = place.runtime_dir
     for line in carry_out(str(runtime_dir)):
         log.warning("%s", line, extra={"reason": "farewell"})
-    counter = _counter(runtime_dir / "counter")
+    counter = _counter(runtime_dir / "sequence")
     netlink = Netlink()
     links = Links(netlink)
     hub, history = Hub(log.logger), History()
@@ -207,6 +208,7 @@ async def _run(
         health=Pool({Check: checks.make, **tracking.makers}),
         wills=CrashCleanup(runtime_dir),
         guard=guard,
+        heard=(heard := HeardBefore(loop, runtime_dir / "heard")),
     )
     supervisor = Supervisor(services, loop, maintenance)
     supervisor.interfaces.changed = tracking.links_changed
@@ -249,6 +251,7 @@ async def _run(
     supervisor.stopping = True
     await reload.stop()
     await supervisor.stop()
+    heard.write()
     await checks.gone()
     await tracking.gone()
     opening.cancel()

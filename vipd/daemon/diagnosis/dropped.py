@@ -6,6 +6,7 @@ from typing import Protocol
 
 from vipd.carp.machine import Machine
 from vipd.carp.packet import Drop, source_of
+from vipd.carp.tag import sequence_of
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis import explanation
 from vipd.daemon.diagnosis.digest_proof import DigestProof
@@ -109,6 +110,7 @@ class DroppedPackets:
 
 
 def _was_believed(packet: bytes, machine: Machine) -> bool:
-    """Whether the same advertisement came with a password of ours, too."""
-    counter = explanation.counter_of(packet)
-    return any(peer.ad.counter == counter for peer in machine.peers)
+    """Whether the same advertisement came with a password of ours, too: that copy has the same
+    sequence, and another tag."""
+    sequence = sequence_of(explanation.counter_of(packet))
+    return any(sequence_of(peer.ad.counter) == sequence for peer in machine.peers)

@@ -21,6 +21,14 @@ _CURES = {
     Drop.CHECKSUM: "Something on the way damages packets",
     Drop.OWN_SOURCE: "Two hosts have the same SOURCE_ADDRESS, so that both become master: "
     "give each its own",
+    Drop.FORGED: "Nothing changes because of it. Somebody in the network has recorded an "
+    "advertisement, changed its first bytes or its source, and sends it: find out who with "
+    "`tcpdump -e proto 112`",
+    Drop.REPEATED: "Nothing changes because of it. Somebody in the network sends a recorded one, "
+    "or packets are held up for seconds; or that host has lost its numbers, and goes on behind "
+    "those of others as soon as it hears one",
+    Drop.UNTAGGED: "It runs no vipd, or an older one, and AUTHENTICATE=strict is set here; or it "
+    "has just sent advertisements with a tag, and somebody else sends in its name",
     Drop.ECHO: "Look for a loop or a mirrored port in the network",
 }
 _VRRP = (

@@ -1,6 +1,6 @@
 """What a VIP says on the network: signed advertisements, and announcements of its addresses."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from errno import EPERM
 from functools import partial
 
@@ -38,8 +38,8 @@ class Advertiser:
         complaints: RateLimitedProblems,
     ) -> None:
         self._interface = interface
-        self._counter = services.counter
-        self._last = 0  # counter of our last advertisement
+        self._sequence = services.counter.of(config.vhid)
+        self._last = [0]  # counters of our last advertisement, by each password
         self._complaints = complaints
         self._netlink = services.netlink
         self._clock = services.clock
@@ -57,6 +57,10 @@ class Advertiser:
             self._unreachable.discard(peer)
             self._complaints.forget(("peer", peer))
 
+    def heard(self, sequence: int) -> None:
+        """Another host has got as far as that: we go on behind it."""
+        self._sequence.skip(sequence)
+
     def doubts(self, ad: Advertisement, sources: Collection[Address]) -> Drop | None:
         """Why an advertisement is not to be believed; None if it is. ``sources``: our own."""
         return self.passwords.doubts(ad, sources, self._last)
@@ -66,9 +70,11 @@ class Advertiser:
         wire = self._interface.wire
         if wire is None:
             return False
-        self._last = next(self._counter)
+        words = advbase, advskew, ours.demotion
+        signed = self.passwords.sign(next(self._sequence), ours.host, words)
+        self._last = [counter for counter, _ in signed]
         left = False
-        for destination, packet in self._packets(advbase, advskew, ours, self._last):
+        for destination, packet in self._packets(words, ours, signed):
             try:
                 if self._config.peers is None:
                     wire.send(self._mac(destination), packet)
@@ -87,12 +93,14 @@ class Advertiser:
                     self._complaints.forget(("peer", destination))
         return left
 
-    def final(self, machine: Machine, counter: int) -> Final | None:
+    def final(self, machine: Machine, sequence: int) -> Final | None:
         """The final advertisement that is sent on our behalf when the daemon is killed; None when
         the interface is not there."""
         if (wire := self._interface.wire) is None:
             return None
-        packets = self._packets(*BOW_OUT, machine.parameters, counter)
+        ours = machine.parameters
+        words = *BOW_OUT, ours.demotion
+        packets = self._packets(words, ours, self.passwords.sign(sequence, ours.host, words))
         if self._config.peers is not None:
             return Final(wire.interface, packets=[packet for _, packet in packets])
         frames = [wire.frame(self._mac(group), packet) for group, packet in packets]
@@ -134,19 +142,19 @@ class Advertiser:
                 self._cannot_send(error)
 
     def _packets(
-        self, advbase: int, advskew: int, ours: Parameters, counter: int
+        self, words: tuple[int, int, int], ours: Parameters, signed: Sequence[tuple[int, bytes]]
     ) -> Iterator[tuple[Address, bytes]]:
         """One advertisement in each family, or for each of PEERS, and with each password, and the
-        address that it goes to. All have the same counter, as with OpenBSD."""
+        address that it goes to. Both families have the same counter, as with OpenBSD."""
         config = self._config
-        words = config.vhid, advbase, advskew, ours.demotion, counter
-        signatures = self.passwords.sign(counter)
         for source in ours.sources:
             group = config.mcast if source.version == 4 else MULTICAST_IPV6
             for destination in (group,) if config.peers is None else config.peers:
                 if destination.version == source.version and destination not in ours.sources:
-                    for signature in signatures:
-                        ad = Advertisement(source, destination, *words, signature, ours.host)
+                    for each in signed:
+                        ad = Advertisement(
+                            source, destination, config.vhid, *words, *each, ours.host
+                        )
                         yield destination, encode(ad)
 
     def _warn_of_the_cut_off(self, config: VipConfig) -> None:

@@ -54,7 +54,7 @@ class Ownership:
         self._counters = counters
         self._log = log
         self._complaints = complaints
-        around = services.wills, services.guard, services.counter
+        around = services.wills, services.guard, services.counter.of(config.vhid)
         self.will = Will(config.id, *around, lambda: self._held, final)
         self.places = Places(config, interface, services)
         self._extras = Extras(interface, services.links, complaints)
@@ -172,6 +172,7 @@ class Ownership:
         """An advertisement left: the others will not take over for as long as our lease is. The
         lease holds for longer when the kernel has said so."""
         self.advertised = self._services.clock()
+        self.will.keep_ahead()
         if self.lease_until != inf and self.config.lease_seconds is not None:
             renewals = [address.renewal for address in self._held]
             self._services.leases.renew(

@@ -10,6 +10,7 @@ from vipd.daemon.guard.keeper import Keeper
 from vipd.daemon.health.pool import Pool
 from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
+from vipd.daemon.vips.heard_before import HeardBefore
 from vipd.daemon.vips.interface import Shared
 from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
@@ -36,3 +37,4 @@ class Services:
     health: Pool
     wills: CrashCleanup | None = None
     guard: Keeper | None = None
+    heard: HeardBefore | None = None

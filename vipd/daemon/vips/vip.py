@@ -59,7 +59,7 @@ class VipRunner:
         self._repeater = Repeater(
             lambda reply: self.guard(lambda: self.announce(reply=reply)), services.shared.pace
         )
-        self._hearing = Hearing(config, self.advertiser, self.complaints)
+        self._hearing = Hearing(config, self.advertiser, self.complaints, services.heard)
         self.stopping = False  # whether it is to end
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         final = partial(self.advertiser.final, self.machine)
@@ -135,6 +135,7 @@ class VipRunner:
         what = ", ".join(old.differences(config))
         self.log.info("changed in place: %s", what, extra={"reason": "reload"})
         self.advertiser.change(config)
+        self._hearing.change(config)
         ours = parameters(config, self.machine.parameters.sources)
         self.carry_out(self.machine.change(ours, self._services.clock()))
         self.health.change(config)
@@ -163,7 +164,7 @@ class VipRunner:
     def received(self, ad: Advertisement, now: float) -> Drop | None:
         """An advertisement for our VHID; says why it was not taken, if it was not."""
         ours = self.machine.parameters
-        taken = self._hearing.take(ad, ours.sources, now)
+        taken = self._hearing.take(ad, ours, now)
         if not isinstance(taken, Advertisement):
             return taken
         ad = taken

@@ -3,22 +3,21 @@ down for the case that the guard ends as well."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 
 from vipd.daemon.cleanup.wills import CrashCleanup, Final, worded
 from vipd.daemon.guard.keeper import Keeper, Place
-from vipd.daemon.vips.counter import Counter
+from vipd.daemon.vips.counter import Sequence as Numbers
 from vipd.linux.addresses import Address
 from vipd.linux.secondaries import has_others, promotion
 
 MakeFinal = Callable[[int], Final | None]
-"""What hands over on behalf of a killed master, made with this counter; None: nothing can."""
+"""What hands over on behalf of a killed master, made with this sequence; None: nothing can."""
 
 
 class Will:
     """``held``: the addresses that the VIP holds. One that vipd does not remove, another program
-    does: then there is nothing to do. ``counter``: its last number is for the final advertisement,
-    which must have a larger one than all others of this run, and a smaller one than the next's.
+    does: then there is nothing to do. ``numbers``: the last one is for the final advertisement,
+    which must have a later one than all others of this run, and an earlier one than the next's.
     """
 
     def __init__(
@@ -26,23 +25,23 @@ class Will:
         vip: str,
         wills: CrashCleanup | None,
         guard: Keeper | None,
-        counter: Counter,
+        numbers: Numbers,
         held: Callable[[], Sequence[Address]],
         final: MakeFinal,
     ) -> None:
         self._vip = vip
         self._wills = wills
-        self._counter = counter
+        self._numbers = numbers
         self._held = held
         self._final = final
-        self._number = 0  # the counter in it
+        self._number: int | None = None  # the sequence in it
         self._text = b""  # to be written
         #: What the guard sees of the VIP.
         self.place = guard.place(self.leave) if guard else Place(None, None, 0)
 
     def leave(self) -> None:
         """Tell the guard at once, and write it soon, because clients do not wait for it."""
-        number = self._counter.last
+        number = self._numbers.last
         if not self._held() or not (final := self._final(number)):
             return
         self._number = number
@@ -52,12 +51,17 @@ class Will:
             asyncio.get_running_loop().call_soon(self._write)
         self._text = text
 
+    def keep_ahead(self) -> None:
+        """An advertisement left: the final one must be later."""
+        if self._number is not None and not self._numbers.is_before(self._number):
+            self.leave()
+
     def revoke(self) -> None:
         """The VIP is not master any more."""
-        if self.place.taken:  # others have heard the final advertisement
-            with suppress(OSError):  # logged when we started
-                self._counter.skip(self._number)
+        if self.place.taken and self._number is not None:  # others have heard the final one
+            self._numbers.skip(self._number)
         self.place.clear()
+        self._number = None
         self._text = b""
         if self._wills:
             self._wills.revoke(self._vip)

@@ -1,0 +1,388 @@
+"""The same scenarios with somebody in the network who records advertisements, alters them, and
+sends them again; with wall clocks that are wrong, drift and step; and with older vipds among the
+hosts: ``python -m sim.forged --help``.
+
+What `sim.watch` promises holds all the same, and no honest advertisement is dropped. Excepted, and
+counted:
+
+- *relayed*: what a receiver has never heard, since it was cut off or has booted, is new to it. So
+  the forger sends nobody an unaltered advertisement that is later than what it remembers.
+- *untagged*: what ucarp, the BSDs and older vipds send is as unprotected as ever. So the forger
+  records tagged advertisements only, sends to receivers that look at tags, and not in the name of
+  hosts that send none.
+- *behind*: a host that lost its file with its clock behind what others remember is not heard until
+  it has heard one of them. Then it goes on behind that. What is promised begins anew at each such
+  advertisement, and if there were no end of them, the scenario would not come to rest.
+- *doubted*: after a forgery the first advertisement of a host that was never heard is waited out.
+- *guessed*: one of 2**14 altered advertisements has the right tag by chance. It counts only if it
+  is later than what the receiver remembers.
+"""
+
+import os
+import sys
+from argparse import ArgumentParser
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from math import inf
+from multiprocessing import Pool
+from random import Random
+from time import monotonic
+
+from sim.host import SOURCES, Host
+from sim.network import Network, arrive
+from sim.scenario import Scenario, from_seed
+from sim.seat import Seat
+from sim.vipd import Vipd
+from sim.watch import PromiseError
+from sim.world import World
+from vipd.carp.authenticity import Authenticity, Mode
+from vipd.carp.host import by_address, in_both
+from vipd.carp.packet import Advertisement, Drop, said
+from vipd.carp.tag import Tags, is_newer, sequence_of
+from vipd.daemon.vips.counter import RESERVED, Sequence, first
+
+NS = 1_000_000_000
+BEGAN = 1_790_000_000 * NS  # when scenarios take place
+HOUR, YEAR = 3600.0, 365.25 * 86400
+#: By how much wall clocks are off, seconds. The last is a machine without a clock, which boots in
+#: 1970.
+_OFF = (0.0, 0.0, 0.5, -2.0, HOUR, -HOUR, 40 * HOUR, YEAR, -YEAR, 30 * YEAR, -60 * YEAR)
+_FORGED = b"forged".ljust(20)
+#: Recordings that are kept.
+_TAPE = 300
+_TAGS = Tags(b"love", 1)
+
+
+class Daemon:
+    """What one host's vipds share: where their sequences begin, and what outlives a process."""
+
+    def __init__(self, world: "ForgedWorld", host: Host) -> None:
+        self._world = world
+        self._draw = Random(f"clock {world.scenario.seed} {host.number}")
+        self.off = self._draw.choice(_OFF) if world.wrong_clocks else 0.0
+        self.drift = self._draw.choice((0.0, 0.0, 0.01, -0.01))
+        self.file: int | None = None
+        self.known: dict[int, dict[bytes, int]] = {}  # by group, as written down
+        self.last = 0
+        self.lost = False
+
+    def begin(self) -> int:
+        """A new process."""
+        if self._world.wrong_clocks and self._draw.random() < 0.5:
+            self.off = self._draw.choice(_OFF)
+        now = self._world.agenda.now
+        used = first(self.file, BEGAN + int((now * (1 + self.drift) + self.off) * NS))
+        self.reserve(used)
+        return used
+
+    def reserve(self, used: int) -> None:
+        self.last = self.file = used + RESERVED
+
+    def forget(self) -> None:
+        """The machine is gone, and /run with it."""
+        self.file, self.lost = None, True
+        self.known = {}
+
+
+class TaggedVipd(Vipd):
+    """``tags``: it is a vipd that knows them."""
+
+    world: "ForgedWorld"
+
+    def __init__(self, world: World, host: Host, group: int) -> None:
+        super().__init__(world, host, group)
+        assert isinstance(world, ForgedWorld)
+        self.daemon = self.world.daemons[host.number]
+        self.tags = True
+        self.numbers = Sequence(self.daemon, 0)
+        self.authenticity = Authenticity()
+        self._begun = self._written_at = -inf
+
+    def start(self) -> None:
+        if self.world.agenda.now > self._begun and self.group == 0:
+            self.world.begin(self.host)
+        self.tags = self.world.tags[self.host.number]
+        self.numbers = Sequence(self.daemon, self.world.begins[self.host.number])
+        self.authenticity = Authenticity(self.world.mode(self.host))
+        self.authenticity.remember(self.daemon.known.get(self.group, {}))
+        self._written_at = self.world.agenda.now
+        super().start()
+
+    def counter(self) -> int:
+        return next(self.numbers) if self.tags else super().counter()
+
+    def stop(self) -> None:
+        self.world.stopped.add(self.host.number)
+        super().stop()
+
+    def kill(self) -> None:
+        super().kill()
+        if self.world.crashing:
+            self.daemon.forget()
+
+    def write(self) -> None:
+        """What `vipd.daemon.vips.heard_before` does every few seconds."""
+        self.daemon.known[self.group] = dict(self.authenticity.known)
+
+    def hear(self, ad: Advertisement) -> None:
+        forged = ad.digest is _FORGED
+        if not self.tags:
+            if not forged:  # it has just become an older one
+                super().hear(ad)
+            return
+        now, tally = self.host.clock(), self.world.tally
+        unknown = ad.host not in dict(self.authenticity.known)
+        patience = self.machine.parameters.master_down
+        new = self.authenticity.judge(ad, ad.host, _TAGS, now, patience)
+        if self.world.agenda.now > self._written_at + 10:
+            self._written_at = self.world.agenda.now
+            self.write()
+        if forged:
+            tally["forged"] += 1
+            if isinstance(new, Drop):
+                tally[f"forged, {new.name}"] += 1
+            elif new:
+                tally["forged, guessed"] += 1
+            return  # what a guess can do is what a stranger can
+        if isinstance(new, Drop):
+            self._dropped(ad, new)
+            return
+        tally["honest"] += 1
+        sequence = self.authenticity.sequence
+        if sequence is not None:
+            self.numbers.skip(sequence)
+        if new:
+            super().hear(ad)
+        elif sequence is None and unknown:
+            tally["doubted"] += 1
+            self.world.watch.disturbed(self.host)
+
+    def _dropped(self, ad: Advertisement, drop: Drop) -> None:
+        """An honest advertisement was dropped: a fault, but for one that is behind, for a while."""
+        sender = self.world.sender_of(ad)
+        heard = dict(self.authenticity.known).get(ad.host)
+        behind = heard is not None and is_newer(heard, sequence_of(ad.counter))
+        if drop is Drop.REPEATED and sender is not None and sender.tags and behind:
+            if not sender.daemon.lost:
+                raise PromiseError(f"{sender} is behind although it has its file")
+            self.world.tally["behind"] += 1
+            self.world.watch.disturbed(self.host, sender.host)
+            return
+        if drop is Drop.UNTAGGED and sender is None and self.authenticity.mode is Mode.STRICT:
+            self.world.tally["strangers"] += 1  # it is told not to hear them
+            return
+        text = f"{self} drops what {sender} means: {drop.name} {said(ad)}"
+        raise PromiseError(f"{self.world.agenda.now:.3f}: {text}")
+
+
+class TaggedNetwork(Network):
+    def __init__(self, world: "ForgedWorld") -> None:
+        super().__init__(world)
+        self._world = world
+
+    def _send(self, seat: Seat, ad: Advertisement, family: int) -> None:
+        if isinstance(seat, TaggedVipd) and seat.tags:
+            ad = ad._replace(counter=_TAGS.counter(ad.counter, ad.host, said(ad)))
+            self._world.forger.records(ad)
+        super()._send(seat, ad, family)
+
+
+class Forger:
+    """Hears everything, and sends to whom it likes."""
+
+    def __init__(self, world: "ForgedWorld") -> None:
+        self._world = world
+        self._draw = Random(f"forger {world.scenario.seed}")
+        self._tape: list[Advertisement] = []
+        self._every = self._draw.choice((0.05, 0.2, 1.0)) * min(
+            s.master_down for plan in world.scenario.hosts for s in plan.settings
+        )
+        self._left = self._draw.choice((100, 1000))  # so often it acts at most
+
+    def records(self, ad: Advertisement) -> None:
+        if len(self._tape) < _TAPE:
+            self._tape.append(ad)
+        else:
+            self._tape[self._draw.randrange(_TAPE)] = ad
+
+    def begin(self) -> None:
+        self._world.agenda.at(self._world.agenda.now + self._draw.random(), self._acts)
+
+    def _acts(self) -> None:
+        self._left -= 1
+        if self._left > 0:
+            pause = self._draw.expovariate(1 / self._every)
+            self._world.agenda.at(self._world.agenda.now + pause, self._acts)
+        if self._tape:
+            chosen = self._tape[-1] if self._draw.random() < 0.3 else self._draw.choice(self._tape)
+            for _ in range(self._draw.choice((1, 1, 1, 5))):
+                self._sends(self._altered(chosen))
+
+    def _altered(self, ad: Advertisement) -> Advertisement:
+        draw = self._draw
+        if draw.random() < 0.3:
+            return ad
+        words = draw.choice(
+            (
+                (255, 255, 0),
+                (255, 255, 1),
+                (0, 1, 0),
+                (254, ad.advskew, 1),
+                (1, 0, 0),
+                (draw.randrange(256), draw.randrange(256), draw.randrange(3)),
+            )
+        )
+        if words == said(ad):
+            words = (255, 255, 9)
+        advbase, advskew, demotion = words
+        ad = ad._replace(advbase=advbase, advskew=advskew, demotion=demotion)
+        if draw.random() < 0.3:
+            number = draw.randrange(len(SOURCES))
+            source = SOURCES[number]
+            host = in_both(source) if self._world.scenario.both else by_address(source)
+            hosts = self._world.hosts
+            if number >= len(hosts) or self._world.is_tagged(hosts[number]):
+                ad = ad._replace(source=source, host=host)
+        return ad
+
+    def _sends(self, ad: Advertisement) -> None:
+        for host in self._world.hosts:
+            seat = host.seats[ad.vhid - 1]
+            own = by_address(host.source), in_both(host.source)
+            if not isinstance(seat, TaggedVipd) or not seat.tags or ad.host in own:
+                continue
+            if seat.authenticity.mode is Mode.OFF or self._draw.random() < 0.3:
+                continue
+            # Not before what is on its way: nobody is faster than the switch.
+            weather = self._world.scenario.weather
+            when = self._world.agenda.now + 2 * weather.slowest
+            self._world.agenda.at(when, self._arrives, host, seat, ad)
+
+    def _arrives(self, host: Host, seat: TaggedVipd, ad: Advertisement) -> None:
+        """Unless that were to relay what this host has not heard yet; see above."""
+        if _TAGS.read(ad, ad.host).name == "GENUINE":
+            known = dict(seat.authenticity.known).get(ad.host)
+            if known is None or is_newer(sequence_of(ad.counter), known) or host.frozen:
+                self._world.tally["relayed"] += 1
+                return
+        arrive(host, ad._replace(digest=_FORGED))
+
+
+class ForgedWorld(World):
+    """``begins``: where the sequences of each host's vipd begin; ``tags``: whether it has any."""
+
+    def __init__(self, scenario: Scenario, keep_story: bool = False) -> None:
+        draw = Random(f"forged {scenario.seed}")
+        self.scenario = scenario
+        self.tally = Counter[str]()
+        self.wrong_clocks = draw.random() < 0.7
+        vipds = [plan.kind == "vipd" for plan in scenario.hosts]
+        old = draw.random() < 0.3
+        self.tags = [vipd and not (old and draw.random() < 0.5) for vipd in vipds]
+        self._changes = draw.random() < 0.3  # whether a stop may be an upgrade, or the opposite
+        self._strict = all(self.tags) and not self._changes and draw.random() < 0.3
+        self._off = {n for n in range(len(vipds)) if draw.random() < 0.1}
+        self._draw = draw
+        self.crashing = False
+        self.begins: dict[int, int] = {}
+        self.stopped: set[int] = set()  # hosts whose vipd was asked to end: its bow-out was heard
+        self.daemons: list[Daemon] = []
+        super().__init__(scenario, keep_story)
+        self.network = TaggedNetwork(self)
+        self.forger = Forger(self)
+        crash = self.faults._crash
+
+        def crashes(host: Host, fault: object) -> object:
+            self.crashing = True
+            undo = crash(host, fault)  # type: ignore[arg-type]
+            self.crashing = False
+            return undo
+
+        self.faults._begin["crash"] = crashes  # type: ignore[index, assignment]
+
+    def _seat(self, host: Host, group: int) -> Seat:
+        if host.plan.kind != "vipd":
+            return super()._seat(host, group)
+        if len(self.daemons) <= host.number:
+            missing = self.hosts[len(self.daemons) : host.number + 1]
+            self.daemons += [Daemon(self, each) for each in missing]
+        return TaggedVipd(self, host, group)
+
+    def begin(self, host: Host) -> None:
+        """A new vipd on this host."""
+        if self._changes and host.number in self.stopped and self._draw.random() < 0.3:
+            self.tags[host.number] = not self.tags[host.number]
+        self.stopped.discard(host.number)
+        self.begins[host.number] = self.daemons[host.number].begin()
+
+    def mode(self, host: Host) -> Mode:
+        if host.number in self._off:
+            return Mode.OFF
+        return Mode.STRICT if self._strict else Mode.AUTO
+
+    def is_tagged(self, host: Host) -> bool:
+        return self.tags[host.number]
+
+    def sender_of(self, ad: Advertisement) -> TaggedVipd | None:
+        for host in self.hosts:
+            if ad.host in (by_address(host.source), in_both(host.source)):
+                seat = host.seats[ad.vhid - 1]
+                return seat if isinstance(seat, TaggedVipd) else None
+        return None
+
+    def run(self) -> None:
+        self.forger.begin()
+        super().run()
+
+
+Played = tuple[Counter[str], list[tuple[int, str]]]
+
+
+def play(seeds: Iterable[int]) -> Played:
+    """Play the scenarios of these seeds, here: what was seen, and what did not hold."""
+    seen, broken = Counter[str](), []
+    for seed in seeds:
+        world = ForgedWorld(from_seed(seed))
+        try:
+            world.run()
+        except PromiseError as error:
+            broken.append((seed, str(error)))
+        seen += world.tally
+        seen["scenarios"] += 1
+    return seen, broken
+
+
+def play_on_all(first_seed: int, scenarios: int, jobs: int) -> Iterator[Played]:
+    end = first_seed + scenarios
+    parts = (range(seed, min(seed + 25, end)) for seed in range(first_seed, end, 25))
+    with Pool(jobs) as pool:
+        yield from pool.imap_unordered(play, parts)
+
+
+def main() -> int:
+    parser = ArgumentParser(prog="sim.forged", description=__doc__)
+    parser.add_argument("-n", "--scenarios", type=int, default=2_000)
+    parser.add_argument("--first", type=int, default=0, metavar="SEED")
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--story", type=int, metavar="SEED", help="tell the story of one")
+    options = parser.parse_args()
+    if options.story is not None:
+        world = ForgedWorld(from_seed(options.story), keep_story=True)
+        try:
+            world.run()
+        except PromiseError as error:
+            print(*(world.story or ()), f"BROKEN {error}", sep="\n")
+        print(dict(world.tally))
+        return 0
+    began, seen, broken = monotonic(), Counter[str](), 0
+    for tally, failed in play_on_all(options.first, options.scenarios, options.jobs):
+        seen += tally
+        broken += len(failed)
+        for seed, text in failed:
+            print(f"seed {seed}: {text}", flush=True)
+    print(f"{monotonic() - began:.0f} s, {broken} broken", dict(sorted(seen.items())))
+    return bool(broken)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -71,6 +71,7 @@ OWN = (
     Key("TRACK_GATEWAY", "track_gateway", tracked.gateways),
     Key("PREEMPT_DELAY", "preempt_delay", plain_values.seconds_or_0),
     Key("LISTEN_FIRST", "listen_first", _number(0, MAX_LISTEN_FIRST)),
+    Key("GROUP", "group", plain_values.name),
     Key("DEMOTE_BY", "demote_by", _number(1, 240, "hand-over")),
 )
 """Keys that ucarp does not have. Those of checks, which have names of their own, are in

@@ -26,7 +26,9 @@ from vipd.daemon.events.tally import Tally
 from vipd.daemon.files.reload import Reload
 from vipd.daemon.guard.keeper import Keeper
 from vipd.daemon.health.checks import Checks
+from vipd.daemon.health.groups import Groups
 from vipd.daemon.health.pool import Pool
+from vipd.daemon.health.settings import Grouped
 from vipd.daemon.health.tracking import Tracking
 from vipd.daemon.log import logger
 from vipd.daemon.log.formats import FORMS
@@ -265,6 +267,7 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
     maintenance = Maintenance(place.state_dir)
     timers, children = Timers(loop), Children(adopts=os.getpid() == 1)
     checks, tracking = Checks(children, lambda: timers.late_at), Tracking(loop, links)
+    groups = Groups(loop.time, loop.call_soon)
     services = Services(
         netlink=netlink,
         links=links,
@@ -277,7 +280,8 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
         shared=shared(loop, hub, links.macs),
         group_locks=GroupLocks(loop),
         children=children,
-        health=Pool({Check: checks.make, **tracking.makers}),
+        health=Pool({Check: checks.make, Grouped: groups.make, **tracking.makers}),
+        groups=groups,
         wills=CrashCleanup(runtime_dir),
         guard=guard,
     )

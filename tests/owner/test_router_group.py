@@ -1,9 +1,11 @@
 """GROUP: a router with a virtual IP on either side, on two hosts."""
 
+import re
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGHUP
+from signal import SIGCONT, SIGHUP, SIGSTOP
 
 import pytest
 from helpers.asking import Client
@@ -182,3 +184,49 @@ def test_a_reload_leaves_nothing_behind(router: Router, tmp_path: Path) -> None:
     router.belong_to("r2", "r1")
     with Client(first) as client:
         assert client.vips()["002"]["health"] == "WELL"
+
+
+def test_people_hand_a_group_over(router: Router) -> None:
+    """A hold of one VIP is no reason for the others."""
+    first, _ = router.pair()
+    host = router.host("r1")
+    vipctl = [sys.executable, "-m", "vipd.cli.main"]
+    done = host.run([*vipctl, "demote", "--group", "router", "--hold=600"], timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"^(\d+): handed over", done.stdout, re.MULTILINE) == ["001", "002"]
+    router.belong_to("r2")
+    done = host.run([*vipctl, "maintenance", "off", "--group", "router"], timeout=60)
+    assert (done.returncode, done.stdout) == (0, "Maintenance is over: 001, 002\n")
+    router.belong_to("r1")
+    done = host.run([*vipctl, "maintenance", "on", "001"], timeout=60)
+    router.belong_to("r2", "r1", lasting=1)
+    router.wait_for_reasons("r1", vip001=[], vip002=[])
+    done = host.run([*vipctl, "maintenance", "on", "--group", "nobody"], timeout=60)
+    assert done.returncode == 1
+    assert "no virtual IP here is of the group nobody" in done.stderr
+    assert "the groups here: router" in done.stderr
+    assert first.alive
+
+
+def test_a_frozen_host_comes_home_with_both(router: Router) -> None:
+    first, _ = router.pair()
+    first.signal(SIGSTOP)
+    router.belong_to("r2")
+    first.signal(SIGCONT)
+    router.belong_to("r1")
+    router.wait_for_reasons("r1", vip001=[], vip002=[])
+
+
+def test_a_side_that_cannot_send_moves_both(router: Router) -> None:
+    first, _ = router.pair()
+    host = router.host("r1")
+    rules = (
+        "table netdev cut {\nchain out {\ntype filter hook egress device eth1 priority 0\n"
+        "ip protocol 112 drop\n}\n}\n"
+    )
+    done = host.run(["nft", "-f", "-"], text=rules)
+    assert done.returncode == 0, done.stderr
+    router.belong_to("r2")
+    first.wait_for("002: sick: group:router: 001: ")
+    assert host.run(["nft", "delete", "table", "netdev", "cut"]).returncode == 0
+    router.belong_to("r1")

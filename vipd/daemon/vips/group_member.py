@@ -92,6 +92,11 @@ class GroupMember:
         self._group = ""
         self._ended = False
 
+    @property
+    def ails(self) -> str:
+        """What makes the others of its group sick, or ""."""
+        return self._last.said if self._last and self._last.well is False else ""
+
     def look(self) -> None:
         """Something about the VIP may be another now."""
         vip = self._vip

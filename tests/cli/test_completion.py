@@ -83,6 +83,17 @@ def test_commands_options_and_words_are_completed(shell: str, directory: Path) -
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_groups_come_from_the_files_when_no_daemon_runs(shell: str, directory: Path) -> None:
+    for name, group in (("001", "router"), ("002", "router"), ("web", "mail")):
+        address = f"198.51.100.{len(group)}{name[-1:] if name != 'web' else 0}"
+        write_vip(
+            directory, name, GROUP=group, VIP_ADDRESS=address, VHID=name[-1].replace("b", "9")
+        )
+    assert tab(shell, directory, "demote --group ") == ["mail", "router"]
+    assert tab(shell, directory, "maintenance on --group r") == ["router"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_hosts_come_from_the_files(shell: str, directory: Path) -> None:
     (directory / "vip-common.conf").write_text("HOSTS='web01 web02 root@db01'\n")
     assert sorted(tab(shell, directory, "cluster ")) == ["root@db01", "web01", "web02"]

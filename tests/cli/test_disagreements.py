@@ -51,6 +51,7 @@ def test_files_that_fit() -> None:
         ("deadratio", 2, "deadratio differs: 3 on web01 and web03; 2 on web02"),
         ("mcast", "224.0.0.19",
          "--mcast differs: 224.0.0.18 on web01 and web03; 224.0.0.19 on web02"),
+        ("group", "router", "GROUP differs: left out on web01 and web03; router on web02"),
         ("peers", ["192.0.2.1"], "PEERS differs: left out on web01 and web03; set on web02"),
         ("addresses", ["198.51.100.1/32", "2001:DB8::1/64"],
          "VIP_ADDRESS differs: 198.51.100.1 on web01 and web03; 198.51.100.1 2001:db8::1 on web02"),
@@ -114,6 +115,27 @@ def test_one_vip_there_may_be_two_here() -> None:
         "198.51.100.1 on web02 (001); 198.51.100.2 on web02 (002)",
         "001: VHID differs: 1 on web01 and web02 (001); 2 on web02 (002)",
     ]
+
+
+def two_sides(number: int, inside: int, outside: int, group: str = "router") -> HostFiles:
+    """A router, with the advskew of either side."""
+    one = vip(number, advskew=inside, group=group)
+    two = vip(number, id="002", vhid=2, addresses=["203.0.113.1"], advskew=outside, group=group)
+    return host(number, one, two)
+
+
+def test_vips_of_a_group_want_one_order_of_the_hosts() -> None:
+    assert told(two_sides(1, 0, 5), two_sides(2, 10, 20), two_sides(3, 20, 30)) == []
+    assert told(two_sides(1, 0, 10), two_sides(2, 10, 0)) == [
+        ": orders within GROUP router differ: web01 and web02 for 001; web02 and web01 for 002: "
+        "give its VIPs one order of the hosts (vipctl plan does), or they are not on one host"
+    ]
+    assert told(two_sides(1, 0, 10, ""), two_sides(2, 10, 0, "")) == []
+
+
+def test_a_group_is_compared_among_the_hosts_that_have_all_of_it() -> None:
+    alone = host(3, vip(3, advskew=1, group="router"))
+    assert told(two_sides(1, 0, 0), two_sides(2, 10, 10), alone) == []
 
 
 def test_peers_list_each_other_in_every_family_that_they_use() -> None:
@@ -187,7 +209,15 @@ def test_a_host_that_joins_everything_takes_no_time() -> None:
         return host(
             number,
             *(
-                vip(number, id=str(n), vhid=n, advskew=n, signatures=[str(n)], peers=["::1"])
+                vip(
+                    number,
+                    id=str(n),
+                    vhid=n,
+                    advskew=n,
+                    signatures=[str(n)],
+                    peers=["::1"],
+                    group=str(n % 7),
+                )
                 for n in range(4096)
             ),
         )

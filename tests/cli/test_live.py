@@ -130,10 +130,10 @@ def test_demote_hands_over_and_holds_and_history_follows(pair: Pair) -> None:
 
 
 def test_demote_wants_ids_or_all_and_not_both(pair: Pair) -> None:
-    for arguments in ([], ["--all", "001"]):
+    for arguments in ([], ["--all", "001"], ["--group", "router", "001"], ["--all", "--group=x"]):
         done = pair.vipctl("demote", *arguments)
         assert done.returncode == 2
-        assert "name the IDs to hand over, or --all, and not both" in done.stderr
+        assert "name the IDs to hand over, or --group, or --all, and only one" in done.stderr
 
 
 def test_maintenance_is_shown_everywhere_until_it_is_over(pair: Pair) -> None:

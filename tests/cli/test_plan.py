@@ -378,7 +378,7 @@ def test_hosts_with_peers_that_do_not_list_a_new_one_are_refused(tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("web02/vip-003.conf", "192.0.2.103", "192.0.2.99"), "vip-003.conf has another VHID or"),
+        (("web02/vip-003.conf", "192.0.2.103", "192.0.2.99"), "vip-003.conf has another VHID, VIP"),
         (("web02/vip-common.conf", "PASSWORD=", "PASSWORD=x"), "have a different password"),
         (("web02/vip-004.conf", "--preempt", "--preempt -b 2"), "have a different advbase"),
         (("web02/vip-004.conf", "ID=4", "ID=$(id)"), "before anything is planned"),

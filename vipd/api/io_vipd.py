@@ -142,6 +142,7 @@ class VipStatus:
     preempt_delay: int
     listen_first: int
     demote_by: int  # 0: a sick host hands over
+    group: str  # GROUP, or ""
 
     # What it is
     state: State
@@ -160,7 +161,8 @@ class VipStatus:
 
     # Whether this host is fit to own it
     health: Health
-    findings: list[Finding]  # of each check and tracked thing, by name
+    findings: list[Finding]  # of each check, tracked thing and group, by name
+    ails: str  # what makes the others of its group sick, or ""
 
     # What it hears, and when it acts
     heard: Heard | None

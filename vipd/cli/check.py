@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from vipd import __version__
-from vipd.cli import peer_lists
+from vipd.cli import group_check, peer_lists
 from vipd.cli.compat import differences
 from vipd.cli.machine import machine_problems
 from vipd.cli.remote.signing import is_number, signature
@@ -62,7 +62,8 @@ def command(
     directory = settings(config_dir, runtime_dir).config_dir
     if file is None:
         snapshot = load(directory)
-        problems = (*snapshot.problems, *surroundings(snapshot, directory))
+        around = surroundings(snapshot, directory)
+        problems = (*snapshot.problems, *around, *group_check.problems(snapshot))
     else:
         given = config_dir or click.get_current_context().find_root().params.get("config_dir")
         snapshot = load_file(file, directory if given else file.absolute().parent)
@@ -310,6 +311,8 @@ def _row(vip: VipConfig) -> tuple[str, ...]:
         flags.append(f"checks={','.join(check.name for check in vip.checks)}")
     if tracks := (*vip.track_interface, *vip.track_file, *vip.track_unit, *vip.track_gateway):
         flags.append(f"tracks={len(tracks)}")
+    if vip.group:
+        flags.append(f"group={vip.group}")
     if vip.peers is not None:
         flags.append(f"peers={len(vip.peers)}")
     if str(vip.mcast) != "224.0.0.18":

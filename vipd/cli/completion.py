@@ -19,6 +19,20 @@ def complete_ids(ctx: click.Context, _param: click.Parameter, incomplete: str) -
     return [each for each in ids if each.startswith(incomplete) and each not in there]
 
 
+def complete_groups(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of groups that begin with `incomplete`. Never raises."""
+    from vipd.cli.client import CommandError, ask
+
+    settings = given_settings(ctx)
+    try:
+        names = {vip.group for vip in ask(settings, lambda client: client.vips(), PATIENCE)}
+    except CommandError:
+        from vipd.config.load import load
+
+        names = {vip.group for vip in load(settings.config_dir).vips}
+    return sorted(name for name in names if name and name.startswith(incomplete))
+
+
 def given_settings(ctx: click.Context) -> Settings:
     """The settings on the command line so far; no command has been called yet."""
 

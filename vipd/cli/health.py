@@ -19,6 +19,11 @@ def sentences(vip: VipStatus, now: float) -> Iterator[str]:
             yield _unknown(finding)
         elif finding.check and finding.check.last == "failed":
             yield _failing(finding, finding.check)
+    if vip.ails:
+        yield (
+            f"For the others of its group {safe(vip.group)} on this host that is a reason to be "
+            f"sick, too: {safe(vip.ails)}."
+        )
 
 
 def _consequence(vip: VipStatus) -> str:
@@ -36,6 +41,8 @@ def _consequence(vip: VipStatus) -> str:
 def _failed(finding: Finding, now: float) -> str:
     said = f": {safe(finding.said)}" if finding.said else ""
     since = f"{_clock(finding.since)}, {span(now - finding.since)} ago"
+    if finding.name.startswith("group:"):
+        return f"{safe(finding.name)}: another VIP of its group ails since {since}{said}."
     return f"{safe(finding.name)} has failed since {since}{said}."
 
 

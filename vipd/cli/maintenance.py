@@ -7,6 +7,7 @@ import click
 
 from vipd.api.io_vipd import Maintained
 from vipd.cli.client import Client, run
+from vipd.cli.group_option import group_option, members
 from vipd.cli.handover import status, told
 from vipd.cli.settings import ids_argument, runtime_dir_option, settings
 from vipd.cli.text import safe, write
@@ -15,13 +16,17 @@ from vipd.cli.text import safe, write
 @click.command("maintenance")
 @click.argument("switch", type=click.Choice(["on", "off"]), metavar="[on|off]", required=False)
 @ids_argument
+@group_option
 @runtime_dir_option
-def command(switch: str | None, ids: tuple[str, ...], runtime_dir: Path | None) -> None:
+def command(
+    switch: str | None, ids: tuple[str, ...], group: str | None, runtime_dir: Path | None
+) -> None:
     """Hand over and stay backup until switched off.
 
     Without IDs, maintenance applies to the whole host, including virtual IPs that are added
     later. It survives restarts and reboots, and every command shows it. A virtual IP that is
     taken out of it while the whole host is in maintenance is an exception: all others stay in it.
+    With --group, it applies to the members that the group has now, and is kept by their IDs.
     Without on or off, the command shows what is in maintenance, including VIPs whose files are
     gone.
 
@@ -30,6 +35,10 @@ def command(switch: str | None, ids: tuple[str, ...], runtime_dir: Path | None) 
     if switch is None:
         write(kept(*run(settings(runtime_dir=runtime_dir), _look)))
         return
+    if group:
+        if ids:
+            raise click.UsageError("name the IDs, or --group, and not both")
+        ids = members(runtime_dir, group)
     on = switch == "on"
     wanted = list(ids) or None
     handovers = run(

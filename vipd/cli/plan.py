@@ -44,6 +44,13 @@ _DIRECTORY = click.Path(path_type=Path, file_okay=False)
     "--pin", multiple=True, metavar="ADDRESS=HOST", help="This host comes first; repeat it."
 )
 @click.option(
+    "--group",
+    multiple=True,
+    metavar="NAME=ADDRESS,ADDRESS",
+    help="These of the addresses are a GROUP: they get one order of the hosts, and count as one "
+    "address; repeat it.",
+)
+@click.option(
     "--weight",
     multiple=True,
     metavar="HOST=N",
@@ -77,6 +84,7 @@ def command(
     interface: str | None,
     passfile: Path | None,
     pin: tuple[str, ...],
+    group: tuple[str, ...],
     weight: tuple[str, ...],
     vhid: int | None,
     origin: Path | None,
@@ -97,16 +105,18 @@ def command(
     for each VIP, and how many addresses each host owns now, without any one of the others, and
     without any two.
 
-    With --from, addresses and hosts that are left out are those of the files. If some are given,
-    they are all there is to be: an address or a host that is not among them leaves the plan. A new
-    host gets the files of the first one, with its own SOURCE_ADDRESS.
+    With --from, the GROUPs of the files count. Addresses and hosts that are left out are those of
+    the files. If some are given, they are all there is to be: an address or a host that is not
+    among them leaves the plan. A new host gets the files of the first one, with its own
+    SOURCE_ADDRESS.
 
     Exit status: 0 the plan is made, 2 it is not.
     """
     try:
         existing = before.read(origin) if origin else {}
         wanted = _wanted(addresses, host, interface, passfile, pin, weight, existing)
-        plan = design(replace(wanted, first=vhid or 1))
+        groups = _groups(group, wanted)
+        plan = design(replace(wanted, first=vhid or 1, groups=groups))
         found = _prove(plan, None if dry_run else output)
     except PlanError as error:
         _die(str(error))
@@ -154,6 +164,24 @@ def _wanted(
         "" if existing else _password(passfile),
         existing,
     )
+
+
+def _groups(words_of: tuple[str, ...], wanted: Wanted) -> dict[object, str]:
+    """Of new addresses; those of the files have their GROUP there."""
+    found = words.groups(words_of)
+    new = {each.ip for each in wanted.addresses}
+    there = {
+        address.ip
+        for host in wanted.before.values()
+        for vip in host.vips.values()
+        for address in vip.addresses
+    }
+    for address, name in found.items():
+        if address in there:
+            raise click.UsageError(f"--group: write GROUP={name} into the file of {address}")
+        if address not in new:
+            raise click.UsageError(f"--group {name}: {address} is none of the ADDRESSes")
+    return found
 
 
 def _password(passfile: Path | None) -> str:

@@ -16,6 +16,9 @@ MAX_SECONDS = 3600
 PASSWORD_KEYS: tuple[Literal["PASSWORD"], Literal["PASSWORD_ALSO"]] = "PASSWORD", "PASSWORD_ALSO"
 """What the first and the second password are called, even if they come from files."""
 
+MAX_NAME = 64
+"""Longest GROUP."""
+
 MAX_LISTEN_FIRST = 60
 """Longest LISTEN_FIRST: a dead master is not noticed for so long."""
 
@@ -316,6 +319,19 @@ class VipFields(Model):
         "reported; ucarp, the BSDs and older vipds, which have no such counter, are heard as ever. "
         "strict: those are not heard at all. off: all that have the right password are. It need "
         "not be the same on all hosts; docs/authentication.md has more.",
+    )
+    group: str = Field(
+        default="",
+        max_length=MAX_NAME,
+        description="GROUP: a name (letters, digits, - _ and .) that several virtual IPs of this "
+        "host have in common because only one host should own all of them, as the two sides of a "
+        "router. While one of them is sick, or cannot own (its interface is down, it waits for "
+        "something, it cannot send, it failed, its UPSCRIPT failed and UPSCRIPT_FAILURE is demote),"
+        " the others are sick: they hand over to a healthy host, and are kept where no host is. "
+        "BIND_INTERFACE is tracked as by TRACK_INTERFACE, but its trouble counts at once; TRACK_UP "
+        "after it is over all come home together, with --preempt. Use the same order of hosts for "
+        "all of them. A hold (vipctl demote, maintenance) of one concerns that one only: see "
+        "--group. The members have to run in one vipd, not as services of their own.",
     )
     other_vhid: int | None = Field(
         default=None,

@@ -80,6 +80,7 @@ OWN = (
             "key; else leave it out",
         ),
     ),
+    Key("GROUP", "group", plain_values.name),
     Key("DEMOTE_BY", "demote_by", _number(1, 240, "hand-over")),
 )
 """Keys that ucarp does not have. Those of checks, which have names of their own, are in

@@ -2,12 +2,13 @@
 
 import re
 
-from vipd.config.fields import MAX_SECONDS, MIN_INTERVAL
+from vipd.config.fields import MAX_NAME, MAX_SECONDS, MIN_INTERVAL
 from vipd.config.numbers import decimal, looks_decimal
 from vipd.config.problem import cited, error
 from vipd.config.shell import Value
 from vipd.config.values import Report
 
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 
 
@@ -18,6 +19,16 @@ def word(key: str, value: Value, words: tuple[str, ...], hint: str, report: Repo
         return given
     wrong = f"{key} “{cited(value.text)}” is none of {', '.join(words)}"
     report(error(value.place, wrong, hint))
+    return None
+
+
+def name(key: str, value: Value, report: Report) -> str | None:
+    """The name that our own key `key` gives: letters, digits, - _ and ., MAX_NAME at most."""
+    given = value.text.strip()
+    if _NAME.fullmatch(given) and len(given) <= MAX_NAME:
+        return given
+    wrong = f"{key} “{cited(value.text)}” is not a name of 1 to {MAX_NAME} letters, digits, - _ ."
+    report(error(value.place, wrong, f"write one word, like {key}=router"))
     return None
 
 

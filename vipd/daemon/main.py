@@ -27,7 +27,9 @@ from vipd.daemon.files.reading_process import ReadingProcess
 from vipd.daemon.files.reload import Reload
 from vipd.daemon.guard.keeper import Keeper
 from vipd.daemon.health.checks import Checks
+from vipd.daemon.health.groups import Groups
 from vipd.daemon.health.pool import Pool
+from vipd.daemon.health.settings import Grouped
 from vipd.daemon.health.tracking import Tracking
 from vipd.daemon.log import logger
 from vipd.daemon.log.logger import log
@@ -193,6 +195,7 @@ async def _run(
     maintenance = Maintenance(place.state_dir)
     timers, children = Timers(loop), Children(adopts=os.getpid() == 1)
     checks, tracking = Checks(children, lambda: timers.late_at), Tracking(loop, links)
+    groups = Groups(loop.time, loop.call_soon)
     services = Services(
         netlink=netlink,
         links=links,
@@ -205,7 +208,8 @@ async def _run(
         shared=shared(loop, hub, links.macs),
         group_locks=GroupLocks(loop),
         children=children,
-        health=Pool({Check: checks.make, **tracking.makers}),
+        health=Pool({Check: checks.make, Grouped: groups.make, **tracking.makers}),
+        groups=groups,
         wills=CrashCleanup(runtime_dir),
         guard=guard,
         heard=(heard := HeardBefore(loop, runtime_dir / "heard")),

@@ -35,6 +35,7 @@ from vipd.daemon.base.merged import Merged
 from vipd.daemon.events.hub import Hub
 from vipd.daemon.guard.keeper import Keeper
 from vipd.daemon.guard.lines import PLAIN
+from vipd.daemon.health.groups import Groups
 from vipd.daemon.health.pool import Pool
 from vipd.daemon.log import logger
 from vipd.daemon.log.logger import log
@@ -351,6 +352,7 @@ async def _run(config: VipConfig) -> None:
         children=Children(adopts=os.getpid() == 1),
         guard=guard,
         health=Pool({}),
+        groups=Groups(loop.time, loop.call_soon),
     )
     supervisor = Supervisor(services, loop)
     end = asyncio.Event()

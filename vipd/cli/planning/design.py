@@ -1,7 +1,7 @@
 """From what is wanted to a plan: the VIPs with their advskews, and the files of each host."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from vipd.cli.planning.before import Before, files_of
@@ -15,8 +15,8 @@ from vipd.cli.planning.words import MOST_HOSTS, MOST_VHID, AnyInterface
 class Wanted:
     """What the plan is to be for. `hosts`: name → sources (empty: as in its files). `weights`:
     in the order of the hosts. `pins`: address → host. `addresses`: empty for those of the files.
-    `first`: the lowest VHID for new ones. `interface` and `password`: for files that are made from
-    nothing."""
+    `first`: the lowest VHID for new ones. `groups`: address → GROUP, of new ones. `interface` and
+    `password`: for files that are made from nothing."""
 
     hosts: Mapping[str, tuple[str, ...]]
     addresses: Sequence[AnyInterface]
@@ -26,16 +26,26 @@ class Wanted:
     password: str = ""
     before: Mapping[str, Before] = field(default_factory=dict)
     first: int = 1
+    groups: Mapping[object, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """A plan. `task`: what its orders were made for."""
+    """A plan. `task`: what its orders were made for: the VIPs of one GROUP count as one address.
+    `units`: of each item, the number of its address in `task`."""
 
     hosts: tuple[str, ...]
     task: Task
     items: tuple[Item, ...]
     files: Mapping[str, Files]
+    units: tuple[int, ...]
+
+    def of_units(self, found: Sequence[Order]) -> list[Order]:
+        """Of the orders of all items, those of the addresses in `task`."""
+        first: dict[int, Order] = {}
+        for unit, order in zip(self.units, found, strict=True):
+            first.setdefault(unit, order)
+        return list(first.values())
 
     def names(self, order: Sequence[int]) -> list[str]:
         """The names of hosts that are numbers."""
@@ -54,17 +64,27 @@ def design(wanted: Wanted) -> Design:
     drafts = _vips(wanted)
     if not drafts:
         raise PlanError("name at least one ADDRESS")
+    units = _units(drafts)
+    firsts = [draft for n, draft in enumerate(drafts) if units.index(units[n]) == n]
     task = Task(
         wanted.weights,
-        tuple(_kept(draft.id, hosts, wanted.before) for draft in drafts),
-        _pins(wanted, drafts),
+        tuple(_kept(draft.id, hosts, wanted.before) for draft in firsts),
+        _pins(wanted, drafts, units),
     )
     found = orders(task)
     items = tuple(
-        Item(draft.id, draft.vhid, draft.addresses, _skews(draft.id, order, hosts, wanted.before))
-        for draft, order in zip(drafts, found, strict=True)
+        replace(draft, advskew=_skews(draft.id, found[unit], hosts, wanted.before))
+        for draft, unit in zip(drafts, units, strict=True)
     )
-    return Design(hosts, task, items, {host: _files(host, items, wanted) for host in hosts})
+    files = {host: _files(host, items, wanted) for host in hosts}
+    return Design(hosts, task, items, files, units)
+
+
+def _units(drafts: Sequence[Item]) -> tuple[int, ...]:
+    """Of each VIP, the number of what has one owner: it alone, or its GROUP."""
+    numbers: dict[tuple[str, str], int] = {}
+    keys = ((draft.group, "" if draft.group else draft.id) for draft in drafts)
+    return tuple(numbers.setdefault(key, len(numbers)) for key in keys)
 
 
 def _files(host: str, items: Sequence[Item], wanted: Wanted) -> Files:
@@ -82,11 +102,11 @@ def _vips(wanted: Wanted) -> list[Item]:
     for host in wanted.before.values():
         for vip in host.vips.values():
             floating = tuple(sorted(map(str, vip.addresses)))
-            known = there.setdefault(vip.id, Item(vip.id, vip.vhid, floating, {}))
-            if (known.vhid, known.addresses) != (vip.vhid, floating):
+            item = Item(vip.id, vip.vhid, floating, {}, vip.group)
+            if (known := there.setdefault(vip.id, item)) != item:
                 raise PlanError(
-                    f"{known.file} has another VHID or VIP_ADDRESS on {host.name} than on others: "
-                    "make it the same on all hosts first"
+                    f"{known.file} has another VHID, VIP_ADDRESS or GROUP on {host.name} than on "
+                    "others: make it the same on all hosts first"
                 )
     if not wanted.addresses:
         return list(there.values())
@@ -102,20 +122,26 @@ def _vips(wanted: Wanted) -> list[Item]:
             f"{MOST_VHID}"
         )
     made = [
-        Item(f"{vhid:03}", vhid, (_text(address),), {})
+        Item(f"{vhid:03}", vhid, (_text(address),), {}, wanted.groups.get(address.ip, ""))
         for vhid, address in zip(free, new, strict=False)
     ]
     return [item for item in there.values() if item.id in kept] + made
 
 
-def _pins(wanted: Wanted, drafts: Sequence[Item]) -> dict[int, int]:
-    numbers = {_ip(text): n for n, draft in enumerate(drafts) for text in draft.addresses}
+def _pins(wanted: Wanted, drafts: Sequence[Item], units: Sequence[int]) -> dict[int, int]:
+    numbers = {
+        _ip(text): unit
+        for draft, unit in zip(drafts, units, strict=True)
+        for text in draft.addresses
+    }
     names = list(wanted.hosts)
     found: dict[int, int] = {}
     for address, name in wanted.pins.items():
         if address not in numbers:
             raise PlanError(f"--pin {address}={name}: {address} is not in the plan")
-        found[numbers[address]] = names.index(name)
+        first = found.setdefault(numbers[address], names.index(name))
+        if names[first] != name:
+            raise PlanError(f"--pin {address}={name}: {names[first]} has another VIP of its GROUP")
     return found
 
 

@@ -22,12 +22,14 @@ class PlanError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One VIP of the plan. `addresses`: as in VIP_ADDRESS. `advskew`: host → advskew."""
+    """One VIP of the plan. `addresses`: as in VIP_ADDRESS. `advskew`: host → advskew. `group`:
+    GROUP, or ""."""
 
     id: str
     vhid: int
     addresses: tuple[str, ...]
     advskew: Mapping[str, int]
+    group: str = ""
 
     @property
     def file(self) -> str:
@@ -50,6 +52,7 @@ def vip_file(item: Item, host: str, more: Mapping[str, str]) -> bytes:
         f"ID={item.vhid}",  # not 010, which ucarp reads as octal
         f"VIP_ADDRESS={_quoted(item.addresses)}",
         *(f"{key}={shlex.quote(value)}" for key, value in more.items()),
+        *([f"GROUP={item.group}"] if item.group else []),
         f'OPTIONS="--shutdown --preempt --advskew={item.advskew[host]}"',
     )
 
@@ -116,6 +119,7 @@ def _same(item: Item, vips: Mapping[int, VipConfig], hosts: Sequence[str]) -> No
                 ("VIP_ADDRESS", set(first.addresses), set(vip.addresses)),
                 ("password", first.password, vip.password),
                 ("advbase", first.advbase, vip.advbase),
+                ("GROUP", first.group, vip.group),
             )
             if one != two
         ]

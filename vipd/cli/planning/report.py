@@ -30,7 +30,7 @@ def outcomes_of(plan: Design, found: Sequence[Order]) -> list[list[Outcome]]:
     return [
         [Outcome(dead, loads, off(plan.task, dead, loads)) for dead, loads in every]
         for failures in range(min(len(WHEN), hosts))
-        if (every := list(outcomes(found, hosts, failures)))
+        if (every := list(outcomes(plan.of_units(found), hosts, failures)))
     ]
 
 
@@ -42,19 +42,24 @@ def lines(
 ) -> Iterator[str]:
     """The report for people."""
     rows = []
+    grouped = any(item.group for item in plan.items)
     for item, order in zip(plan.items, found, strict=True):
         addresses = ", ".join(
             each.removesuffix("/32").removesuffix("/128") for each in item.addresses
         )
         row = [safe(item.id), str(item.vhid), addresses, " ".join(plan.names(order))]
+        if grouped:
+            row.insert(3, item.group)
         rows.append(row + ([_change(plan, item.id, order, before)] if before else []))
-    headings = ["VIP", "VHID", "ADDRESS", "OWNER, THEN"]
+    headings = ["VIP", "VHID", "ADDRESS", *(["GROUP"] if grouped else []), "OWNER, THEN"]
     yield from table(headings + (["BEFORE"] if before else []), rows, colours)
     yield ""
     every = outcomes_of(plan, found)
     loads = [_row(plan, outcome) for each in every for outcome in each]
     yield from table(["WITHOUT", *plan.hosts], loads, colours)
     yield ""
+    if grouped:
+        yield "The VIPs of a GROUP have one owner, and count as one address:"
     for number, each in enumerate(every):
         yield from _verdict(plan, number, each, bool(before))
     if before:
@@ -73,6 +78,7 @@ def as_object(plan: Design, found: Sequence[Order], before: Mapping[str, Before]
                 "addresses": list(item.addresses),
                 "order": plan.names(order),
                 "advskew": dict(item.advskew),
+                "group": item.group,
             }
             for item, order in zip(plan.items, found, strict=True)
         ],

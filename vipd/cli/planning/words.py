@@ -7,6 +7,8 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
 import click
 
+from vipd.config.fields import MAX_NAME
+
 AnyInterface = IPv4Interface | IPv6Interface
 
 MOST_HOSTS = 32
@@ -14,6 +16,7 @@ MOST_VHID = 255
 """Also the most addresses: one VHID each."""
 
 MOST_WEIGHT = 100
+_GROUP = re.compile(r"[A-Za-z0-9._-]+")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -85,6 +88,20 @@ def _addresses(word: str) -> list[AnyInterface]:
         raise click.UsageError(
             f"{word}: {error}; write ADDRESS, ADDRESS/LENGTH, or two whole addresses as FIRST-LAST"
         ) from None
+
+
+def groups(words: Iterable[str]) -> dict[object, str]:
+    """Of all --group: address → name of its GROUP."""
+    found: dict[object, str] = {}
+    for word in words:
+        name, texts = _pair(word, "--group", "NAME=ADDRESS,ADDRESS")
+        if not _GROUP.fullmatch(name) or len(name) > MAX_NAME:
+            raise click.UsageError(f"--group {word}: {name!r} is not letters, digits, - _ and .")
+        for address in addresses(texts.split(",")):
+            if found.setdefault(address.ip, name) != name:
+                other = found[address.ip]
+                raise click.UsageError(f"--group {word}: {address.ip} is in {other} already")
+    return found
 
 
 def pins(words: Iterable[str], names: Sequence[str]) -> dict[object, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from vipd.cli.remote.files import HostFiles, VipFile
+from vipd.cli.remote.group_orders import contradictions
 from vipd.cli.remote.same_vip import Member, groups
 from vipd.cli.text import joined, safe
 
@@ -24,6 +25,7 @@ _EQUAL: tuple[tuple[str, Callable[[VipFile], str]], ...] = (
     ("VHID", lambda vip: str(vip.vhid)),
     ("advbase", lambda vip: str(vip.advbase)),
     ("deadratio", lambda vip: str(vip.deadratio)),
+    ("GROUP", lambda vip: vip.group or "left out"),
     ("PEERS", lambda vip: "left out" if vip.peers is None else "set"),
 )
 """What all hosts of a group need to have alike, and how it is shown."""
@@ -34,7 +36,9 @@ def differences(hosts: Sequence[HostFiles]) -> list[Difference]:
     answered = [host for host in hosts if not host.why]
     found = list(_of_hosts(hosts, answered))
     told: dict[str, list[str]] = {}
-    for group in groups(answered):
+    every = groups(answered)
+    found += [Difference((), text) for text in contradictions(every)]
+    for group in every:
         names = _names(group)
         identifier = safe(group[0].vip.id)
         if len(group) > 1:

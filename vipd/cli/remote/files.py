@@ -26,6 +26,7 @@ class VipFile:
     mcast: str
     peers: tuple[str, ...] | None
     sources: dict[int, str]
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +76,5 @@ def _vip(fields: Fields) -> VipFile:
         mcast=fields.text("mcast"),
         peers=None if peers is None else tuple(sorted({address(each) for each in peers})),
         sources={version: address(each) for version, each in sources.items() if each},
+        group=fields.text("group") if fields.has("group") else "",
     )

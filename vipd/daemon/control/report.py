@@ -58,6 +58,7 @@ def of_vip(
         problems=list(problems_of(vip, interface, now)),
         health=vip.health.health,
         findings=list(findings(vip.health, now)),
+        ails=vip.group.ails,
         heard=_heard(machine, now),
         signers=[
             io_vipd.Signer(str(each.source), each.signs_with, now - each.at)
@@ -99,6 +100,7 @@ def of_broken(config: VipConfig, maintenance: bool, why: str, since: float) -> i
         problems=[failure(config, why, since)] if why else [],
         health=Health.UNKNOWN if config.checks else Health.WELL,
         findings=[],
+        ails=why if config.group else "",
         heard=None,
         signers=[],
         takeover_in=None,
@@ -195,6 +197,7 @@ def _settings(config: VipConfig) -> dict[str, Any]:
         "preempt_delay": config.preempt_delay,
         "listen_first": config.listen_first,
         "demote_by": sources.demote_by(config),
+        "group": config.group,
     }
 
 

@@ -26,7 +26,8 @@ class Debounced:
         """What is wrong with it now, one line that is safe to print; "": nothing."""
         well = not trouble
         self._trouble = trouble
-        if well and self.verdict.well is None:
+        first = well and self.verdict.well is None
+        if first or (not well and self.verdict.well and not self._times.down):
             self._decide()
         elif well is self.verdict.well:
             self.close()

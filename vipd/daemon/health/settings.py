@@ -8,8 +8,8 @@ from vipd.config.model import VipConfig
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """TRACK_DOWN and TRACK_UP, in seconds: how long a thing has to be in trouble, or free of it,
-    without interruption."""
+    """TRACK_DOWN (0: none) and TRACK_UP, in seconds: how long a thing has to be in trouble, or free
+    of it, without interruption."""
 
     down: float = 0.5
     up: float = 10.0
@@ -46,7 +46,15 @@ class TrackedGateway:
     interface: str
 
 
-Setting = Check | TrackedInterface | TrackedFile | TrackedUnit | TrackedGateway
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """The others of GROUP, as one of its VIPs sees them. ``vip``: its ID."""
+
+    group: str
+    vip: str
+
+
+Setting = Check | TrackedInterface | TrackedFile | TrackedUnit | TrackedGateway | Grouped
 """What a source is made from (`vipd.daemon.health.pool.Pool`). VIPs whose settings are equal share
 a source, so nothing is in them that only names it."""
 
@@ -64,6 +72,13 @@ def settings(config: VipConfig) -> dict[str, Setting]:
         f"track:{each.address}": TrackedGateway(each, config.device)
         for each in config.track_gateway
     }
+    if config.group:
+        if not config.ignoreifstate:
+            # The address is lost with the carrier, at once: so the others follow at once. And it
+            # comes back when they do.
+            own = TrackedInterface(config.device, replace(times, down=0.0))
+            found[f"track:{config.device}"] = own
+        found[f"group:{config.group}"] = Grouped(config.group, config.id)
     return found
 
 

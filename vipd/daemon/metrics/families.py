@@ -189,6 +189,11 @@ def _sick(view: VipView) -> Values:
     yield (), int(view.vip is not None and view.vip.health.health is Health.SICK)
 
 
+def _ails(view: VipView) -> Values:
+    if group := view.config.group:
+        yield (group,), int(view.vip is None or bool(view.vip.group.ails))
+
+
 def _failures(view: VipView) -> Values:
     yield (), view.tally.failures
 
@@ -234,6 +239,13 @@ FAMILIES: tuple[OfVips | OfDaemon, ...] = (
         "1 while something that the VIP needs has failed on this host.",
         (),
         _sick,
+    ),
+    OfVips(
+        "vipd_group_ails",
+        "gauge",
+        "1 while the VIP makes the others of its GROUP sick on this host.",
+        ("group",),
+        _ails,
     ),
     OfVips(
         "vipd_check_ok",

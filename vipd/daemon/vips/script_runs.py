@@ -45,12 +45,15 @@ class Runner(Protocol):
 
 
 class ScriptRuns:
-    """``last``: the last run; ``failed``: the last failed run, if none has succeeded since."""
+    """``last``: the last run; ``failed``: the last failed run, if none has succeeded since.
+    ``demoted_until``: the end of the hold that a failed UPSCRIPT had for its consequence."""
 
-    def __init__(self, vip: Runner, children: Children) -> None:
+    def __init__(self, vip: Runner, children: Children, clock: Callable[[], float]) -> None:
         self.last: ScriptRun | None = None
         self.failed: ScriptRun | None = None
+        self.demoted_until = -inf
         self._vip = vip
+        self._clock = clock
         self._scripts = Scripts(self._ended, vip.publisher.log, children)
 
     @property
@@ -91,6 +94,7 @@ class ScriptRuns:
         if not went_up:
             return
         if outcome.status != 0 and vip.config.upscript_failure == "demote":
+            self.demoted_until = self._clock() + _FAILED_HOLD
             vip.step_down(_FAILED_HOLD, Reason.SCRIPT_FAILED)
             return
         # The address may be there only now: earlier ARP requests for it got no answer.

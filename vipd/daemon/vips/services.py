@@ -7,6 +7,7 @@ from vipd.daemon.base.children import Children
 from vipd.daemon.cleanup.wills import CrashCleanup
 from vipd.daemon.events.hub import Hub
 from vipd.daemon.guard.keeper import Keeper
+from vipd.daemon.health.groups import Groups
 from vipd.daemon.health.pool import Pool
 from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
@@ -35,6 +36,7 @@ class Services:
     group_locks: GroupLocks
     children: Children
     health: Pool
+    groups: Groups
     wills: CrashCleanup | None = None
     guard: Keeper | None = None
     heard: HeardBefore | None = None

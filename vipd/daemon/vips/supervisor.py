@@ -14,6 +14,7 @@ from vipd.config.model import VipConfig
 from vipd.config.snapshot import Snapshot
 from vipd.daemon.base import tasks
 from vipd.daemon.events.hub import DAEMON, Subject
+from vipd.daemon.health.verdict import Verdict
 from vipd.daemon.log.logger import log
 from vipd.daemon.vips.changes import InTheWay, clash, moves
 from vipd.daemon.vips.interface import Interface
@@ -64,8 +65,7 @@ class Supervisor:
         self.late_at: float | None = None
         self.stopping = False
         self.guard = services.guard
-        self._services = services
-        self._loop = loop
+        self._services, self._loop = services, loop
         self._maintenance = maintenance
         #: VIPs that start when the VIPs that they conflict with have ended.
         self._successors: dict[str, asyncio.Task[None]] = {}
@@ -174,6 +174,7 @@ class Supervisor:
                     self._end(run)
                 else:
                     run.change(config)
+                    _tell_group(run, self._services)
             if number % 32 == 31:
                 await asyncio.sleep(0)  # advertisements are due in between
         self._forget_successors()
@@ -262,6 +263,7 @@ class Supervisor:
                 )
                 log.debug("%s: where it failed", config.id, exc_info=True)
             running.vip, running.broke_at = None, time.time()
+            _tell_group(running, self._services)
             if running.ending:
                 return
             await asyncio.sleep(pause)
@@ -273,6 +275,7 @@ class Supervisor:
         if run.ending:
             return
         run.ending = True
+        self._services.groups.forget(run.config.id)
         run.task.add_done_callback(lambda _: self._ended(run))
         if run.vip:
             run.vip.stop()
@@ -297,3 +300,15 @@ class Supervisor:
             )
             self._services.hub.publish(DAEMON, Kind.LATE, text, level="error", code="late")
         self.interfaces.catch_up()
+
+
+def _tell_group(run: Run, services: Services) -> None:
+    """A VIP that failed cannot tell the others of its GROUP."""
+    config = run.config
+    if run.vip or run.ending:
+        return
+    if config.group and run.trouble:
+        ailment = Verdict(False, services.clock(), run.trouble, "when it runs")
+        services.groups.tell(config.id, config.group, ailment)
+    else:
+        services.groups.forget(config.id)

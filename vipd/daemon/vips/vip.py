@@ -17,6 +17,7 @@ from vipd.daemon.events.counters import Counters
 from vipd.daemon.log.logger import VipLog
 from vipd.daemon.vips.address_watch import AddressWatch
 from vipd.daemon.vips.advertiser import Advertiser
+from vipd.daemon.vips.group_member import GroupMember
 from vipd.daemon.vips.hearing import Hearing
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.link_watch import LinkWatch
@@ -46,10 +47,9 @@ class VipRunner:
         self.publisher = Publisher(self, services.hub)
         self.log, clock = self.publisher.log, services.clock
         self.transitions = Transitions(self.publisher, clock)
-        self._interface = interface
-        self._services = services
+        self._interface, self._services = interface, services
         self._alarm = services.timers.alarm(self._tick)
-        self.scripts = ScriptRuns(self, services.children)
+        self.scripts = ScriptRuns(self, services.children, clock)
         self.counters = Counters()
         complain, budget = self.publisher.complain, services.shared.budget
         self.complaints = RateLimitedProblems(complain, clock, budget)
@@ -67,6 +67,7 @@ class VipRunner:
             config, interface, services, self.counters, self.log, self.complaints, final
         )
         self.health = VipHealth(self, services.health)
+        self.group = GroupMember(self, services.groups, clock, services.timers.alarm)
         self.link = LinkWatch(self, self.owned, interface, services)
         self.addresses = AddressWatch(self, self.owned, interface, services.clock)
         if hold_until > (now := clock()):
@@ -93,6 +94,7 @@ class VipRunner:
         for act in (
             self._let_go,
             self.health.close,
+            self.group.end,
             partial(self._alarm.set, inf),
             self.conflicts.close,
             self.addresses.stop_looking,
@@ -246,6 +248,7 @@ class VipRunner:
             if passages:
                 passages[-1].done(effect)
         self._set_alarm()
+        self.group.look()
         for timed in passages:  # last: an idle host's first log line takes a millisecond
             self.transitions.publish(timed, self.machine.heard)
             self.conflicts.changed(timed.transition)

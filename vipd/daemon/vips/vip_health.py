@@ -11,7 +11,7 @@ from vipd.carp.health import Health
 from vipd.carp.machine import Machine
 from vipd.config.model import VipConfig
 from vipd.daemon.health.pool import Pool
-from vipd.daemon.health.settings import Setting, same_question, settings
+from vipd.daemon.health.settings import Grouped, Setting, same_question, settings
 from vipd.daemon.health.verdict import Reasons, Source, Verdict
 from vipd.daemon.vips.publisher import Publisher
 
@@ -31,10 +31,12 @@ class Runner(Protocol):
 
 
 class VipHealth:
-    """``health``: what the reasons make together."""
+    """``health``: what the reasons make together. ``own``: the reasons that do not come from other
+    VIPs of this host."""
 
     def __init__(self, vip: Runner, pool: Pool) -> None:
         self.health = Health.WELL
+        self.own: Reasons = {}
         self._vip = vip
         self._pool = pool
         self._sources: dict[str, tuple[Setting, Source]] = {}
@@ -103,6 +105,8 @@ class VipHealth:
 
     def _recompute(self) -> None:
         reasons = self.reasons
+        of_others = {n for n, (setting, _) in self._sources.items() if isinstance(setting, Grouped)}
+        self.own = {name: v for name, v in reasons.items() if name not in of_others}
         before, self._failing = self._failing, {n: v for n, v in reasons.items() if v.well is False}
         if self._failing:
             self.health = Health.SICK

@@ -38,6 +38,7 @@ from vipd.daemon.service.service import Service
 from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.interface import shared
+from vipd.daemon.vips.notifier import Notifier
 from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
 from vipd.daemon.vips.services import Services
@@ -260,8 +261,9 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
     counter = _counter(runtime_dir / "counter")
     netlink = Netlink()
     links = Links(netlink)
-    hub, history = Hub(log.logger), History()
+    hub, history, tally = Hub(log.logger), History(), Tally()
     hub.subscribe(history)
+    hub.subscribe(tally.count)
     maintenance = Maintenance(place.state_dir)
     timers, children = Timers(loop), Children(adopts=os.getpid() == 1)
     checks, tracking = Checks(children, lambda: timers.late_at), Tracking(loop, links)
@@ -278,6 +280,7 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
         group_locks=GroupLocks(loop),
         children=children,
         health=Pool({Check: checks.make, **tracking.makers}),
+        notifier=Notifier(children, tally),
         wills=CrashCleanup(runtime_dir),
         guard=guard,
     )
@@ -287,8 +290,6 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
     reload = Reload(place.config_dir, only, hub, supervisor.apply, lambda: bool(supervisor.runs))
     control = Control(supervisor, reload, hub, history, maintenance, place)
     service = Service(supervisor, reload, Notify(os.environ), loop)
-    tally = Tally()
-    hub.subscribe(tally.count)
 
     def view() -> "DaemonView":
         from vipd.daemon.metrics.families import look  # only when it is needed
@@ -320,6 +321,7 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
     supervisor.stopping = True
     await reload.stop()
     await supervisor.stop()
+    await services.notifier.close()
     await checks.gone()
     await tracking.gone()
     opening.cancel()

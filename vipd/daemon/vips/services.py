@@ -11,6 +11,7 @@ from vipd.daemon.health.pool import Pool
 from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.interface import Shared
+from vipd.daemon.vips.notifier import Notifier
 from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
 from vipd.daemon.vips.timers import Timers
@@ -34,5 +35,6 @@ class Services:
     group_locks: GroupLocks
     children: Children
     health: Pool
+    notifier: Notifier
     wills: CrashCleanup | None = None
     guard: Keeper | None = None

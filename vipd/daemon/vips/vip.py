@@ -20,6 +20,7 @@ from vipd.daemon.vips.advertiser import Advertiser
 from vipd.daemon.vips.hearing import Hearing
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.link_watch import LinkWatch
+from vipd.daemon.vips.notices import Notices
 from vipd.daemon.vips.ownership import Ownership
 from vipd.daemon.vips.publisher import Publisher
 from vipd.daemon.vips.repeater import Repeater
@@ -45,7 +46,8 @@ class VipRunner:
         self.machine = Machine(parameters(config, find_sources(config, tuple, ())))
         self.publisher = Publisher(self, services.hub)
         self.log, clock = self.publisher.log, services.clock
-        self.transitions = Transitions(self.publisher, clock)
+        self.notices = Notices(self, services.notifier)
+        self.transitions = Transitions(self.publisher, self.notices, clock)
         self._interface = interface
         self._services = services
         self._alarm = services.timers.alarm(self._tick)
@@ -92,6 +94,7 @@ class VipRunner:
         The group is free for another process only after them."""
         for act in (
             self._let_go,
+            self.notices.end,
             self.health.close,
             partial(self._alarm.set, inf),
             self.conflicts.close,

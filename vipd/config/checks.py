@@ -17,7 +17,7 @@ from vipd.config import commands, plain_values
 from vipd.config.fields import MAX_RUNS, Account, Check
 from vipd.config.problem import FileLocation, Problem, alarm, cited, error, shown, warning
 from vipd.config.shell import Binding, Value
-from vipd.config.trust import Danger, Trust
+from vipd.config.trust import Danger, Trust, unknown_owner
 from vipd.config.values import Report
 
 PREFIX = "CHECK_"
@@ -181,8 +181,9 @@ class CheckReader:
         own user, and the user that it runs as."""
         trust = self._trusting.get(account.uid)
         if trust is None:
+            unknown = unknown_owner()
             trust = self._trusting[account.uid] = Trust(
-                {0, os.geteuid(), account.uid}, {0, os.getegid()}
+                {0, os.geteuid(), account.uid, *unknown}, {0, os.getegid(), *unknown}
             )
         if danger := trust.danger(path):
             return danger

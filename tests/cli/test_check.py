@@ -25,11 +25,7 @@ FIELDS = """id vhid interface source source_ipv6 addresses advbase advskew deadr
 shutdown ignoreifstate nomcast mcast peers upscript downscript xparam manage_address lease
 script_timeout upscript_failure announce_every announce_to extra_addresses checks track_interface
 track_file track_unit track_down track_up track_gateway preempt_delay listen_first demote_by
-<<<<<<< HEAD
-authenticate password_also"""
-=======
-group password_also"""
->>>>>>> group
+ authenticate group notify password_also"""
 
 
 @pytest.fixture

@@ -208,3 +208,18 @@ def test_a_user_that_is_not_there_fails_the_check(place: Path) -> None:
 def test_a_run_that_may_outlast_its_interval_is_a_warning(place: Path) -> None:
     _, (problem,) = one(place, CHECK_WEB=TRUE, CHECK_TIMEOUT="5")
     assert "5 s" in problem.message
+
+
+def test_in_a_user_namespace_root_may_be_the_owner_that_nobody_knows(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, or in a lab that is not started by root."""
+    path = program(place / "check")
+    os.chown(path, 12345, 12345)
+    vip, _ = one(place, CHECK_WEB=path, CHECK_USER="root")
+    assert vip is not None
+    assert vip.checks[0].refused
+    monkeypatch.setattr("vipd.config.checks.unknown_owner", lambda: {12345})
+    vip, _ = one(place, CHECK_WEB=path, CHECK_USER="root")
+    assert vip is not None
+    assert not vip.checks[0].refused

@@ -148,3 +148,40 @@ def test_scripts_that_are_named_in_a_file_that_anybody_may_change_do_not_run(pla
     # What it does not name may run.
     (place / "bin/up").rename(place / "bin/vip-up")
     assert read(place, UPSCRIPT=None, DOWNSCRIPT=None).vips[0].upscript is not None
+
+
+@pytest.mark.parametrize("open_to_all", ["bin", "bin/up", "ucarp/vip-001.conf"])
+def test_notify_does_not_run_if_anybody_may_change_it_or_who_names_it(
+    place: Path, open_to_all: str
+) -> None:
+    up = str(place / "bin/up")
+    command = f"{up} --to ops"
+    (vip,) = read(place, NOTIFY=command, UPSCRIPT=None, DOWNSCRIPT=None).vips
+    assert vip.notify == (up, "--to", "ops")
+    (place / open_to_all).chmod(0o777)
+    snapshot = load(place / "ucarp")
+    assert snapshot.vips[0].notify == ()
+    told = snapshot.problems[-1]
+    assert is_error(told) is False
+    assert told.severity is Severity.ERROR
+    assert "it is not run" in told.message
+    assert f"chmod go-w {place / open_to_all}" in told.hint
+
+
+def test_notify_runs_if_a_group_may_change_it_and_that_is_told(place: Path) -> None:
+    up = place / "bin/up"
+    up.chmod(0o775)
+    os.chown(up, -1, 12345)
+    snapshot = read(place, NOTIFY=str(up), UPSCRIPT=None, DOWNSCRIPT=None)
+    assert snapshot.vips[0].notify == (str(up),)
+    (told,) = snapshot.problems
+    assert "it runs all the same" in told.message
+
+
+def test_a_notify_that_is_missing_is_told_and_tried(place: Path) -> None:
+    missing = str(place / "missing")
+    snapshot = read(place, NOTIFY=missing, UPSCRIPT=None, DOWNSCRIPT=None)
+    assert snapshot.vips[0].notify == (missing,)
+    (told,) = snapshot.problems
+    assert told.severity is Severity.WARNING
+    assert "is not there, or not executable" in told.message

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from helpers.configured import write_script
 
-from vipd.daemon.base import children
+from vipd.daemon.base import children, program
 from vipd.daemon.base.children import Children
+from vipd.daemon.base.program import Job
 from vipd.daemon.log.logger import VipLog
-from vipd.daemon.vips import scripts
-from vipd.daemon.vips.scripts import Job, Outcome, Scripts, Wanted
+from vipd.daemon.vips.scripts import Outcome, Scripts, Wanted
 from vipd.lab.waiting import wait_until
 
 UP, DOWN = Wanted.UP, Wanted.DOWN
@@ -115,7 +115,7 @@ def test_a_queue_that_was_idle_runs_again(tmp_path: Path) -> None:
 def test_a_script_that_hangs_is_ended_with_all_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(scripts, "_MERCY", 0.3)
+    monkeypatch.setattr(program, "_MERCY", 0.3)
     pids = tmp_path / "pids"
     stage = Stage(tmp_path, f"trap '' TERM\nsleep 1000 &\necho $$ $! >{pids}\nwait\nsleep 1000")
     stage.timeout = 2.0

@@ -132,6 +132,93 @@ def test_vipd_beside_ucarp_at_a_scripted_prompt(tmp_path: Path) -> None:
     assert kept >= {"web01-vipd", "old-ucarp"}
 
 
+CHECKED = {
+    "CHECK_Web": '/usr/bin/no-such-program --url \\"it\'s here\\"',
+    "CHECK_WEB_USER": "no-such-user",
+    "TRACK_UNIT": "no-such-unit",
+    "TRACK_UP": "0.5",
+    "TRACK_INTERFACE": "eth2",
+    "TRACK_FILE": "/run/drain",
+    "TRACK_GATEWAY": "198.51.100.1",
+    "CHECK_INTERVAL": "0.3",
+    "CHECK_FALL": "2",
+    "CHECK_RISE": "2",
+    "CHECK_HOLD": "0",
+}
+
+
+def test_what_is_checked_is_played_and_what_is_tracked_is_there(tmp_path: Path) -> None:
+    directory = config(tmp_path / "web", ID="1", SOURCE_ADDRESS="198.51.100.1", **CHECKED)
+    plan = plan_from_config("web", directory, [])
+    assert plan.interfaces == {"eth1": (IPv4Interface("198.51.100.1/24"),), "eth2": ()}
+    assert plan.gateways == (IPv4Address("198.51.100.1"),)
+    played = plan.played
+    assert played.reasons == ["check:no_such_unit", "check:web", "track:/run/drain"]
+    assert [played.reason(word) for word in ("WEB", "no-such-unit.service", "/run/drain")] == [
+        "check:web",
+        "check:no_such_unit",
+        "track:/run/drain",
+    ]
+    with pytest.raises(LabError, match="only no_such_unit, web, /run/drain"):
+        played.reason("db")
+    real = plan_from_config("web", directory, [], real_checks=True)
+    assert real.played.reasons == []
+
+
+@pytest.mark.lab
+def test_checks_fail_and_recover_at_the_prompt_and_the_address_moves(tmp_path: Path) -> None:
+    one, two = (
+        config(
+            tmp_path / name,
+            ID="001",
+            SOURCE_ADDRESS=f"198.51.100.{number}",
+            OPTIONS=f"--preempt --advskew={number}",
+            **CHECKED,
+        )
+        for number, name in ((20, "one"), (120, "two"))
+    )
+    (one / "vip-001.pwd").write_text("love\n")
+    with (one / "vip-001.conf").open("a") as file:
+        file.write("PASSWORD=\nPASSFILE=vip-001.pwd\n")
+    script = [
+        "sick one web no answer",
+        "exec one cat /run/lab/sick/web",
+        "well one web",
+        "cut one eth2",
+        "join one eth2",
+        "sick one /run/drain deploying",
+        "well one /run/drain",
+        "sick one no-such-unit",
+        "crash one",
+        "boot one",
+        "well one db",
+        "exec one ls -A /run/lab/sick",
+    ]
+    done = vipctl(
+        *("run", "--host", f"one={one}", "--host", f"two={two}", "--settle", "1.5"),
+        text="".join(f"{line}\n" for line in script),
+    )
+    assert done.returncode == 1  # because of db
+    first, *parts = done.stdout.split("lab> ")[1:]
+    said = dict(part.split("\n", 1) for part in parts)
+    assert "checked and tracked: check:no_such_unit, check:web, track:/run/drain" in first
+    told = done.stdout + done.stderr
+    for command, reason, owner in (
+        ("sick one web no answer", "check:web fails on one", "two"),
+        ("well one web", "check:web is well again on one", "one"),
+        ("cut one eth2", "", "two"),
+        ("join one eth2", "", "one"),
+        ("sick one /run/drain deploying", "track:/run/drain fails on one", "two"),
+        ("well one /run/drain", "track:/run/drain is well again on one", "one"),
+        ("sick one no-such-unit", "check:no_such_unit fails on one", "two"),
+    ):
+        assert reason in said[command], told
+        assert f"{owner} owns 198.51.100.154" in said[command], told
+    assert "no answer" in said["exec one cat /run/lab/sick/web"]
+    assert "nothing called 'db' is checked or tracked there" in said["well one db"]
+    assert said["exec one ls -A /run/lab/sick"].strip() == ""  # it is a new machine
+
+
 @pytest.mark.lab
 def test_a_script_with_a_mistake_goes_on_and_fails_at_the_end() -> None:
     done = vipctl(

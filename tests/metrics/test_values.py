@@ -121,7 +121,13 @@ def test_scripts_are_counted_from_their_first_run_on(
     up = write_script(tmp_path / "up", 'sleep 0.2; ip addr add "$2/32" dev "$1"; exit 3')
     down = write_script(tmp_path / "down", "exit 0")
     listening(files)
-    write_vip(files, UPSCRIPT=str(up), DOWNSCRIPT=str(down), OPTIONS=f"{QUICK} --neutral")
+    write_vip(
+        files,
+        UPSCRIPT=str(up),
+        DOWNSCRIPT=str(down),
+        OPTIONS=f"{QUICK} --neutral",
+        NOTIFY="/bin/false",
+    )
     served(web01.vipd(files))
     lab.wait_owner(VIP, "web01")
     told = wait_until_told(
@@ -130,6 +136,11 @@ def test_scripts_are_counted_from_their_first_run_on(
     assert told.value("vipd_script_failures_total", script="upscript", **ONE) == 1
     assert 0.2 <= told.value("vipd_script_seconds_total", script="upscript", **ONE) < 5
     assert told.value("vipd_script_runs_total", script="downscript", **ONE) == 0
+    told = wait_until_told(
+        web01, lambda told: told.value("vipd_script_runs_total", script="notify", **ONE) == 2
+    )
+    assert told.value("vipd_script_failures_total", script="notify", **ONE) == 2
+    assert told.value("vipd_notifications_lost_total", **ONE) == 0
     assert 0.2 <= told.value("vipd_takeover_seconds_sum", phase="script", **ONE) < 5
     assert 0.1 <= told.value("vipd_takeover_seconds_sum", phase="address", **ONE) < 5
 

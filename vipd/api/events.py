@@ -18,7 +18,7 @@ class Kind(Enum):
     """What an event is about."""
 
     TRANSITION = "the state of a VIP changed"
-    SCRIPT = "an UPSCRIPT or DOWNSCRIPT ended"
+    SCRIPT = "an UPSCRIPT or DOWNSCRIPT ended, or something went wrong with NOTIFY"
     WAITING = "a VIP cannot take part, or can again"
     PROBLEM = "something is wrong that somebody should correct"
     DEMOTION = "somebody asked for a hand-over"

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from vipd import __version__
-from vipd.cli import group_check, peer_lists
+from vipd.cli import group_check, peer_lists, tracked
 from vipd.cli.compat import differences
 from vipd.cli.machine import machine_problems
 from vipd.cli.remote.signing import is_number, signature
@@ -187,6 +187,7 @@ def around_vips(snapshot: Snapshot) -> list[Problem]:
         *peer_lists.problems(snapshot),
         *address_problems(snapshot),
         *subnet_problems(snapshot),
+        *tracked.problems(snapshot),
     ]
 
 

@@ -2,13 +2,14 @@
 
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from vipd.api.io_vipd import Daemon, Problem, VipStatus
-from vipd.cli import examine
+from vipd.cli import examine, tracked
 from vipd.cli.client import ATTENTION, FINE, PATIENCE, Client, CommandError, ask
 from vipd.cli.examine import Finding
 from vipd.cli.paths import Settings
@@ -70,6 +71,7 @@ def _with_daemon(answers: _Answers, where: Settings) -> list[Finding]:
         *old_ones(vips),
         *examine.interfaces(vips),
         *examine.subnets(vips),
+        *_missing(vips),
         *examine.files(answers.daemon["files"]),
         *examine.daemon(answers.daemon, now),
         *examine.clock(where.runtime_dir, now),
@@ -80,6 +82,12 @@ def _told(problem: Problem) -> Finding:
     place = f"{problem.file}:{problem.line}:{problem.column}" if problem.file else ""
     who = safe(place or problem.id or problem.interface or "vipd")
     return Finding(who, safe(problem.text), safe(problem.hint), problem.severity == "error")
+
+
+def _missing(vips: list[VipStatus]) -> Iterator[Finding]:
+    names = (finding.name for vip in vips for finding in vip.findings)
+    for name, what, cure in tracked.missing(names):
+        yield Finding(safe(name), safe(what), safe(cure))
 
 
 def _without_daemon(where: Settings) -> list[Finding]:

@@ -40,6 +40,10 @@ ucarp ({VIP_UP} and {VIP_DOWN} exist on every host):
 --host old=198.51.100.180/24 --command 'old=ucarp -i eth1 -s 198.51.100.180 -v 1 -p love
 -a 198.51.100.154 -u {VIP_UP} -d {VIP_DOWN}'
 
+Health checks and systemd units are not run but played: they are well until you say “sick web01
+web”, and again after “well web01 web”. So are the gateways of TRACK_GATEWAY. Interfaces of
+TRACK_INTERFACE have cables to cut, and “sick web01 /run/drain” writes a TRACK_FILE.
+
 Commands may come from a pipe; the exit status is then 1 if any of them failed.
 """
 
@@ -79,12 +83,14 @@ keep_logs_option = click.option(
     metavar="SECONDS",
     help="After a fault, wait until nothing moved for so long.",
 )
+@click.option("--real-checks", is_flag=True, help="Run health checks as the files say.")
 @keep_logs_option
 def run(
     host: tuple[str, ...],
     commands: tuple[str, ...],
     watch: tuple[str, ...],
     settle: float,
+    real_checks: bool,
     keep_logs: Path | None,
 ) -> None:
     """Build the hosts, start what they run, and read commands."""
@@ -96,7 +102,7 @@ def run(
 
     console = Console(highlight=False)
     try:
-        plans = plan_hosts(host, commands)
+        plans = plan_hosts(host, commands, real_checks)
         extra = [_address(text) for text in watch]
         with Lab(keep_logs=keep_logs) as lab:
             site = Site(lab, plans, extra)
@@ -142,7 +148,9 @@ def demo(config: tuple[Path, ...], keep_logs: Path | None) -> None:
     sys.exit(0 if good else 1)
 
 
-def plan_hosts(hosts: Sequence[str], commands: Sequence[str]) -> list[HostPlan]:
+def plan_hosts(
+    hosts: Sequence[str], commands: Sequence[str], real_checks: bool = False
+) -> list[HostPlan]:
     """Read --host and --command; LabError names the invalid one."""
     wanted = dict(_pair(text, "--host NAME=DIRECTORY") for text in hosts)
     run_instead = dict(_pair(text, "--command NAME=COMMAND") for text in commands)
@@ -156,7 +164,7 @@ def plan_hosts(hosts: Sequence[str], commands: Sequence[str]) -> list[HostPlan]:
         if (address := _interface(value)) is not None:
             plans.append(plan_bare(name, address, words))
         elif Path(value).is_dir():
-            plans.append(plan_from_config(name, Path(value), plans, words))
+            plans.append(plan_from_config(name, Path(value), plans, words, real_checks=real_checks))
         else:
             raise LabError(f"--host {name}={value}: neither a directory nor an ADDRESS/LENGTH")
     return plans

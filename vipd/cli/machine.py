@@ -100,7 +100,11 @@ def _left_over(directory: Path) -> Iterator[Problem]:
 
 
 def _labels(snapshot: Snapshot, scripts: Path, label: Callable[[str], str]) -> Iterator[Problem]:
-    named = {script for vip in snapshot.vips for script in (vip.upscript, vip.downscript)}
+    named = {
+        script
+        for vip in snapshot.vips
+        for script in (vip.upscript, vip.downscript, *vip.notify[:1])
+    }
     defaults = {str(scripts / "vip-up"), str(scripts / "vip-down")}
     for file in sorted({*snapshot.files, *defaults, *(name for name in named if name)}):
         _, _, kind, *_ = (*label(file).split(":"), "", "", "")

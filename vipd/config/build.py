@@ -135,6 +135,8 @@ class _Builder:
             self.problems,
         )
         settings["upscript"], settings["downscript"] = chosen.both()
+        if command := settings.get("notify"):
+            settings["notify"] = chosen.notify(command, self.places["NOTIFY"])
         settings["xparam"] = self._xparam()
         reader = checks.CheckReader(
             self.file, self.variables.bindings, self.around.trust, self.problems, self.places

@@ -7,18 +7,17 @@ import grp
 import os
 import pwd
 import re
-import shlex
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from vipd.config import plain_values
+from vipd.config import commands, plain_values
 from vipd.config.fields import MAX_RUNS, Account, Check
 from vipd.config.problem import FileLocation, Problem, alarm, cited, error, shown, warning
 from vipd.config.shell import Binding, Value
-from vipd.config.trust import Danger, Trust
+from vipd.config.trust import Danger, Trust, unknown_owner
 from vipd.config.values import Report
 
 PREFIX = "CHECK_"
@@ -74,7 +73,6 @@ SETTINGS: Mapping[str, Setting] = {
 }
 
 _NAMED = re.compile(rf"{PREFIX}(?P<name>\w+?)(_(?P<setting>{'|'.join(SETTINGS)}))?", re.ASCII)
-_SHELL_ONLY = re.compile(r"\d?[|&;<>].*|`.*|\$\(.*")
 
 
 def is_key(name: str) -> bool:
@@ -143,7 +141,7 @@ class CheckReader:
 
     def _check(self, name: str, key: str, value: Value, about: dict[str, Any]) -> Check | None:
         self.places[key] = value.place
-        words = self._words(key, value)
+        words = commands.words(key, value, self.problems.append)
         if words is None:
             return None
         account = _account(about.get("user", USER))
@@ -157,31 +155,6 @@ class CheckReader:
             hint = f"write {key}_TIMEOUT={check.interval:g} or less, or a longer {key}_INTERVAL"
             self.problems.append(warning(value.place, what, hint))
         return check
-
-    def _words(self, key: str, value: Value) -> tuple[str, ...] | None:
-        try:
-            words = shlex.split(value.text)
-            value.text.encode()
-        except ValueError as why:
-            what = f"{key} cannot be split into words: {why}"
-            if isinstance(why, UnicodeError):
-                what = f"{key} is not valid UTF-8"
-            hint = f"write {key}='/PATH/OF/A/PROGRAM ARGUMENT …', with quotes in pairs"
-            self.problems.append(error(value.place, what, hint))
-            return None
-        path = words[0] if words else ""
-        if not path.startswith("/") or shown(path, len(path)) != path:
-            what = f"{key} “{cited(path)}” is not the whole path of a program"
-            hint = f"write it from / on, like {key}='/usr/bin/curl -fsS http://127.0.0.1/'"
-            self.problems.append(error(value.place, what, hint))
-            return None
-        for word in words[1:]:
-            if _SHELL_ONLY.fullmatch(word):
-                what = f"{key} has “{cited(word)}”, which is an argument like any other here"
-                hint = "no shell runs this: write a script, or /bin/sh -c '…'"
-                self.problems.append(warning(value.place, what, hint))
-                break
-        return tuple(words)
 
     def _refused(
         self, key: str, value: Value, path: str, account: Account | None, user: str
@@ -208,8 +181,9 @@ class CheckReader:
         own user, and the user that it runs as."""
         trust = self._trusting.get(account.uid)
         if trust is None:
+            unknown = unknown_owner()
             trust = self._trusting[account.uid] = Trust(
-                {0, os.geteuid(), account.uid}, {0, os.getegid()}
+                {0, os.geteuid(), account.uid, *unknown}, {0, os.getegid(), *unknown}
             )
         if danger := trust.danger(path):
             return danger

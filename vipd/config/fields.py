@@ -333,6 +333,19 @@ class VipFields(Model):
         "all of them. A hold (vipctl demote, maintenance) of one concerns that one only: see "
         "--group. The members have to run in one vipd, not as services of their own.",
     )
+    notify: tuple[str, ...] = Field(
+        default=(),
+        description="NOTIFY: a program and its arguments, separated as in a shell (but no shell "
+        "runs them): it runs for each transition of the VIP, and whenever this host becomes sick "
+        "or well again, in order and one at a time. vipd does not wait for it. It gets the "
+        "variables ID, VHID, ADDRESSES, EXTRA_ADDRESSES, INTERFACE; EVENT (transition, sick or "
+        "well), STATE and OLD_STATE (INIT, BACKUP or MASTER), REASON, HEALTH (well, unknown or "
+        "sick), SICK (what has failed, like check:web), PREVIOUS_MASTER, EVENT_AT (Unix time) and "
+        "LOST. After SCRIPT_TIMEOUT it is killed; with its end, what it started and left in its "
+        "process group is. 32 notifications wait at most: the oldest of more are dropped, and "
+        "LOST says how many were, just before this one. It runs as root: when anybody on the host "
+        "may change it, it does not run.",
+    )
     other_vhid: int | None = Field(
         default=None,
         ge=1,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vipd.config import plain_values, tracked, values
+from vipd.config import commands, plain_values, tracked, values
 from vipd.config.fields import MAX_LISTEN_FIRST
 from vipd.config.shell import Value
 from vipd.config.values import Report
@@ -82,6 +82,7 @@ OWN = (
     ),
     Key("GROUP", "group", plain_values.name),
     Key("DEMOTE_BY", "demote_by", _number(1, 240, "hand-over")),
+    Key("NOTIFY", "notify", commands.words),
 )
 """Keys that ucarp does not have. Those of checks, which have names of their own, are in
 `vipd.config.checks`."""

@@ -1,4 +1,4 @@
-"""UPSCRIPT and DOWNSCRIPT: which programs run as root when an address comes and goes, if any."""
+"""UPSCRIPT, DOWNSCRIPT and NOTIFY: which programs run as root for a virtual IP, if any."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,14 +41,31 @@ class Chooser:
         if up is None and down is None:
             return None, None
         usable = {key: named for key, named in zip(KEYS, (up, down), strict=True) if named}
-        open_to_all = [self._open(key, *named) for key, named in usable.items()]
+        then = f"vipd runs no script{_INSTEAD[self.manage]}"
+        open_to_all = [self._open(key, *named, then) for key, named in usable.items()]
         if any(place.file != path for path, place in usable.values()):
             # A user that may write these files may write the name of a script into them.
             files = dict.fromkeys((self.file, *(place.file for _, place in usable.values())))
-            open_to_all += map(self._open_file, files)
+            open_to_all += [self._open_file(file, then) for file in files]
         if any(open_to_all):
             return None, None
         return up and up[0], down and down[0]
+
+    def notify(self, command: tuple[str, ...], place: FileLocation) -> tuple[str, ...]:
+        """NOTIFY's command, or nothing if anybody may change its program. One that is missing may
+        be there later: it is tried each time."""
+        path, then = command[0], "it is not run"
+        open_to_all = [self._open("NOTIFY", path, place, then)]
+        open_to_all += [
+            self._open_file(file, then) for file in dict.fromkeys((self.file, place.file))
+        ]
+        if any(open_to_all):
+            return ()
+        if not is_executable(path):
+            what = f"NOTIFY {cited(path)} is not there, or not executable; nobody is told"
+            hint = "write the path of an executable file (chmod +x), or remove NOTIFY"
+            self.problems.append(warning(place, what, hint))
+        return command
 
     def _named(self, key: str) -> tuple[str, FileLocation] | None:
         """The script of the key, of OPTIONS, or the package's, if it can run; and where it is
@@ -78,26 +95,23 @@ class Chooser:
         )
         return None
 
-    def _open(self, key: str, path: str, place: FileLocation) -> bool:
-        """Report who else may change this script; whether anybody may."""
+    def _open(self, key: str, path: str, place: FileLocation, instead: str) -> bool:
+        """Report who else may change this script; whether anybody may: then that happens
+        ``instead``."""
         danger = self.trust.danger(path)
         if danger is None:
             return False
-        then = "it runs, as with ucarp"
-        if danger.anybody:
-            then = f"vipd runs no script{_INSTEAD[self.manage]}"
+        runs = "it runs all the same" if key == "NOTIFY" else "it runs, as with ucarp"
+        then = instead if danger.anybody else runs
         what = f"{key} {cited(path)} runs as root, and {danger.text}; {then}"
         self.problems.append(alarm(place, what, danger.cure))
         return danger.anybody
 
-    def _open_file(self, file: str) -> bool:
+    def _open_file(self, file: str, instead: str) -> bool:
         """The same for a file that names a script."""
         danger = self.trust.danger(file)
         if danger is None or not danger.anybody:
             return False
-        what = (
-            f"this file names a script that runs as root, and {danger.text}; vipd runs no script"
-            f"{_INSTEAD[self.manage]}"
-        )
+        what = f"this file names a script that runs as root, and {danger.text}; {instead}"
         self.problems.append(alarm(FileLocation(file), what, danger.cure))
         return True

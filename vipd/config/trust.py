@@ -60,7 +60,7 @@ class Trust:
         self, users: Container[int] | None = None, groups: Container[int] | None = None
     ) -> None:
         self._ways: dict[str, _Way] = {}
-        unknown = _unknown_owner()
+        unknown = unknown_owner()
         self._users = {0, os.geteuid(), *unknown} if users is None else users
         self._groups = {0, os.getegid(), *unknown} if groups is None else groups
 
@@ -137,7 +137,7 @@ def _worst(found: list[Danger | None]) -> Danger | None:
     return next((each for each in dangers if each.anybody), dangers[0] if dangers else None)
 
 
-def _unknown_owner() -> set[int]:
+def unknown_owner() -> set[int]:
     """In a user namespace that knows some users only, the number that all others appear with: root
     may be one of them."""
     try:

@@ -41,6 +41,7 @@ from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.heard_before import HeardBefore
 from vipd.daemon.vips.interface import shared
+from vipd.daemon.vips.notifier import Notifier
 from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
 from vipd.daemon.vips.services import Services
@@ -190,8 +191,9 @@ async def _run(
     counter = _counter(runtime_dir / "sequence")
     netlink = Netlink()
     links = Links(netlink)
-    hub, history = Hub(log.logger), History()
+    hub, history, tally = Hub(log.logger), History(), Tally()
     hub.subscribe(history)
+    hub.subscribe(tally.count)
     maintenance = Maintenance(place.state_dir)
     timers, children = Timers(loop), Children(adopts=os.getpid() == 1)
     checks, tracking = Checks(children, lambda: timers.late_at), Tracking(loop, links)
@@ -210,6 +212,7 @@ async def _run(
         children=children,
         health=Pool({Check: checks.make, Grouped: groups.make, **tracking.makers}),
         groups=groups,
+        notifier=Notifier(children, tally),
         wills=CrashCleanup(runtime_dir),
         guard=guard,
         heard=(heard := HeardBefore(loop, runtime_dir / "heard")),
@@ -222,8 +225,6 @@ async def _run(
     )
     control = Control(supervisor, reload, hub, history, maintenance, place)
     service = Service(supervisor, reload, Notify(os.environ), loop)
-    tally = Tally()
-    hub.subscribe(tally.count)
 
     def view() -> "DaemonView":
         from vipd.daemon.metrics.families import look  # only when it is needed
@@ -256,6 +257,7 @@ async def _run(
     await reload.stop()
     await supervisor.stop()
     heard.write()
+    await services.notifier.close()
     await checks.gone()
     await tracking.gone()
     opening.cancel()

@@ -168,6 +168,10 @@ class Host:
         """
         return self._anchor.run([str(word) for word in argv], text=text, timeout=timeout)
 
+    def must(self, argv: Sequence[str], *, text: str = "") -> str:
+        """Run a command that has to succeed; returns its output. LabError if it fails."""
+        return self._anchor.must(argv, text=text)
+
     def vipd(
         self, config_dir: str | Path, *extra: str, env: Mapping[str, str] | None = None
     ) -> Process:

@@ -11,7 +11,9 @@ from vipd.carp.rank import Rank, rank
 from vipd.config.load import load
 from vipd.config.model import VipConfig
 from vipd.config.snapshot import Snapshot
+from vipd.lab import stand_ins
 from vipd.lab.errors import LabError
+from vipd.lab.stand_ins import StandIns
 from vipd.linux.addresses import AnyAddress, AnyInterface
 
 DEFAULT_INTERFACE = "eth1"
@@ -23,7 +25,8 @@ AnyNetwork = IPv4Network | IPv6Network
 class HostPlan:
     """The plan of one host: its interfaces, its daemon, and the floating addresses that it may own.
 
-    `rank`: for each floating address, the rank of this host in the election.
+    `rank`: for each floating address, the rank of this host in the election. `gateways`: addresses
+    of others that have to answer there. `played`: what does not run as the files say.
     """
 
     name: str
@@ -31,6 +34,8 @@ class HostPlan:
     config: Path | None = None
     command: tuple[str, ...] | None = None  # runs instead of vipd
     rank: Mapping[AnyAddress, Rank] = field(default_factory=dict)
+    gateways: tuple[AnyAddress, ...] = ()
+    played: StandIns = field(default_factory=StandIns)
 
     def networks(self) -> list[AnyNetwork]:
         """Every network in which it has an address."""
@@ -43,12 +48,18 @@ def plan_bare(name: str, address: AnyInterface, command: Sequence[str] | None) -
 
 
 def plan_from_config(
-    name: str, directory: Path, others: Sequence[HostPlan], command: Sequence[str] | None = None
+    name: str,
+    directory: Path,
+    others: Sequence[HostPlan],
+    command: Sequence[str] | None = None,
+    *,
+    real_checks: bool = False,
 ) -> HostPlan:
-    """A host for a configuration directory: its BIND_INTERFACEs with its SOURCE_ADDRESSes.
+    """A host for a configuration directory: its BIND_INTERFACEs with its SOURCE_ADDRESSes, and the
+    other interfaces that are named in it, without an address.
 
     A VIP without SOURCE_ADDRESS gets a free address of its VIP's network. LabError when no VIP of
-    the directory would run.
+    the directory would run. `real_checks`: health checks run, and are not played.
     """
     snapshot = load(directory)
     if not snapshot.vips:
@@ -56,7 +67,7 @@ def plan_from_config(
     taken: set[AnyAddress] = {
         address.ip for plan in others for address in chain(*plan.interfaces.values())
     }
-    interfaces = {}
+    interfaces: dict[str, tuple[AnyInterface, ...]] = {}
     for interface in dict.fromkeys(vip.interface for vip in snapshot.vips):
         vips = [vip for vip in snapshot.vips if vip.interface == interface]
         interfaces[interface] = _interface_addresses(vips, taken)
@@ -70,7 +81,17 @@ def plan_from_config(
         for vip in snapshot.vips
         for address in _floating(vip)
     }
-    return HostPlan(name, interfaces, directory, tuple(command or ()) or None, ranks)
+    for interface in _others(snapshot.vips):
+        interfaces.setdefault(interface, ())
+    return HostPlan(
+        name,
+        interfaces,
+        directory,
+        tuple(command or ()) or None,
+        ranks,
+        tuple(gateway.address for vip in snapshot.vips for gateway in vip.track_gateway),
+        StandIns() if real_checks else stand_ins.of(snapshot),
+    )
 
 
 def preferred(address: AnyAddress, plans: Iterable[HostPlan]) -> str | None:
@@ -115,6 +136,14 @@ def _interface_addresses(
         taken.update(sources)
         found += [ip_interface(f"{source}/{network.prefixlen}") for source in sources]
     return tuple(found)
+
+
+def _others(vips: Sequence[VipConfig]) -> Iterable[str]:
+    """The interfaces that VIPs name besides BIND_INTERFACE."""
+    bound = {vip.device for vip in vips}
+    named = [each for vip in vips for each in vip.track_interface]
+    named += [each.interface for vip in vips for each in vip.extra_addresses if each.interface]
+    return [name for name in dict.fromkeys(named) if name not in bound]
 
 
 def _network(addresses: Sequence[AnyAddress]) -> AnyNetwork:

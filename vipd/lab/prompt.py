@@ -10,14 +10,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from vipd.lab import stand_ins
 from vipd.lab.errors import LabError
 from vipd.lab.host import Host
 from vipd.lab.process import Process
 from vipd.lab.site import Site
+from vipd.lab.waiting import wait_until
 
 LOG_LINES = 20
 EXEC_TIMEOUT = 60.0
 GIVE_UP_SETTLING = 12.0  # seconds
+#: Seconds until a check has to have recovered, most of them those of CHECK_HOLD; and how much later
+#: than its times say a check may fail.
+GIVE_UP_RECOVERING, SLOWNESS = 90.0, 15.0
 
 
 class Prompt(cmd.Cmd):
@@ -89,6 +94,18 @@ class Prompt(cmd.Cmd):
         host, _rest = self._host(line)
         self._observed(lambda: self.site.start(host.name))
 
+    def do_sick(self, line: str) -> None:
+        """sick HOST CHECK|FILE [WORDS…]: make a check fail there, or write the tracked file"""
+        host, reason, words = self._played(line, "sick HOST CHECK|FILE [WORDS…]")
+        text = " ".join(words) or "made to fail at the prompt"
+        patience = self.site.plans[host.name].played.seconds + SLOWNESS
+        self._judged(lambda: stand_ins.fail(host, reason, text), host, reason, patience)
+
+    def do_well(self, line: str) -> None:
+        """well HOST CHECK|FILE: let the check succeed again, or remove the tracked file"""
+        host, reason, _words = self._played(line, "well HOST CHECK|FILE")
+        self._judged(lambda: stand_ins.recover(host, reason), host, reason, GIVE_UP_RECOVERING)
+
     # -- looking
 
     def do_status(self, _line: str) -> None:
@@ -102,6 +119,9 @@ class Prompt(cmd.Cmd):
         for name in self.site.plans:
             daemon = self.site.daemons.get(name)
             self.console.print(f"  {name}: {escape(repr(daemon)) if daemon else 'nothing runs'}")
+            reasons = self.site.plans[name].played.reasons
+            if daemon and daemon.alive and reasons:
+                self.console.print(f"    checked and tracked: {escape(', '.join(reasons))}")
 
     do_owners = do_status
 
@@ -188,6 +208,45 @@ class Prompt(cmd.Cmd):
     def _host_fault(self, line: str, action: Callable[[Host, str | None], None]) -> None:
         host, rest = self._host(line)
         self._observed(lambda: action(host, rest[0] if rest else None))
+
+    def _played(self, line: str, usage: str) -> tuple[Host, str, list[str]]:
+        """A host, what is checked or tracked there, and the other words."""
+        host, rest = self._host(line)
+        played = self.site.plans[host.name].played
+        if not played.reasons:
+            raise LabError(f"nothing is checked on {host.name} that the prompt could make fail")
+        if not rest:
+            raise LabError(f"which one? {usage}: {', '.join(played.reasons)}")
+        self.site.daemon(host.name)
+        return host, played.reason(rest[0]), rest[1:]
+
+    def _judged(self, action: Callable[[], None], host: Host, reason: str, patience: float) -> None:
+        """Carry out `action`, wait until vipd says otherwise about this than before, and show what
+        follows."""
+        before = self.site.verdict(host.name, reason)
+
+        def act() -> None:
+            began = time.time()
+            action()
+            wait_until(
+                lambda: self._other_verdict(host.name, reason, before),
+                timeout=patience,
+                interval=0.1,
+                complaint=lambda: (
+                    f"vipd on {host.name} says about {reason} what it said before; exec "
+                    f"{host.name} vipctl why tells what it waits for"
+                ),
+            )
+            well = "is well again" if self.site.verdict(host.name, reason) else "fails"
+            self.console.print(
+                f"  +{time.time() - began:.2f} s  {reason} {well} on {host.name}", highlight=False
+            )
+
+        self._observed(act)
+
+    def _other_verdict(self, name: str, reason: str, before: bool | None) -> bool | None:
+        verdict = self.site.verdict(name, reason)
+        return True if verdict is not None and verdict is not before else None
 
     def _daemon_fault(self, line: str, action: Callable[[Process], object]) -> None:
         host, _rest = self._host(line)

@@ -1,16 +1,22 @@
 """A lab for the command line: planned hosts, their daemons, and an observer of all addresses."""
 
+import json
+import sys
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 from itertools import chain
 
+from vipd.lab import stand_ins
 from vipd.lab.errors import LabError
+from vipd.lab.host import RUNTIME_DIR
 from vipd.lab.lab import Lab
 from vipd.lab.observer import NOTICEABLE, Gap, Watch
 from vipd.lab.plan import AnyNetwork, HostPlan, floating, free_address, in_order
 from vipd.lab.process import Process
 from vipd.linux.addresses import AnyAddress
+
+_STATUS = (sys.executable, "-m", "vipd.cli.main", "status", "--json", "--runtime-dir", RUNTIME_DIR)
 
 
 class Site:
@@ -23,6 +29,8 @@ class Site:
         self.addresses = [str(address) for address in in_order([*floating(plans), *extra])]
         self.daemons: dict[str, Process] = {}
         segments = _segments(plans)
+        unused = sorted({d for plan in plans for d, found in plan.interfaces.items() if not found})
+        spare = {device: f"spare{number}" for number, device in enumerate(unused, 1)}
         for plan in plans:
             lab.host(
                 plan.name,
@@ -31,7 +39,7 @@ class Site:
                     for device, addresses in plan.interfaces.items()
                 },
                 bridge={
-                    device: segments[addresses[0].network]
+                    device: segments[addresses[0].network] if addresses else spare[device]
                     for device, addresses in plan.interfaces.items()
                 },
             )
@@ -43,6 +51,13 @@ class Site:
         interfaces: dict[str, list[str]] = {}
         for network, segment in segments.items():
             interfaces.setdefault(segment, []).append(str(free_address(network, taken)))
+            # It is the router, too, for those that ask for one.
+            routers = in_order(each for plan in plans for each in plan.gateways)
+            interfaces[segment] += [
+                f"{each}/{network.prefixlen}"
+                for each in routers
+                if each in network and each not in taken
+            ]
         observer = self.lab.observer(interfaces=interfaces, bridge={s: s for s in interfaces})
         return observer.watch(*self.addresses, answer_within=None)
 
@@ -55,7 +70,7 @@ class Site:
         if plan.command:
             self.daemons[name] = host.start(plan.command)
         elif plan.config is not None:
-            self.daemons[name] = host.vipd(plan.config)
+            self.daemons[name] = host.vipd(stand_ins.install(host, plan.config, plan.played))
         else:
             raise LabError(f"nothing to start on {name}: give it --command '{name}=…'")
         return self.daemons[name]
@@ -71,6 +86,16 @@ class Site:
         if name not in self.daemons:
             raise LabError(f"nothing has been started on {name}")
         return self.daemons[name]
+
+    def verdict(self, name: str, reason: str) -> bool | None:
+        """What vipd on a host says about a check or tracked thing; None: nothing (yet)."""
+        done = self.lab.hosts[name].run(_STATUS)
+        try:
+            vips = json.loads(done.stdout)["vips"]
+        except (ValueError, KeyError):  # it does not answer
+            return None
+        found = {each["well"] for vip in vips for each in vip["findings"] if each["name"] == reason}
+        return found.pop() if len(found) == 1 else None
 
     def settle(self, quiet: float, timeout: float, *, all_answer: bool = False) -> None:
         """Wait until no address has changed its owner or failed to answer for `quiet` seconds.

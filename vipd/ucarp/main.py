@@ -33,6 +33,7 @@ from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Children
 from vipd.daemon.base.merged import Merged
 from vipd.daemon.events.hub import Hub
+from vipd.daemon.events.tally import Tally
 from vipd.daemon.guard.keeper import Keeper
 from vipd.daemon.guard.lines import PLAIN
 from vipd.daemon.health.groups import Groups
@@ -43,6 +44,7 @@ from vipd.daemon.log.outlet import Outlet, Stream
 from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.interface import shared
+from vipd.daemon.vips.notifier import Notifier
 from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
 from vipd.daemon.vips.services import Services
@@ -338,6 +340,7 @@ async def _run(config: VipConfig) -> None:
     netlink = Netlink()
     links = Links(netlink)
     hub = Hub(log.logger)
+    children = Children(adopts=os.getpid() == 1)
     services = Services(
         netlink=netlink,
         links=links,
@@ -349,10 +352,11 @@ async def _run(config: VipConfig) -> None:
         hub=hub,
         shared=shared(loop, hub, links.macs),
         group_locks=GroupLocks(loop),
-        children=Children(adopts=os.getpid() == 1),
+        children=children,
         guard=guard,
         health=Pool({}),
         groups=Groups(loop.time, loop.call_soon),
+        notifier=Notifier(children, Tally()),
     )
     supervisor = Supervisor(services, loop)
     end = asyncio.Event()

@@ -11,11 +11,13 @@ from itertools import cycle
 from vipd.config.fields import Account
 from vipd.daemon.base import tasks
 from vipd.daemon.base.background import Background
-from vipd.daemon.log.logger import log
+from vipd.daemon.log.logger import log, printable
 from vipd.linux.spawn import spawn
 
 #: How much of a program's last output is kept, bytes.
 _TAIL = 2048
+#: How much of its last line of output is for people, characters.
+_LINE = 200
 #: Bytes that are read at a time, and seconds until the next read: endless output then costs us a
 #: hundredth of a processor.
 _PORTION, _PAUSE = 65536, 0.05
@@ -226,6 +228,13 @@ class Child:
             return f"ended by {signal.Signals(-self.status).name}"
         except ValueError:  # a real-time signal: most of them have no name
             return f"ended by signal {-self.status}"
+
+    @property
+    def last_line(self) -> str:
+        """The last line of its output that is not blank, safe to print and short."""
+        lines = self.output.decode(errors="replace").split("\n")
+        text = printable(next((line.strip() for line in reversed(lines) if line.strip()), ""))
+        return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
 
     def kill(self, number: signal.Signals) -> None:
         """Signal the whole process group."""

@@ -142,6 +142,8 @@ def problems_of(vip: VipRunner, interface: Interface, now: float) -> Iterator[Pr
         yield _standing(
             "script_failed", config, f"{run.which} {how}; see the log", vip.transitions.since
         )
+    if vip.notices.trouble and config.notify:
+        yield _standing("notify", config, vip.notices.trouble, vip.notices.since)
     yield from of_complaints(vip.complaints, config.id, config.interface)
     yield from of_complaints(interface.complaints, config.id, config.interface, config.vhid)
 

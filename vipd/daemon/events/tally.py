@@ -15,7 +15,8 @@ _BOUNDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 3.0, 10.0)
 class VipTally:
     """``transitions`` by new state and reason; ``scripts`` and ``failed_scripts`` by name, with
     their durations in seconds; ``takeover``: the phases of a take-over, in seconds; ``problems`` by
-    code. ``failures``: how often the VIP failed and had to be restarted."""
+    code. ``failures``: how often the VIP failed and had to be restarted;
+    ``lost_notifications``: those that NOTIFY was too slow for."""
 
     transitions: Counter[tuple[str, str]] = field(default_factory=Counter)
     takeover: dict[str, Histogram] = field(default_factory=dict)
@@ -24,14 +25,22 @@ class VipTally:
     script_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     problems: Counter[str] = field(default_factory=Counter)
     failures: int = 0
+    lost_notifications: int = 0
 
     def took(self, phase: str, seconds: float | None) -> None:
         if seconds is not None:
             self.takeover.setdefault(phase, Histogram(_BOUNDS)).observe(seconds)
 
+    def ran(self, script: str, seconds: float, *, failed: bool) -> None:
+        """Count a run of a script, which has ended."""
+        self.scripts[script] += 1
+        self.failed_scripts[script] += failed
+        self.script_seconds[script] += seconds
+
 
 class Tally:
-    """Counts events from the daemon's start on: `count` has to be called with all of them."""
+    """Counts events from the daemon's start on: `count` has to be called with all of them. What is
+    no event (NOTIFY that ran) is counted in ``vips`` by who knows of it."""
 
     def __init__(self) -> None:
         self.vips: defaultdict[str, VipTally] = defaultdict(VipTally)
@@ -58,9 +67,7 @@ class Tally:
                 vip.took("announcement", transition.announcement)
                 vip.took("advertisement", transition.advertisement)
         if script := event.script:
-            vip.scripts[script.which] += 1
-            vip.failed_scripts[script.which] += script.status != 0
-            vip.script_seconds[script.which] += script.seconds
+            vip.ran(script.which, script.seconds, failed=script.status != 0)
             if script.which == "upscript":
                 vip.took("script", script.seconds)
                 vip.took("address", script.address)

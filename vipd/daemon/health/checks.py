@@ -18,8 +18,6 @@ from vipd.daemon.log.logger import printable
 
 #: The exit status of a run that says nothing (EX_TEMPFAIL of sysexits.h).
 _NO_VERDICT = 75
-#: How much is kept of the last line of output, characters.
-_LINE = 200
 #: Who is late by more seconds than this cannot tell whether a program was.
 _LATE = 0.1
 #: Multiples of this, without their whole part, are spread evenly, however many there are.
@@ -193,10 +191,6 @@ def _result(status: int) -> Result:
 
 
 def _with_line(how: str, child: Child) -> str:
-    """How it ended, with the last line of its output that is not blank."""
-    lines = child.output.decode(errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    text = printable(last)
-    if len(text) > _LINE:
-        text = f"{text[: _LINE - 1]}…"
+    """How it ended, with the last line of its output."""
+    text = child.last_line
     return f"{how}: {text}" if text else how

@@ -146,11 +146,16 @@ def _takeover(view: VipView) -> Values:
 def _scripts(name: str) -> Callable[[VipView], Values]:
     def read(view: VipView) -> Values:
         counts = getattr(view.tally, name)
-        for script in ("upscript", "downscript"):
+        for script in ("upscript", "downscript", "notify"):
             if getattr(view.config, script) or script in view.tally.scripts:
                 yield (script,), counts[script]
 
     return read
+
+
+def _lost_notifications(view: VipView) -> Values:
+    if view.config.notify or view.tally.lost_notifications:
+        yield (), view.tally.lost_notifications
 
 
 def _told(view: VipView) -> Values:
@@ -343,6 +348,13 @@ FAMILIES: tuple[OfVips | OfDaemon, ...] = (
         "Time that scripts ran for.",
         ("script",),
         _scripts("script_seconds"),
+    ),
+    OfVips(
+        "vipd_notifications_lost_total",
+        "counter",
+        "Notifications that were dropped, because NOTIFY was too slow for them.",
+        (),
+        _lost_notifications,
     ),
     OfVips(
         "vipd_lease_renewals_total",

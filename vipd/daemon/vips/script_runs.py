@@ -9,8 +9,9 @@ from vipd.carp.machine import Machine
 from vipd.carp.states import Reason, State
 from vipd.config.model import VipConfig
 from vipd.daemon.base.children import Children
+from vipd.daemon.base.program import Job
 from vipd.daemon.vips.publisher import Publisher
-from vipd.daemon.vips.scripts import Job, Outcome, Scripts, Wanted
+from vipd.daemon.vips.scripts import Outcome, Scripts, Wanted
 from vipd.daemon.vips.transitions import Transitions
 
 #: Seconds of the hold after a failed UPSCRIPT, if the VIP hands over for that.

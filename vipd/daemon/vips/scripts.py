@@ -5,17 +5,14 @@ wait for it.
 """
 
 import asyncio
-import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from vipd.daemon.base import tasks
-from vipd.daemon.base.children import Child, Children
+from vipd.daemon.base import program, tasks
+from vipd.daemon.base.children import Children
+from vipd.daemon.base.program import Job
 from vipd.daemon.log.logger import VipLog, printable
-
-#: Seconds between SIGTERM and SIGKILL for a script that exceeds its time limit.
-_MERCY = 2.0
 
 
 class Wanted(Enum):
@@ -23,16 +20,6 @@ class Wanted(Enum):
 
     UP = "upscript"
     DOWN = "downscript"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A program with its arguments (none: nothing to run), the variables that are added to our
-    environment, and the seconds it may take before its whole process group is ended."""
-
-    command: Sequence[str]
-    environment: Mapping[str, str]
-    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,64 +71,14 @@ class Scripts:
         self._wanted = None
 
     async def _run(self, wanted: Wanted, job: Job) -> Outcome:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        self.running = (wanted, started)
-        try:
-            return await self._run_from(started, wanted, job)
-        finally:
-            self.running = None
-
-    async def _run_from(self, started: float, wanted: Wanted, job: Job) -> Outcome:
-        loop = asyncio.get_running_loop()
+        self.running = (wanted, asyncio.get_running_loop().time())
         self._log.info(
             "Spawning [%s]",
             printable(" ".join(job.command)),
             extra={"script": wanted.value},
         )
         try:
-            child = await self._children.start(job.command, job.environment, job.timeout)
-        except OSError as error:
-            return Outcome(wanted, None, loop.time() - started, _cannot_run(wanted, str(error)))
-        try:
-            await self._wait(child, wanted, job.timeout)
-        except asyncio.CancelledError:
-            child.kill(signal.SIGKILL)
-            raise
-        lines = [printable(line) for line in child.output.decode(errors="replace").splitlines()]
-        if child.never_ran:
-            trouble = _cannot_run(wanted, lines[0] if lines else "")
-            return Outcome(wanted, None, loop.time() - started, trouble)
-        for line in lines:
-            self._log.info("%s: %s", wanted.value, line, extra={"script": wanted.value})
-        seconds = loop.time() - started
-        if not child.ended.is_set():
-            trouble = (
-                f"{wanted.value} (process {child.process}) does not end although it was killed: it "
-                "waits in the kernel, most likely for a disk or a file server that does not answer"
-            )
-            return Outcome(wanted, None, seconds, trouble)
-        trouble = f"{wanted.value} failed: {child.how}" if child.status else ""
-        return Outcome(wanted, child.status, seconds, trouble)
-
-    async def _wait(self, child: Child, wanted: Wanted, timeout: float) -> None:
-        """Wait until it has ended, or has not although it was killed."""
-        for patience, last_resort in ((timeout, signal.SIGTERM), (_MERCY, signal.SIGKILL)):
-            if await child.ends_within(patience):
-                return
-            self._log.error(
-                "%s still runs after %g s: %s to its process group",
-                wanted.value,
-                patience,
-                last_resort.name,
-                extra={"script": wanted.value, "reason": "timeout"},
-            )
-            child.kill(last_resort)
-        await child.ends_within(_MERCY)
-
-
-def _cannot_run(wanted: Wanted, why: str) -> str:
-    return (
-        f"cannot run {wanted.value}: {why}; make it an executable script with a #! line, or take "
-        "it out of the configuration"
-    )
+            ended = await program.run(self._children, job, wanted.value, self._log)
+        finally:
+            self.running = None
+        return Outcome(wanted, ended.status, ended.seconds, ended.trouble)

@@ -13,6 +13,7 @@ from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.heard_before import HeardBefore
 from vipd.daemon.vips.interface import Shared
+from vipd.daemon.vips.notifier import Notifier
 from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
 from vipd.daemon.vips.timers import Timers
@@ -37,6 +38,7 @@ class Services:
     children: Children
     health: Pool
     groups: Groups
+    notifier: Notifier
     wills: CrashCleanup | None = None
     guard: Keeper | None = None
     heard: HeardBefore | None = None

@@ -21,6 +21,7 @@ from vipd.daemon.vips.group_member import GroupMember
 from vipd.daemon.vips.hearing import Hearing
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.link_watch import LinkWatch
+from vipd.daemon.vips.notices import Notices
 from vipd.daemon.vips.ownership import Ownership
 from vipd.daemon.vips.publisher import Publisher
 from vipd.daemon.vips.repeater import Repeater
@@ -46,7 +47,8 @@ class VipRunner:
         self.machine = Machine(parameters(config, find_sources(config, tuple, ())))
         self.publisher = Publisher(self, services.hub)
         self.log, clock = self.publisher.log, services.clock
-        self.transitions = Transitions(self.publisher, clock)
+        self.notices = Notices(self, services.notifier)
+        self.transitions = Transitions(self.publisher, self.notices, clock)
         self._interface, self._services = interface, services
         self._alarm = services.timers.alarm(self._tick)
         self.scripts = ScriptRuns(self, services.children, clock)
@@ -93,6 +95,7 @@ class VipRunner:
         The group is free for another process only after them."""
         for act in (
             self._let_go,
+            self.notices.end,
             self.health.close,
             self.group.end,
             partial(self._alarm.set, inf),

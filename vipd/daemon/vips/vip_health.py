@@ -13,6 +13,7 @@ from vipd.config.model import VipConfig
 from vipd.daemon.health.pool import Pool
 from vipd.daemon.health.settings import Grouped, Setting, same_question, settings
 from vipd.daemon.health.verdict import Reasons, Source, Verdict
+from vipd.daemon.vips.notices import Notices
 from vipd.daemon.vips.publisher import Publisher
 
 
@@ -22,6 +23,7 @@ class Runner(Protocol):
     config: VipConfig
     machine: Machine
     publisher: Publisher
+    notices: Notices
 
     def guard(self, act: Callable[[], None]) -> None:
         """Run a callback of the loop; its errors end only this VIP."""
@@ -118,6 +120,14 @@ class VipHealth:
         self._publish(before)
 
     def _publish(self, before: Reasons) -> None:
+        self._publish_reasons(before)
+        if self._failing and not before:
+            said = (f"{name}: {verdict.said}" for name, verdict in self._failing.items())
+            self._vip.notices.health("sick", "; ".join(said))
+        elif before and not self._failing:
+            self._vip.notices.health("well", f"{', '.join(before)} well again")
+
+    def _publish_reasons(self, before: Reasons) -> None:
         publisher = self._vip.publisher
         for name, verdict in self._failing.items():
             if name not in before:

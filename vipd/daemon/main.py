@@ -255,7 +255,8 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
     guard = Keeper(loop, form)
     guard.start()
     runtime_dir = place.runtime_dir
-    for line in carry_out(str(runtime_dir)):
+    owed = set[str]()
+    for line in carry_out(str(runtime_dir), owed=owed):
         log.warning("%s", line, extra={"reason": "farewell"})
     counter = _counter(runtime_dir / "counter")
     netlink = Netlink()
@@ -278,7 +279,7 @@ async def _run(place: Directories, only: str | None, outlet: Outlet, form: str) 
         group_locks=GroupLocks(loop),
         children=children,
         health=Pool({Check: checks.make, **tracking.makers}),
-        wills=CrashCleanup(runtime_dir),
+        wills=CrashCleanup(runtime_dir, owed),
         guard=guard,
     )
     supervisor = Supervisor(services, loop, maintenance)

@@ -52,7 +52,8 @@ _MORE = (
     "sends a final advertisement for it. If the guard dies, vipd starts another and logs that; "
     "vipctl doctor reports one that is missing or does not run. If neither runs, the kernel "
     "removes the addresses, up to a second after their lease. A vipd that runs on afterwards "
-    "starts as BACKUP.",
+    "starts as BACKUP. For addresses on which vipd has no lease, the guard runs DOWNSCRIPT (see "
+    "GUARD_SCRIPT in vip.conf(5)).",
     "A master that leaves sends a final advertisement, at which a backup "
     "takes over at once, and answers until it hears the successor, so that clients notice nothing.",
     "An address has the MAC address of its interface on each host, not a virtual one as with the "

@@ -270,9 +270,33 @@ def test_manage_address(tmp_path: Path, manage: str, with_script: bool, manages:
     assert vip is not None
     assert vip.manages_address is manages
     nobody = manage == "no" and not with_script
-    assert [problem.message.endswith("nobody adds the address") for problem in problems] == [
-        True
-    ] * nobody
+    assert (
+        any(problem.message.endswith("nobody adds the address") for problem in problems) is nobody
+    )
+
+
+GUARDED = [
+    ({"LEASE": "off"}, "LEASE=off: a vipd that is frozen"),
+    ({"MANAGE_ADDRESS": "no"}, "MANAGE_ADDRESS=no and no DOWNSCRIPT that can run: nobody removes"),
+    ({"MANAGE_ADDRESS": "no", "DOWNSCRIPT": ""}, ""),
+    (
+        {"MANAGE_ADDRESS": "no", "DOWNSCRIPT": "", "GUARD_SCRIPT": "no"},
+        "MANAGE_ADDRESS=no and GUARD_SCRIPT=no: nobody removes",
+    ),
+    ({"GUARD_SCRIPT": "no", "DOWNSCRIPT": ""}, ""),  # vipd holds the address
+]
+
+
+@pytest.mark.parametrize(("keys", "lost"), GUARDED)
+def test_what_stays_on_two_hosts_is_said(tmp_path: Path, keys: dict[str, str], lost: str) -> None:
+    scripts = dict.fromkeys({"UPSCRIPT", *keys} & {"UPSCRIPT", "DOWNSCRIPT"}, "")
+    scripts = {key: script(tmp_path / key) for key in scripts}
+    vip, problems = one(tmp_path, **{**keys, **scripts})
+    assert vip is not None
+    assert [problem.message[: len(lost)] for problem in problems] == [lost] * bool(lost)
+    assert not any(map(is_error, problems))
+    guards = keys.get("GUARD_SCRIPT") != "no" and "DOWNSCRIPT" in keys
+    assert vip.guards_script is guards
 
 
 def test_the_common_file_comes_first_and_each_file_overrides_it(tmp_path: Path) -> None:
@@ -369,7 +393,7 @@ LEASES = [
     ("auto", "-b3 -k255 -r1", 5, None),  # 4 would be 4 ms after an advertisement is due
     ("auto", "-k254 -r2", 3, None),
     ("auto", "-k200 -r2", 2, None),
-    ("off", "", None, None),
+    ("off", "", None, "LEASE=off"),
     ("2", "", 2, None),
     ("3", "-k255", 3, None),
     ("03", "", 3, None),
@@ -585,6 +609,7 @@ WRONG = [
     ("a day of LEASE", {"LEASE": "86400"}, (5, 8), "from 1 to 3600"),
     ("SCRIPT_TIMEOUT", {"SCRIPT_TIMEOUT": "auto"}, (5, 17), "from 1 to 3600"),
     ("no time for scripts", {"SCRIPT_TIMEOUT": "0"}, (5, 17), "from 1 to 3600"),
+    ("GUARD_SCRIPT", {"GUARD_SCRIPT": "off"}, (5, 15), "none of yes, no"),
     ("UPSCRIPT_FAILURE", {"UPSCRIPT_FAILURE": "yes"}, (5, 19), "none of ignore, demote"),
     ("no PASSFILE", {"PASSWORD": "", "PASSFILE": "/nowhere"}, (4, 11), "no such file"),
     ("xparam in another code", {"OPTIONS": "-x \udcff"}, (5, 13), "UTF-8"),

@@ -298,7 +298,7 @@ main()
 
 def test_a_reload_that_breaks_is_told_and_tried_again(web01: Host, files: Path) -> None:
     """The fault is in one call, the second time that it is made."""
-    write_vip(files, LEASE="off")
+    write_vip(files)
     places = ("--runtime-dir", "/run/vipd", "--state-dir", "/run/lab/vipd")
     daemon = web01.start([sys.executable, "-c", BROKEN, "--config-dir", files, *places])
     daemon.wait_for("files read: 1 started", timeout=60)

@@ -219,6 +219,14 @@ class VipFields(Model):
         description="UPSCRIPT_FAILURE: what follows when UPSCRIPT fails or runs too long. "
         "ignore: nothing but a log line, as with ucarp; demote: the address is handed on.",
     )
+    guard_script: Literal["yes", "no"] = Field(
+        default="yes",
+        description="GUARD_SCRIPT: whether vipd's guard runs DOWNSCRIPT when vipd is killed, or "
+        "frozen for longer than LEASE, and the addresses have no lease that could end, because "
+        "vipd does not know where they are (MANAGE_ADDRESS=no, or an UPSCRIPT that adds them to no "
+        "interface of this host). When it succeeds, the next host is told to take over. no: the "
+        "addresses stay until vipd runs again.",
+    )
     announce_every: Literal[0] | Seconds = Field(
         default=0,
         description="ANNOUNCE_EVERY: seconds (1 to 3600) after which a master announces its "

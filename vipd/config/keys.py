@@ -59,6 +59,14 @@ OWN = (
             hint="write UPSCRIPT_FAILURE=demote if a failed UPSCRIPT is to hand the address on",
         ),
     ),
+    Key(
+        "GUARD_SCRIPT",
+        "guard_script",
+        _one_of(
+            *("yes", "no"),
+            hint="write GUARD_SCRIPT=no if DOWNSCRIPT must not run when vipd is killed or frozen",
+        ),
+    ),
     Key("EXTRA_ADDRESSES", "extra_addresses", values.extras),
     Key("PEERS", "peers", _peers, "list the other hosts, or remove PEERS for multicast"),
     Key("ANNOUNCE_TO", "announce_to", values.targets),

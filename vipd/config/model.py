@@ -60,6 +60,11 @@ class VipConfig(VipFields):
         return min(lease, max(self.deadratio * self.interval, self.renewed_within))
 
     @property
+    def guards_script(self) -> bool:
+        """Whether the guard runs DOWNSCRIPT for addresses that have no lease."""
+        return self.guard_script == "yes" and bool(self.downscript) and not self.manages_address
+
+    @property
     def renewed_within(self) -> float:
         """Seconds until the next advertisement renews the lease, with a margin for lateness."""
         return self.interval + _MAY_BE_LATE

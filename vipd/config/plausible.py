@@ -43,6 +43,34 @@ def problems(vip: VipConfig, places: Mapping[str, FileLocation]) -> Iterator[Pro
                 "write the address of another machine, the next router most likely",
             )
     yield from _lease(vip, places.get("LEASE", start))
+    yield from _unguarded(vip, places, start)
+
+
+def _unguarded(
+    vip: VipConfig, places: Mapping[str, FileLocation], start: FileLocation
+) -> Iterator[Problem]:
+    """What keeps the addresses of a vipd that is frozen or killed on two hosts."""
+    if vip.lease == "off":
+        yield warning(
+            places.get("LEASE", start),
+            "LEASE=off: a vipd that is frozen or starved keeps its addresses while another host "
+            "takes over: two own them until it runs again, or is killed",
+            "write LEASE=auto, or remove LEASE",
+        )
+    if vip.manage_address != "no" or vip.guards_script:
+        return
+    if vip.downscript is None:
+        key, why = "MANAGE_ADDRESS", "MANAGE_ADDRESS=no and no DOWNSCRIPT that can run"
+        hint = "give a DOWNSCRIPT that removes them, or write MANAGE_ADDRESS=yes"
+    else:
+        key, why = "GUARD_SCRIPT", "MANAGE_ADDRESS=no and GUARD_SCRIPT=no"
+        hint = "remove GUARD_SCRIPT, or write MANAGE_ADDRESS=yes"
+    yield warning(
+        places.get(key, start),
+        f"{why}: nobody removes the addresses of a vipd that is killed or frozen, so that two "
+        "hosts own them",
+        hint,
+    )
 
 
 def _peers(vip: VipConfig, place: FileLocation) -> Iterator[Problem]:

@@ -186,7 +186,8 @@ async def _run(
     guard = Keeper(loop, form)
     guard.start()
     runtime_dir = place.runtime_dir
-    for line in carry_out(str(runtime_dir)):
+    owed = set[str]()
+    for line in carry_out(str(runtime_dir), owed=owed):
         log.warning("%s", line, extra={"reason": "farewell"})
     counter = _counter(runtime_dir / "sequence")
     netlink = Netlink()
@@ -213,7 +214,7 @@ async def _run(
         health=Pool({Check: checks.make, Grouped: groups.make, **tracking.makers}),
         groups=groups,
         notifier=Notifier(children, tally),
-        wills=CrashCleanup(runtime_dir),
+        wills=CrashCleanup(runtime_dir, owed),
         guard=guard,
         heard=(heard := HeardBefore(loop, runtime_dir / "heard")),
     )

@@ -9,7 +9,7 @@ from vipd.daemon.base.children import Child, Children
 from vipd.daemon.log.logger import VipLog, printable
 
 #: Seconds between SIGTERM and SIGKILL for a program that exceeds its time limit.
-_MERCY = 2.0
+MERCY = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ async def run(
 
 async def _wait(child: Child, name: str, timeout: float, log: VipLog) -> None:
     """Wait until it has ended, or has not although it was killed."""
-    for patience, last_resort in ((timeout, signal.SIGTERM), (_MERCY, signal.SIGKILL)):
+    for patience, last_resort in ((timeout, signal.SIGTERM), (MERCY, signal.SIGKILL)):
         if await child.ends_within(patience):
             return
         log.error(
@@ -82,7 +82,7 @@ async def _wait(child: Child, name: str, timeout: float, log: VipLog) -> None:
             extra={"script": name, "reason": "timeout"},
         )
         child.kill(last_resort)
-    await child.ends_within(_MERCY)
+    await child.ends_within(MERCY)
 
 
 def _cannot_run(name: str, why: str) -> str:

@@ -4,7 +4,9 @@ systemd starts ``vipd-farewell`` when the service has ended, in whatever way (Ex
 next vipd does the same when it starts. For each will, it deletes the addresses. If they were still
 there, it sends a final advertisement (advbase and advskew 255), which makes a backup take over at
 once (OpenBSD sends it, and ucarp obeys it). If they were not there, their lease had expired and
-another host has taken over: then no final advertisement is sent. None is sent either for a daemon
+another host has taken over: then no final advertisement is sent. Addresses that vipd does not hold
+are removed by their DOWNSCRIPT, after all others, and when it has succeeded, it sends the final
+advertisement. None is sent for a daemon
 that the watchdog killed (SERVICE_RESULT), even if its addresses had no lease: it had not advertised
 for so long that a backup has taken over.
 
@@ -16,10 +18,16 @@ import _socket
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from time import monotonic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vipd.daemon.cleanup.last_scripts import LastScript
 
 #: First words of the lines of a will. PREPARE: a request that is sent before the deletions. SEND:
-#: an Ethernet frame; ROUTE: an IP packet.
+#: an Ethernet frame; ROUTE: an IP packet. (A DOWNSCRIPT: `vipd.daemon.cleanup.last_scripts`.)
 INTERFACE, PREPARE, DELETE, SEND, ROUTE = "interface", "prepare", "delete", "send", "route"
 
 _NETLINK_ROUTE = 0
@@ -38,6 +46,8 @@ _PROTOCOL = 112
 _IPV6_HDRINCL = 36
 #: Seconds to wait for the kernel's answer, which comes at once, and for room to send a frame.
 _PATIENCE = 1.0
+#: Seconds for all DOWNSCRIPTs together: systemd does not start vipd again before.
+_SCRIPTS_TAKE = 30
 MEANWHILE = "the other hosts take over when their time is up"
 #: A will: interface, netlink requests (with PREPARE or DELETE), frames and IP packets.
 Understood = tuple[str, list[tuple[str, bytes]], list[bytes], list[bytes]]
@@ -54,8 +64,11 @@ def trusted(directory: os.stat_result) -> bool:
     return directory.st_uid in (0, os.geteuid()) and not directory.st_mode & 0o022
 
 
-def carry_out(runtime_dir: str, bow_out: bool = True) -> Iterator[str]:
-    """Carry out every will, and delete it; yield a line about each. Never raises.
+def carry_out(
+    runtime_dir: str, bow_out: bool = True, owed: "set[str] | None" = None
+) -> "Iterator[str]":
+    """Carry out every will, and delete it; yield a line about each. Never raises. ``owed``: gets
+    the IDs of VIPs whose DOWNSCRIPT has to run; None: run it, and wait for it.
 
     Must not be called while the daemon runs. A will that other users may have written is not
     carried out. A will that cannot be read does not stop the others: it is deleted, or set aside as
@@ -72,7 +85,7 @@ def carry_out(runtime_dir: str, bow_out: bool = True) -> Iterator[str]:
         return
     try:
         if trusted(os.fstat(wills)):
-            yield from _carry_out_all(runtime_dir, wills, bow_out)
+            yield from _carry_out_all(runtime_dir, wills, bow_out, owed)
         else:
             aside = _set_aside(runtime_dir, directory)
             yield f"{directory} is not believed, because others may write there; {aside}"
@@ -82,27 +95,84 @@ def carry_out(runtime_dir: str, bow_out: bool = True) -> Iterator[str]:
         os.close(wills)
 
 
-def _carry_out_all(runtime_dir: str, wills: int, bow_out: bool) -> Iterator[str]:
+def _carry_out_all(
+    runtime_dir: str, wills: int, bow_out: bool, owed: "set[str] | None"
+) -> "Iterator[str]":
     names = sorted(os.listdir(wills))
     if not names:
         return
     tools = Tools()
+    pending: list[tuple[str, str, Understood, LastScript]] = []
     try:
         for name in names:
-            vip = name.removeprefix("vip-")
-            if not (vip.isascii() and vip.isprintable()):
-                vip = ascii(vip)
+            vip, script = _vip(name), None
             try:
-                done = fulfil(understood(_read(name, wills)), tools, bow_out)
+                will = _read(name, wills)
+                what, script = understood(will), _script(will)
+                done = fulfil(what, tools, bow_out)
+                if script and owed is None:
+                    pending.append((vip, name, what, script))
+                elif script and owed is not None:
+                    owed.add(vip)
             except (OSError, ValueError) as error:
                 done = f"its will was not carried out: {error}; {MEANWHILE}"
-            try:
-                os.unlink(name, dir_fd=wills)
-            except OSError:
-                done += f"; {_set_aside(runtime_dir, name, wills)}"
+            if not (script and owed is None):  # else it stays until the script has run
+                done += _delete(runtime_dir, name, wills)
             yield f"{vip}: {done}"
+        if pending:
+            yield from _run(pending, tools, bow_out)
+        for vip, name, _, _ in pending:
+            if failed := _delete(runtime_dir, name, wills):
+                yield f"{vip}{failed}"
     finally:
         tools.close()
+
+
+def _vip(name: str) -> str:
+    vip = name.removeprefix("vip-")
+    return vip if vip.isascii() and vip.isprintable() else ascii(vip)
+
+
+def _script(will: bytes) -> "LastScript | None":
+    """Its DOWNSCRIPT, if it has one. Raises ValueError."""
+    if b"\nrun " not in will:
+        return None
+    from vipd.daemon.cleanup import last_scripts  # only here: hardly any will has one
+
+    return last_scripts.in_will(will)
+
+
+def _run(
+    pending: "list[tuple[str, str, Understood, LastScript]]", tools: "Tools", bow_out: bool
+) -> "Iterator[str]":
+    """Run these scripts, for a bounded time; yield a line about each."""
+    from vipd.daemon.cleanup import last_scripts
+
+    scripts, lines, until = last_scripts.LastScripts(), list[str](), monotonic() + _SCRIPTS_TAKE
+    for vip, name, will, script in pending:
+
+        def ended(status: int | None, vip: str = vip, will: Understood = will) -> None:
+            lines.append(f"{vip}: {fulfil_later(will, tools, bow_out, status)}")
+
+        scripts.add(name, script.because(last_scripts.KILLED), ended)
+    while scripts.keys and (left := until - monotonic()) > 0:
+        scripts.look()
+        scripts.sleep(left * 1000)
+    scripts.look()
+    for vip, name, _, _ in pending:
+        if name in scripts.keys:
+            scripts.cancel(name)
+            lines.append(f"{vip}: DOWNSCRIPT is not waited for: vipd runs it when it starts again")
+    yield from lines
+
+
+def _delete(runtime_dir: str, name: str, wills: int) -> str:
+    """Delete a will; return what else there is to say."""
+    try:
+        os.unlink(name, dir_fd=wills)
+    except OSError:
+        return f"; {_set_aside(runtime_dir, name, wills)}"
+    return ""
 
 
 def _set_aside(runtime_dir: str, path: str, directory: int | None = None) -> str:
@@ -151,7 +221,9 @@ def fulfil(will: Understood, tools: Tools, bow_out: bool, what: str = "was kille
     """Carry out a will; return the outcome as text, which begins with ``what`` happened. Sends the
     final advertisement, if ``bow_out``, only for addresses that were still there. Raises
     OSError."""
-    interface, requests, frames, packets = will
+    requests = will[1]
+    if not requests:
+        return f"{what}; DOWNSCRIPT has to remove its addresses, which have no lease"
     there = False
     for number, (key, request) in enumerate(requests, 1):
         done = _ask(tools.netlink, number, request)
@@ -160,16 +232,35 @@ def fulfil(will: Understood, tools: Tools, bow_out: bool, what: str = "was kille
         return f"{what}; the lease on its addresses had ended already"
     if not bow_out:
         return f"{what}, after a silence; its addresses are taken off"
+    return f"{what}; its addresses are taken off, {_told(will, tools)}"
+
+
+def fulfil_later(will: Understood, tools: Tools, bow_out: bool, status: int | None) -> str:
+    """DOWNSCRIPT has ended with this status (negative: a signal; None: it does not end, or could
+    not be started). Send the final advertisement, if ``bow_out``, when it succeeded and there was
+    nothing else to remove; return the outcome as text. Never raises."""
+    if status:
+        how = f"exit status {status}" if status > 0 else f"ended by signal {-status}"
+        return f"DOWNSCRIPT failed: {how}; see whether its addresses are gone; {MEANWHILE}"
+    if status is None:
+        return f"DOWNSCRIPT did not start, or does not end: remove its addresses; {MEANWHILE}"
+    if will[1] or not bow_out:
+        return "DOWNSCRIPT has run"
+    return f"DOWNSCRIPT has run, {_told(will, tools)}"
+
+
+def _told(will: Understood, tools: Tools) -> str:
+    """Send the final advertisement; return the outcome as text."""
+    interface, _, frames, packets = will
     failures = list(_tell(interface, frames, packets, tools.wire))
     if failures and len(failures) == len(frames) + len(packets):
-        why = f"nobody is told: {failures[0]}; {MEANWHILE}"
-        return f"{what}; its addresses are taken off, but {why}"
-    return f"{what}; its addresses are taken off, and the next host is told to take over"
+        return f"but nobody is told: {failures[0]}; {MEANWHILE}"
+    return "and the next host is told to take over"
 
 
 def _tell(
     interface: str, frames: list[bytes], packets: list[bytes], wire: _socket.socket
-) -> Iterator[OSError]:
+) -> "Iterator[OSError]":
     """Send the final advertisement; yield why one of these could not be sent."""
     for frame in frames:
         try:
@@ -244,7 +335,8 @@ def _ask(netlink: _socket.socket, number: int, request: bytes) -> bool:
 def hurry() -> None:
     """Use real-time priority: CPU starvation may be why the daemon was killed, or is late."""
     try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+        policy = os.SCHED_RR | os.SCHED_RESET_ON_FORK  # scripts are ordinary processes
+        os.sched_setscheduler(0, policy, os.sched_param(1))
     except OSError:  # not permitted: continue with ordinary priority
         return
 
@@ -268,4 +360,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.append(__file__.removesuffix("/vipd/daemon/cleanup/farewell.py"))
     main()

@@ -7,12 +7,13 @@ Still only root may read it, because sending it makes us lose MASTER.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import EPERM
 from pathlib import Path
 
+from vipd.daemon.cleanup import last_scripts
 from vipd.daemon.cleanup.farewell import (
     DELETE,
     INTERFACE,
@@ -22,6 +23,7 @@ from vipd.daemon.cleanup.farewell import (
     trusted,
     wills_in,
 )
+from vipd.daemon.cleanup.last_scripts import LastScript
 from vipd.daemon.log.logger import log
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -38,14 +40,18 @@ class Final:
     packets: Sequence[bytes] = ()
 
 
-def worded(requests: Iterable[tuple[bytes, bool]], final: Final) -> bytes:
+def worded(
+    requests: Iterable[tuple[bytes, bool]], final: Final, script: LastScript | None = None
+) -> bytes:
     """A will. ``requests``: netlink requests with NLM_F_ACK, which delete the addresses (True) or
-    are sent before that (False). ``final``: what to send after that."""
+    are sent before that (False). ``final``: what to send after that. ``script``: what removes
+    addresses that have no lease."""
     lines = [
         f"{INTERFACE} {final.interface}",
         *(f"{DELETE if deletes else PREPARE} {each.hex()}" for each, deletes in requests),
         *(f"{SEND} {frame.hex()}" for frame in final.frames),
         *(f"{ROUTE} {packet.hex()}" for packet in final.packets),
+        *([last_scripts.worded(script)] if script else ()),
         "",
     ]
     return "\n".join(lines).encode()
@@ -58,7 +64,9 @@ class CrashCleanup:
     when the lease expires, as without a will.
     """
 
-    def __init__(self, runtime_dir: Path) -> None:
+    def __init__(self, runtime_dir: Path, owed: Container[str] = ()) -> None:
+        #: The VIPs whose DOWNSCRIPT the daemon before us would have run, and nobody has.
+        self.owed = owed
         self._directory = Path(wills_in(str(runtime_dir)))
         self._silent = False
 

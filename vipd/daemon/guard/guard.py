@@ -4,17 +4,19 @@ It waits for the end of its connection with the daemon, and for the end of the e
 (`vipd.daemon.guard.leases`). While all is well, that is one wake-up for each lease: by then it has
 been renewed. No input from the network reaches it, and no signal but SIGKILL and SIGSTOP.
 
+Addresses that have no lease are removed by their DOWNSCRIPT. It runs after everything else that is
+to be done at that moment, and the guard does not wait for it.
+
 It imports next to nothing: its memory is that of the interpreter.
 """
 
 import _socket
 import os
-import select
 import sys
 from errno import EAGAIN
 from time import CLOCK_MONOTONIC, clock_gettime_ns
 
-from vipd.daemon.cleanup import farewell
+from vipd.daemon.cleanup import farewell, last_scripts
 from vipd.daemon.guard import lines
 from vipd.daemon.guard.leases import NEVER, Leases
 
@@ -38,10 +40,15 @@ def _now() -> int:
     return clock_gettime_ns(CLOCK_MONOTONIC)
 
 
-class Charge:
-    """A VIP's will. Raises ValueError if the message has none."""
+#: Milliseconds between two looks whether the next daemon has come.
+_GLANCE = 100
 
-    __slots__ = ("_file", "_will", "place", "vip")
+
+class Charge:
+    """A VIP's will. Raises ValueError if the message has none. ``script``: its DOWNSCRIPT, if it is
+    to run."""
+
+    __slots__ = ("_file", "_will", "place", "script", "vip")
 
     def __init__(self, message: bytes) -> None:
         place, vip, file, will = message.split(SEPARATOR, 3)
@@ -49,18 +56,29 @@ class Charge:
         self.vip = vip.decode()
         self._file = file
         self._will = farewell.understood(will)
+        self.script = last_scripts.in_will(will)
 
     def carry_out(self, tools: farewell.Tools, bow_out: bool, what: str) -> str:
-        """Do it, and delete the file; return the outcome as text. Never raises."""
+        """Do it, and delete the file unless the script has to run yet; return the outcome as text.
+        Never raises."""
         try:
             done = farewell.fulfil(self._will, tools, bow_out, what)
         except OSError as error:
             return f"its will was not carried out: {error}; {farewell.MEANWHILE}"
-        if self._file:
-            self._delete()
+        if not self.script:
+            self.delete()
         return done
 
-    def _delete(self) -> None:
+    def script_ended(self, tools: farewell.Tools, bow_out: bool, status: int | None) -> str:
+        """The rest of it; likewise."""
+        return farewell.fulfil_later(self._will, tools, bow_out, status)
+
+    @property
+    def written(self) -> bool:
+        """Whether its file is there."""
+        return self._file != b"" and os.access(self._file, os.F_OK)
+
+    def delete(self) -> None:
         try:
             os.unlink(self._file)  # noqa: PTH108
         except OSError:  # it was not written yet; or vipd-farewell will find nothing to do
@@ -77,20 +95,41 @@ class Guard:
         self._tools = farewell.Tools()
         self._form = form
         self._said: list[tuple[str, str]] = []  # VIP and words
+        self._scripts = last_scripts.LastScripts()
+        self._pending: dict[int, Charge] = {}  # whose script is to run, or runs
+        self._alone = False  # the daemon has ended
 
     def run(self) -> None:
         """Return when the daemon has ended, and the wills are carried out."""
-        poll = select.poll()
-        poll.register(self._daemon.fileno(), select.POLLIN)
         while self._listen():
             self._end_leases()
-            lines.write(self._form, self._said)
-            self._said.clear()
-            poll.poll(self._pause())
+            self._scripts.look()
+            self._log()
+            self._scripts.sleep(self._pause(), self._daemon.fileno())
+        self._alone = True
         for charge in self._charges.values():
             if self._leases.until(charge.place):
-                self._carry_out(charge, "was killed")
+                self._carry_out(charge, "was killed", last_scripts.KILLED)
+        self._log()
+        self._finish()
+
+    def _finish(self) -> None:
+        """Until no script runs. The next daemon deletes their wills when it starts, and runs them
+        itself."""
+        written = [charge for charge in self._pending.values() if charge.written]
+        while self._scripts.keys:
+            for charge in written:
+                if charge.place in self._pending and not charge.written:
+                    self._scripts.cancel(charge.place)
+                    del self._pending[charge.place]
+            self._scripts.look()
+            self._log()
+            self._scripts.sleep(_GLANCE)
+        self._log()
+
+    def _log(self) -> None:
         lines.write(self._form, self._said)
+        self._said.clear()
 
     def _listen(self) -> bool:
         """Take what the daemon sends; return whether it still lives."""
@@ -114,13 +153,37 @@ class Guard:
             until = self._leases.until(charge.place)
             if not until or until + _MARGIN > now or self._leases.taken(charge.place):
                 continue
+            if charge.script:
+                self._leases.begin_script(charge.place)
             self._leases.take(charge.place)
-            self._carry_out(charge, "did not renew its lease in time")
+            self._carry_out(charge, "did not renew its lease in time", {})
             del self._charges[charge.place]  # another will comes with the next lease
 
-    def _carry_out(self, charge: Charge, what: str) -> None:
-        believed = _now() < self._leases.believed(charge.place) + _STILL_BELIEVED
-        self._said.append((charge.vip, charge.carry_out(self._tools, believed, what)))
+    def _carry_out(self, charge: Charge, what: str, why: dict[str, str]) -> None:
+        """``why``: variables for DOWNSCRIPT."""
+        done = charge.carry_out(self._tools, self._believed(charge), what)
+        self._said.append((charge.vip, done))
+        if not charge.script:
+            return
+
+        def ended(status: int | None) -> None:
+            del self._pending[charge.place]
+            self._leases.end_script(charge.place, status == 0)
+            # If the daemon has come back meanwhile, the file is a newer will's, and it advertises.
+            still = self._alone or self._leases.taken(charge.place)
+            bow_out = still and self._believed(charge)
+            done = charge.script_ended(self._tools, bow_out, status)
+            self._said.append((charge.vip, done))
+            if still:
+                charge.delete()
+
+        if charge.place not in self._pending:
+            self._pending[charge.place] = charge
+            self._scripts.add(charge.place, charge.script.because(why), ended)
+
+    def _believed(self, charge: Charge) -> bool:
+        """Whether the others still take the VIP for master."""
+        return _now() < self._leases.believed(charge.place) + _STILL_BELIEVED
 
     def _pause(self) -> float | None:
         """Milliseconds until the earliest lease ends; None: none does."""

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from errno import ECONNRESET, EPIPE
+from functools import partial
 from math import inf
 from pathlib import Path
 
@@ -214,6 +215,8 @@ class Keeper:
             self._loop.remove_writer(self._connection)
             self._connection.close()
             self._connection = None
+        if self._leases:
+            self._leases.forget_scripts(self._resend)
         try:
             process, status = os.waitpid(self._process, os.WNOHANG)
             return status if process else None
@@ -224,12 +227,13 @@ class Keeper:
 class Place:
     """What the guard sees of one VIP; ``number`` 0: nothing."""
 
-    __slots__ = ("_keeper", "_leases", "_number")
+    __slots__ = ("_keeper", "_leases", "_number", "_runs")
 
     def __init__(self, keeper: Keeper | None, leases: Leases | None, number: int) -> None:
         self._keeper = keeper
         self._leases = leases if number else None
         self._number = number
+        self._runs = self._leases.scripts(number) if self._leases else 0  # of an earlier VIP
 
     def hold(self, until: float, believed: float) -> None:
         """We hold the addresses until then, by the loop's clock (``inf``: as long as we live);
@@ -237,6 +241,15 @@ class Place:
         if self._leases:
             end = NEVER if until == inf else int(until * 1e9)
             self._leases.hold(self._number, end, int(believed * 1e9))
+
+    @property
+    def script(self) -> Callable[[], bool | None] | None:
+        """How the DOWNSCRIPT fares that the guard has begun to run since we asked last: whether it
+        has succeeded; None while it runs. None: it has begun none."""
+        if self._leases is None or self._runs == (runs := self._leases.scripts(self._number)):
+            return None
+        self._runs = runs
+        return partial(self._leases.script_succeeded, self._number)
 
     def clear(self) -> None:
         """We hold nothing."""

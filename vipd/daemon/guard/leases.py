@@ -7,13 +7,21 @@ are CLOCK_MONOTONIC, nanoseconds. It imports next to nothing, because the guard 
 import mmap
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 #: VIPs of one daemon that a guard can look after. Memory is used only for those that there are.
 PLACES = 1 << 14
 #: No lease: only the daemon's end makes the guard act.
 NEVER = (1 << 63) - 1
 
-_WORDS = 4  # a place: the end of the lease, twice; until when the others wait for us; taken
-_UNTIL, _AGAIN, _BELIEVED, _TAKEN = range(_WORDS)
+#: A place: the end of the lease, twice; until when the others wait for us; taken; and the number of
+#: times that the guard has run DOWNSCRIPT, times `_STATES`, and how the last one fares.
+_WORDS = 5
+_UNTIL, _AGAIN, _BELIEVED, _TAKEN, _SCRIPT = range(_WORDS)
+_STATES = 4
+_RUNS, _SUCCEEDED, _FAILED = 1, 2, 3
 _BYTES = 8
 _SIZE = PLACES * _WORDS * _BYTES
 #: The first place is the guard's: when it looks next.
@@ -71,6 +79,32 @@ class Leases:
         """The daemon holds nothing."""
         self.hold(place, 0, 0)
         self._words[place * _WORDS + _TAKEN] = 0
+
+    # DOWNSCRIPT, run by the guard. The daemon only reads, unless the guard has died.
+
+    def begin_script(self, place: int) -> None:
+        """The guard runs it now, or as soon as it is its turn."""
+        self._words[place * _WORDS + _SCRIPT] = (self.scripts(place) + 1) * _STATES + _RUNS
+
+    def end_script(self, place: int, succeeded: bool) -> None:
+        """It has ended."""
+        how = _SUCCEEDED if succeeded else _FAILED
+        self._words[place * _WORDS + _SCRIPT] = self.scripts(place) * _STATES + how
+
+    def scripts(self, place: int) -> int:
+        """How often the guard has run it."""
+        return self._words[place * _WORDS + _SCRIPT] // _STATES
+
+    def script_succeeded(self, place: int) -> bool | None:
+        """Whether the last run has; None: it has not ended yet."""
+        how = self._words[place * _WORDS + _SCRIPT] % _STATES
+        return None if how == _RUNS else how == _SUCCEEDED
+
+    def forget_scripts(self, places: "Iterable[int]") -> None:
+        """The guard has died: nobody sees to the end of those that run."""
+        for place in places:
+            if self.script_succeeded(place) is None:
+                self.end_script(place, succeeded=False)
 
     @property
     def next_look(self) -> int:

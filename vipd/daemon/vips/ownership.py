@@ -15,7 +15,7 @@ from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.places import Places
 from vipd.daemon.vips.removal import Removal
 from vipd.daemon.vips.services import Services
-from vipd.daemon.vips.will import MakeFinal, Will
+from vipd.daemon.vips.will import MakeFinal, MakeScript, Will
 from vipd.linux.addresses import Address, AnyAddress, AnyInterface
 from vipd.linux.links import Link
 
@@ -31,7 +31,7 @@ class Ownership:
 
     With MANAGE_ADDRESS=auto and an UPSCRIPT, the script adds the addresses, and they are leased
     where it put them, BIND_INTERFACE or another; with MANAGE_ADDRESS=no they are left alone.
-    ``final``: what hands over for us when we are killed.
+    ``final``: what hands over for us when we are killed; ``script``: the DOWNSCRIPT.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Ownership:
         log: VipLog,
         complaints: RateLimitedProblems,
         final: MakeFinal,
+        script: MakeScript,
     ) -> None:
         self.config = config
         #: Until when the lease holds (the loop's clock); ``inf``: there is none.
@@ -55,12 +56,14 @@ class Ownership:
         self._log = log
         self._complaints = complaints
         around = services.wills, services.guard, services.counter.of(config.vhid)
-        self.will = Will(config.id, *around, lambda: self._held, final)
+        scripted = lambda: script() if self._scripted else None  # noqa: E731
+        self.will = Will(config.id, *around, lambda: self._held, scripted, final)
         self.places = Places(config, interface, services)
         self._extras = Extras(interface, services.links, complaints)
         self._index = 0  # of the interface that `_addresses` are for
         self._addresses: list[Address] = []
         self._held: list[Address] = []
+        self._owning = False  # from `hold` to `release`
         self.removal = Removal(interface, services, log)
 
     # Where they are
@@ -75,7 +78,11 @@ class Ownership:
     def go_on(self, config: VipConfig) -> None:
         """The configuration has changed, but for leases and who manages the addresses."""
         self.config = self.places.config = config
-        self.will.leave()  # there is another password in it, perhaps
+        if self._held or self._scripted:
+            self._show()
+            self.will.leave()  # there is another password in it, perhaps
+        else:
+            self.will.place.clear()
 
     def change(self, config: VipConfig, link: Link | None) -> None:
         """The configuration has changed in place, and with it the lease."""
@@ -95,6 +102,7 @@ class Ownership:
         took its time, not an address that is put back, not another configuration. Raises
         NetlinkError when the kernel refuses to add one."""
         self.removal.stop()
+        self._owning = True
         now, lease = self._services.clock(), self.config.lease_seconds
         wanted = self._managed() if self.config.manages_address else self._found()
         before, self.lease_until = self.lease_until, inf
@@ -213,10 +221,20 @@ class Ownership:
     # What the guard is shown, and what it has done
 
     def _show(self) -> None:
-        """Show the guard until when we hold the addresses, if there are any."""
-        if self._held:
-            believed = self.advertised + self.config.guarded_for
-            self.will.place.hold(self.lease_until, believed)
+        """Show the guard until when we hold the addresses, if there are any; or others, which
+        DOWNSCRIPT removes."""
+        if not (self._held or self._scripted):
+            return
+        believed, until = self.advertised + self.config.guarded_for, self.lease_until
+        if self._scripted and self.config.lease_seconds is not None:
+            until = min(until, believed)
+        self.will.place.hold(until, believed)
+
+    @property
+    def _scripted(self) -> bool:
+        """Whether the guard is to run DOWNSCRIPT, because some of our addresses have no lease."""
+        config = self.config
+        return self._owning and config.guards_script and len(self._held) < len(config.moving)
 
     def lapsed(self, now: float) -> bool:
         """Whether the lease has ended; the guard may have taken the addresses off already."""
@@ -229,6 +247,7 @@ class Ownership:
         self._counters.lapses += self.lapsed(self._services.clock())
         self._services.leases.flush()  # nothing may bring it back
         self.lease_until = inf
+        self._owning = False
         if remove:
             self.removal.remove(self._held or self._managed())
         else:
@@ -242,5 +261,5 @@ class Ownership:
 
     def abandon(self) -> None:
         """The last resort, for a life that ends in an exception: take off what we hold."""
-        if self._held:
-            self.release(remove=True)
+        if self._owning:
+            self.release(remove=bool(self._held))

@@ -10,8 +10,9 @@ from vipd.carp.states import Reason, State
 from vipd.config.model import VipConfig
 from vipd.daemon.base.children import Children
 from vipd.daemon.base.program import Job
+from vipd.daemon.cleanup.last_scripts import LastScript
 from vipd.daemon.vips.publisher import Publisher
-from vipd.daemon.vips.scripts import Outcome, Scripts, Wanted
+from vipd.daemon.vips.scripts import Begun, Outcome, Scripts, Wanted
 from vipd.daemon.vips.transitions import Transitions
 
 #: Seconds of the hold after a failed UPSCRIPT, if the VIP hands over for that.
@@ -66,13 +67,23 @@ class ScriptRuns:
         """Wait until no script runs."""
         await self._scripts.idle()
 
-    def want(self, wanted: Wanted) -> None:
-        """Run this script, after the one that runs has ended."""
-        vip = self._vip
-        heard = vip.machine.heard
+    def want(self, wanted: Wanted, begun: Begun | None = None) -> None:
+        """Run this script, after the one that runs has ended. ``begun``: how DOWNSCRIPT fares that
+        the guard has begun to run."""
+        state, reason = self._vip.machine.state, self._vip.transitions.last.reason
+        self._scripts.want(wanted, self._job(wanted, state, reason), begun)
+
+    def last_script(self) -> LastScript | None:
+        """DOWNSCRIPT as it runs when the lease has expired."""
+        down = self._job(Wanted.DOWN, State.BACKUP, Reason.LAPSED)
+        if not down.command:
+            return None
+        return LastScript(list(down.command), dict(down.environment), int(down.timeout))
+
+    def _job(self, wanted: Wanted, state: State, reason: Reason) -> Job:
+        heard = self._vip.machine.heard
         previous = str(heard.ad.source) if heard else ""
-        reason = vip.transitions.last.reason
-        self._scripts.want(wanted, job(vip.config, wanted, vip.machine.state, reason, previous))
+        return job(self._vip.config, wanted, state, reason, previous)
 
     def _ended(self, outcome: Outcome) -> None:
         self._vip.guard(lambda: self._after(outcome))

@@ -14,12 +14,20 @@ from vipd.daemon.base.children import Children
 from vipd.daemon.base.program import Job
 from vipd.daemon.log.logger import VipLog, printable
 
+#: Seconds until we look again whether a script has ended that another process runs.
+_LOOK_AGAIN = 0.05
+
 
 class Wanted(Enum):
     """The state that a script has to establish."""
 
     UP = "upscript"
     DOWN = "downscript"
+
+
+Begun = Callable[[], bool | None]
+"""Whether the DOWNSCRIPT has succeeded that another process has begun to run; None while it
+runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +50,21 @@ class Scripts:
         self._log = log
         self._children = children
         self._wanted: Wanted | None = None
+        self._begun: Begun | None = None
         self._job = Job((), {}, 0.0)
         self._worker: asyncio.Task[None] | None = None
         #: The script that runs now, and since when (the loop's clock).
         self.running: tuple[Wanted, float] | None = None
 
-    def want(self, wanted: Wanted, job: Job) -> None:
-        """Run ``job`` for this state, when the script that runs now (if any) has ended."""
+    def want(self, wanted: Wanted, job: Job, begun: Begun | None = None) -> None:
+        """Run ``job`` for this state, when the script that runs now (if any) has ended. ``begun``:
+        another process runs DOWNSCRIPT already. It is waited for, and if it succeeds, it counts as
+        ours."""
         idle = self._worker is None or self._worker.done()
         if idle and not job.command:
             return
         self._wanted = wanted
+        self._begun = begun or self._begun
         self._job = job
         if idle:
             self._worker = tasks.start(self._work(), "running scripts")
@@ -64,11 +76,31 @@ class Scripts:
 
     async def _work(self) -> None:
         last: Wanted | None = None
-        while self._wanted not in (None, last):
+        while self._wanted and (self._begun or self._wanted is not last):
             last, self._wanted = self._wanted, None
-            if last and self._job.command:
-                self._done(await self._run(last, self._job))
+            job, begun, self._begun = self._job, self._begun, None
+            down = begun is not None and await self._ended_elsewhere(begun, job.timeout)
+            if job.command and not (down and last is Wanted.DOWN):
+                self._done(await self._run(last, job))
         self._wanted = None
+
+    async def _ended_elsewhere(self, begun: Begun, timeout: float) -> bool:
+        """Wait for the end of DOWNSCRIPT in another process, which is bounded; whether it has
+        succeeded."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self.running = (Wanted.DOWN, started)
+        try:
+            while (succeeded := begun()) is None and loop.time() < started + timeout + 3 * program.MERCY:
+                await asyncio.sleep(_LOOK_AGAIN)
+        finally:
+            self.running = None
+        if succeeded:
+            self._log.info(
+                "the guard has run downscript while we were stopped",
+                extra={"script": Wanted.DOWN.value},
+            )
+        return bool(succeeded)
 
     async def _run(self, wanted: Wanted, job: Job) -> Outcome:
         self.running = (wanted, asyncio.get_running_loop().time())

@@ -65,9 +65,8 @@ class VipRunner:
         self.stopping = False  # whether it is to end
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         final = partial(self.advertiser.final, self.machine)
-        self.owned = Ownership(
-            config, interface, services, self.counters, self.log, self.complaints, final
-        )
+        around_it = interface, services, self.counters, self.log, self.complaints
+        self.owned = Ownership(config, *around_it, final, self.scripts.last_script)
         self.health = VipHealth(self, services.health)
         self.group = GroupMember(self, services.groups, clock, services.timers.alarm)
         self.link = LinkWatch(self, self.owned, interface, services)
@@ -280,13 +279,15 @@ class VipRunner:
     def _release(self, at_start: bool) -> None:
         leaving_unscripted = self.stopping and not self.config.shutdown
         self.addresses.released()
+        begun = self.owned.will.place.script
         self.owned.release(
             self.config.manages_address
             # ucarp would end without DOWNSCRIPT and leave the address behind, on two hosts
             or (leaving_unscripted and self.config.manage_address != "no")
         )
-        if not leaving_unscripted and not (at_start and self.config.neutral):
-            self.scripts.want(Wanted.DOWN)
+        owed = self._services.wills and self.config.id in self._services.wills.owed
+        if not leaving_unscripted and not (at_start and self.config.neutral and not owed):
+            self.scripts.want(Wanted.DOWN, begun)
 
     def announce(self, only: Collection[AnyAddress] | None = None, *, reply: bool = False) -> None:
         """Announce the addresses, or ``only`` these of them. ``reply``: by ARP replies."""

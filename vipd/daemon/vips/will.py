@@ -4,6 +4,7 @@ down for the case that the guard ends as well."""
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 
+from vipd.daemon.cleanup.last_scripts import LastScript
 from vipd.daemon.cleanup.wills import CrashCleanup, Final, worded
 from vipd.daemon.guard.keeper import Keeper, Place
 from vipd.daemon.vips.counter import Sequence as Numbers
@@ -12,11 +13,13 @@ from vipd.linux.secondaries import has_others, promotion
 
 MakeFinal = Callable[[int], Final | None]
 """What hands over on behalf of a killed master, made with this sequence; None: nothing can."""
+MakeScript = Callable[[], LastScript | None]
+"""What removes the addresses of a killed master that have no lease; None: nothing does."""
 
 
 class Will:
-    """``held``: the addresses that the VIP holds. One that vipd does not remove, another program
-    does: then there is nothing to do. ``numbers``: the last one is for the final advertisement,
+    """``held``: the addresses that the VIP holds; ``script``: what removes others. With neither,
+    there is nothing to do. ``numbers``: the last one is for the final advertisement,
     which must have a later one than all others of this run, and an earlier one than the next's.
     """
 
@@ -27,12 +30,14 @@ class Will:
         guard: Keeper | None,
         numbers: Numbers,
         held: Callable[[], Sequence[Address]],
+        script: MakeScript,
         final: MakeFinal,
     ) -> None:
         self._vip = vip
         self._wills = wills
         self._numbers = numbers
         self._held = held
+        self._script = script
         self._final = final
         self._number: int | None = None  # the sequence in it
         self._text = b""  # to be written
@@ -41,11 +46,11 @@ class Will:
 
     def leave(self) -> None:
         """Tell the guard at once, and write it soon, because clients do not wait for it."""
-        number = self._numbers.last
-        if not self._held() or not (final := self._final(number)):
+        number, script = self._numbers.last, self._script()
+        if not (self._held() or script) or not (final := self._final(number)):
             return
         self._number = number
-        text, wills = worded(self._requests(), final), self._wills
+        text, wills = worded(self._requests(), final, script), self._wills
         self.place.leave(self._vip, str(wills.file(self._vip)) if wills else "", text)
         if wills and not self._text:
             asyncio.get_running_loop().call_soon(self._write)

@@ -15,7 +15,6 @@ from helpers.sshd import Keys
 from vipd.lab import Host, Lab
 
 PLAYBOOK = Path(__file__).parents[2] / "packaging/ansible/playbook.yml"
-SECOND = "198.51.100.155"
 
 #: vipd as a service. A lab host has no systemd.
 SERVICE = f"""
@@ -41,6 +40,17 @@ status) runs || {{ echo stopped; exit 3; }}; echo running ;;
 esac
 """
 
+#: `vipctl cluster`; again while a host has not answered in time, because the machine is busy.
+ASK = """
+for _ in $(seq 20); do
+    answer=$("${0%/*}/keys/bin/vipctl" cluster "$@")
+    status=$?
+    case $answer in *"no answer in 3 s"*) ;; *) break ;; esac
+done
+printf '%s\\n' "$answer"
+exit $status
+"""
+
 Done = subprocess.CompletedProcess[str]
 
 
@@ -51,6 +61,7 @@ class Rollout:
         self.lab, self.directory = lab, directory
         keys = Keys(directory / "keys")
         write_script(directory / "service", SERVICE)
+        write_script(directory / "ask", ASK)
         self.admin = lab.host("admin", "192.0.2.9/24", interface="eth0")
         keys.trust(self.admin)
         self.hosts: dict[str, Host] = {}
@@ -69,8 +80,8 @@ class Rollout:
         inventory = {
             "vipd": {
                 "hosts": {
-                    "web01": {"first": "001", "source": WEB01},
-                    "web02": {"first": "002", "source": WEB02},
+                    "web01": {"advskew": 0, "source": WEB01},
+                    "web02": {"advskew": 100, "source": WEB02},
                 },
                 "vars": {
                     "ansible_python_interpreter": sys.executable,
@@ -79,6 +90,8 @@ class Rollout:
                     "ansible_pipelining": True,
                     "ansible_become": False,
                     "vipd_package": "",
+                    "vipd_ask": str(directory / "ask"),
+                    "vipd_wait": 240,
                     "vipd_service_use": "sysvinit",
                     "vipd_service_enabled": False,
                 },
@@ -86,7 +99,7 @@ class Rollout:
         }
         (directory / "inventory.json").write_text(json.dumps(inventory))
 
-    def play(self, variables: dict[str, Any], *options: str) -> Done:
+    def play(self, variables: dict[str, Any], *options: str, playbook: Path = PLAYBOOK) -> Done:
         """Play it with these variables of the role, to its end."""
         given = self.directory / "variables.json"
         given.write_text(json.dumps(variables))
@@ -96,13 +109,44 @@ class Rollout:
             "ANSIBLE_HOME": str(home),
             "ANSIBLE_LOCAL_TEMP": str(home / "tmp"),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_ROLES_PATH": str(PLAYBOOK.parent),
             "ANSIBLE_DEPRECATION_WARNINGS": "0",
             "PATH": f"{self.directory / 'keys/bin'}:{os.environ['PATH']}",
         }
-        command = ["env", *(f"{key}={value}" for key, value in env.items()), sys.executable, "-P",
-                   "-m", "ansible.cli.playbook", "-i", self.directory / "inventory.json", PLAYBOOK,
+        command: list[str | Path] = ["env", *(f"{key}={value}" for key, value in env.items()), sys.executable, "-P",
+                   "-m", "ansible.cli.playbook", "-i", self.directory / "inventory.json", playbook,
                    "-e", f"@{given}", *options]  # fmt: skip
-        return self.admin.run(command, timeout=300)
+        return self.admin.run(command, timeout=900)
+
+    def at_once(self) -> Path:
+        """The same playbook, but for all hosts at the same time."""
+        path = self.directory / "at_once.yml"
+        path.write_text(PLAYBOOK.read_text().replace("  serial: 1\n", ""))
+        return path
+
+    @property
+    def vipctl(self) -> Path:
+        """What `vipctl` is on all hosts."""
+        return self.directory / "keys/bin/vipctl"
+
+    def cluster(self) -> Done:
+        """What the hosts say of each other."""
+        return self.admin.run([self.directory / "ask", "web01", "web02"], timeout=90)
+
+    def plan(self, password: str, address: str) -> Path:
+        """A directory made by `vipctl plan`."""
+        passfile, made = self.directory / "password", self.directory / "plan"
+        passfile.write_text(f"{password}\n")
+        done = self.admin.run(
+            [self.vipctl, "plan", "--interface", "eth1", "--passfile", passfile, "--output", made,
+             "--host", f"web01={WEB01}", "--host", f"web02={WEB02}", address]
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return made
+
+    def starts(self, name: str) -> int:
+        """How often vipd was started on a host."""
+        return self.hosts[name].run(["cat", "/run/service.log"]).stdout.count("start")
 
     def read(self, name: str) -> dict[str, str]:
         """The files of a host."""

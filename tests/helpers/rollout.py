@@ -113,9 +113,11 @@ class Rollout:
             "ANSIBLE_DEPRECATION_WARNINGS": "0",
             "PATH": f"{self.directory / 'keys/bin'}:{os.environ['PATH']}",
         }
-        command: list[str | Path] = ["env", *(f"{key}={value}" for key, value in env.items()), sys.executable, "-P",
-                   "-m", "ansible.cli.playbook", "-i", self.directory / "inventory.json", playbook,
-                   "-e", f"@{given}", *options]  # fmt: skip
+        command: list[str | Path] = [
+            *("env", *(f"{key}={value}" for key, value in env.items())),
+            *(sys.executable, "-P", "-m", "ansible.cli.playbook"),
+            *("-i", self.directory / "inventory.json", playbook, "-e", f"@{given}", *options),
+        ]
         return self.admin.run(command, timeout=900)
 
     def at_once(self) -> Path:

@@ -15,6 +15,7 @@ from helpers.sshd import Keys
 from vipd.lab import Host, Lab
 
 PLAYBOOK = Path(__file__).parents[2] / "packaging/ansible/playbook.yml"
+LIBRARY = Path(__file__).parents[1] / "ansible/library"
 
 #: vipd as a service. A lab host has no systemd.
 SERVICE = f"""
@@ -62,6 +63,7 @@ class Rollout:
         keys = Keys(directory / "keys")
         write_script(directory / "service", SERVICE)
         write_script(directory / "ask", ASK)
+        self.publish("1")
         self.admin = lab.host("admin", "192.0.2.9/24", interface="eth0")
         keys.trust(self.admin)
         self.hosts: dict[str, Host] = {}
@@ -89,7 +91,8 @@ class Rollout:
                     "ansible_ssh_transfer_method": "piped",
                     "ansible_pipelining": True,
                     "ansible_become": False,
-                    "vipd_package": "",
+                    "ansible_package_use": "lab_package",
+                    "vipd_package": str(directory / "newest"),
                     "vipd_ask": str(directory / "ask"),
                     "vipd_wait": 240,
                     "vipd_service_use": "sysvinit",
@@ -109,16 +112,23 @@ class Rollout:
             "ANSIBLE_HOME": str(home),
             "ANSIBLE_LOCAL_TEMP": str(home / "tmp"),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_LIBRARY": str(LIBRARY),
             "ANSIBLE_ROLES_PATH": str(PLAYBOOK.parent),
             "ANSIBLE_DEPRECATION_WARNINGS": "0",
             "PATH": f"{self.directory / 'keys/bin'}:{os.environ['PATH']}",
         }
         command: list[str | Path] = [
-            *("env", *(f"{key}={value}" for key, value in env.items())),
+            "env",
+            *(f"{key}={value}" for key, value in env.items()),
             *(sys.executable, "-P", "-m", "ansible.cli.playbook"),
-            *("-i", self.directory / "inventory.json", playbook, "-e", f"@{given}", *options),
+            *("-i", str(self.directory / "inventory.json"), str(playbook)),
+            *("-e", f"@{given}", *options),
         ]
         return self.admin.run(command, timeout=900)
+
+    def publish(self, version: str) -> None:
+        """Make this the newest version of the package."""
+        (self.directory / "newest").write_text(version)
 
     def at_once(self) -> Path:
         """The same playbook, but for all hosts at the same time."""

@@ -46,6 +46,12 @@ FILES = (
             "unicast/web02",
         )
     ),
+    ("packaging/ansible/playbook.yml", "usr/share/vipd/ansible"),
+    ("packaging/ansible/vipd/README.md", "usr/share/vipd/ansible/vipd"),
+    *(
+        (f"packaging/ansible/vipd/{part}/*", f"usr/share/vipd/ansible/vipd/{part}")
+        for part in ("defaults", "handlers", "meta", "tasks", "templates", "vars")
+    ),
     ("README.md", f"{DOCUMENTATION}"),
     ("docs/*.md", f"{DOCUMENTATION}"),
 )

@@ -84,6 +84,38 @@ def test_without_any_number_the_id_is_missing(vipctl: Vipctl, site: Path) -> Non
     assert "error: ID is missing" in done.stdout
 
 
+def test_the_name_that_it_will_have_is_given(vipctl: Vipctl, site: Path, tmp_path: Path) -> None:
+    """Ansible's copy and template check ~/.ansible/tmp/…/.source.conf, and know no name."""
+    path = tmp_path / "ansible-tmp-1-2-3" / ".source.conf"
+    path.parent.mkdir(mode=0o700)
+    path.write_text(VIP.replace("ID=1\n", "PASSFILE=$CONFDIR/$FILE.pwd\n"))
+    path.chmod(0o600)
+    (site / "vip-007.conf.pwd").write_text("tops3cret\n")
+    arguments = ["check", "--json", "--config-dir", str(site), "--as"]
+    done = vipctl(*arguments, "vip-007.conf", str(path))
+    assert done.returncode == 0, done.stdout
+    assert [(vip["id"], vip["vhid"]) for vip in json.loads(done.stdout)["vips"]] == [("007", 7)]
+    path.write_text(f"{COMMON}LEASE=soon\n")
+    done = vipctl(*arguments, "vip-common.conf", str(path))
+    assert [each["line"] for each in json.loads(done.stdout)["problems"]] == [4]
+    for wrong in (("check", "--as", "vip-1.conf"), (*arguments, "/etc/vip-1.conf", str(path))):
+        done = vipctl(*wrong)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "--as takes a name without a directory, and goes with FILE" in done.stderr
+
+
+def test_warnings_stop_no_tool_that_asks_for_errors_only(vipctl: Vipctl, site: Path) -> None:
+    path = site / "vip-001.conf"
+    path.write_text(f"{VIP}PASWORD=x\n")
+    done = vipctl("check", "--errors-only", str(path))
+    assert (done.returncode, done.stdout.count("warning")) == (0, 0)
+    assert done.stdout.endswith("\nNo errors.\n")
+    path.write_text(f"{VIP}PASWORD=x\nLEASE=soon\n")
+    done = vipctl("check", "--errors-only", "--json", str(path))
+    assert done.returncode == 2
+    assert [each["line"] for each in json.loads(done.stdout)["problems"]] == [5]
+
+
 def test_a_broken_vip_common_conf_is_told_with_its_place(vipctl: Vipctl, site: Path) -> None:
     (site / "vip-common.conf").write_text(f"{COMMON}LEASE=soon\n")
     done = vipctl("check", str(site / "vip-001.conf"))

@@ -44,6 +44,7 @@ def test_the_same_for_programs(group: Group) -> None:
         "other_owners": [],
         "states": {"web02": "BACKUP", "web01": "MASTER"},
         "signs_with": {},
+        "first_can_go": False,
         "unknown": [],
     }
     assert PASSWORD not in done.stdout

@@ -30,7 +30,8 @@ def test_an_ordinary_file_differs_in_who_adds_the_address_and_how_long_it_stays(
     found = about(tmp_path)
     assert found["the address is added"][1].startswith("by vipd itself")
     assert "after 3 s" in found["it is killed, frozen or starved as master"][1]
-    assert len(found) == 2
+    assert "skips this file" in found["no PASSFILE"][0]
+    assert len(found) == 3
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,9 @@ def test_what_ucarp_does_otherwise_with_a_file_is_told(
 
 def test_what_does_not_differ_is_not_told(tmp_path: Path) -> None:
     script = str(write_script(tmp_path / "up", "exit 0"))
-    found = about(tmp_path, UPSCRIPT=script, LEASE="off", SCRIPT_TIMEOUT="7")
+    (tmp_path / "secret").write_text("love\n")
+    keys = {"UPSCRIPT": script, "PASSFILE": str(tmp_path / "secret"), "PASSWORD": None}
+    found = about(tmp_path, **keys, LEASE="off", SCRIPT_TIMEOUT="7")
     assert set(found) == {"UPSCRIPT and DOWNSCRIPT"}
     assert "after 7 s" in found["UPSCRIPT and DOWNSCRIPT"][1]
     assert differences(load(tmp_path / "empty")) == []

@@ -325,6 +325,22 @@ def test_while_a_password_changes_it_is_told_who_signs_with_which(site: Site) ->
     )
 
 
+def test_when_all_hosts_have_the_second_password_the_first_can_go(site: Site) -> None:
+    heard = [Signer("198.51.100.9", "PASSWORD_ALSO", 2.0)]
+    site.vips("web01", replace(BACKUP, password_also=True, signers=heard))
+    site.vips("web02", replace(MASTER_TOO, password_also=True))
+    done = site.vipctl("cluster", "web01", "web02")
+    assert done.stdout.endswith(
+        "\n001: two passwords: both on web01 and web02; PASSWORD_ALSO only on 198.51.100.9; "
+        "PASSWORD can go\n"
+    )
+    assert site.cluster("web01", "web02")["vips"][0]["first_can_go"] is True
+    # Who does not answer may have the first one only; and so may a backup with one password.
+    assert site.cluster("web01", "web02", "web09")["vips"][0]["first_can_go"] is False
+    site.vips("web03", replace(BACKUP, source="198.51.100.3"))
+    assert site.cluster("web01", "web02", "web03")["vips"][0]["first_can_go"] is False
+
+
 def test_attention_on_any_host_is_status_1(site: Site) -> None:
     site.vips("web01", MASTER)
     site.vips("web02", replace(BACKUP, source="198.51.100.180", problems=[problem("worn out")]))

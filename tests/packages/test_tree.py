@@ -78,6 +78,7 @@ def test_units_examples_manual_and_dashboards_are_in_their_places(root: Path) ->
         "usr/share/doc/vipd/examples/unprivileged.conf",
         "usr/share/man/man5/vip.conf.5.gz",
         "usr/share/man/man8/vipctl.8.gz",
+        "usr/share/vipd/ansible/vipd/tasks/main.yml",
         "usr/share/vipd/grafana/vipd.json",
         "usr/share/vipd/prometheus/vipd.rules.yml",
     ):

@@ -22,7 +22,7 @@ from vipd.cli.text import Colour, coloured, paint, table, write
 from vipd.config.checked import plain
 from vipd.config.load import load, load_file
 from vipd.config.model import VipConfig
-from vipd.config.problem import Problem, Severity, cited, shown, warning
+from vipd.config.problem import Problem, Severity, cited, is_error, shown, warning
 from vipd.config.snapshot import Snapshot
 from vipd.config.values import special
 from vipd.linux import sysctls
@@ -35,6 +35,10 @@ TIMING = "TIMING is advbase+advskew/256 seconds, × deadratio"
 
 @click.command("check")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--as", "called", metavar="NAME", help="The name that FILE will have in DIR.")
+@click.option(
+    "--errors-only", is_flag=True, help="Leave warnings out, and end with 0 if there is no error."
+)
 @click.option("--compat", is_flag=True, help="Show also what differs from ucarp.")
 @json_option
 @click.option("--sign", metavar="NUMBER", hidden=True, help="For vipctl diff.")
@@ -42,6 +46,8 @@ TIMING = "TIMING is advbase+advskew/256 seconds, × deadratio"
 @runtime_dir_option
 def command(
     file: Path | None,
+    called: str | None,
+    errors_only: bool,
     compat: bool,
     as_json: bool,
     sign: str | None,
@@ -51,14 +57,19 @@ def command(
     """Show what the configuration files say and what is wrong with them.
 
     With FILE, only that one, wherever it is and whatever its name: for tools that check a file
-    before they put it in its place (“validate: vipctl check --config-dir /etc/ucarp %s”). The
-    vip-common.conf in DIR counts with it; without --config-dir, that beside it. FILE may be another
-    vip-common.conf, too. Whether it clashes with the files of other VIPs is not checked.
+    before they put it in its place. The vip-common.conf in DIR counts with it; without
+    --config-dir, that beside it. FILE may be another vip-common.conf, too. Whether it clashes with
+    the files of other VIPs is not checked. Ansible checks a file named .source.conf, so that --as
+    has to say which it will be:
+
+    validate: vipctl check --errors-only --config-dir /etc/ucarp --as vip-001.conf %s
 
     Exit status: 0 clean, 1 warnings, 2 errors. Needs no daemon and no root.
     """
     if sign is not None and not (as_json and is_number(sign)):
         raise click.UsageError("--sign takes 32 hexadecimal digits, and goes with --json")
+    if called is not None and (file is None or called != Path(called).name):
+        raise click.UsageError("--as takes a name without a directory, and goes with FILE")
     directory = settings(config_dir, runtime_dir).config_dir
     if file is None:
         snapshot = load(directory)
@@ -66,8 +77,12 @@ def command(
         problems = (*snapshot.problems, *around, *group_check.problems(snapshot))
     else:
         given = config_dir or click.get_current_context().find_root().params.get("config_dir")
-        snapshot = load_file(file, directory if given else file.absolute().parent)
+        snapshot = load_file(
+            file, directory if given else file.absolute().parent, called=called or ""
+        )
         problems = (*snapshot.problems, *around_vips(snapshot))
+    if errors_only:
+        problems = tuple(filter(is_error, problems))
     differing = differences(snapshot) if compat else []
     vips = _with_sources(snapshot.vips)
     if as_json:
@@ -99,7 +114,7 @@ def command(
         for each in differing:
             write(["", f"{each.about}: {shown(each.what, 200)}"])
             write([f"    {who:5}  {shown(text, 200)}" for who, text in each.both])
-        _print_problems(problems)
+        _print_problems(problems, "No errors." if errors_only else "No problems.")
     sys.exit(exit_status(problems))
 
 
@@ -362,9 +377,9 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
     Console().print(table)
 
 
-def _print_problems(problems: tuple[Problem, ...]) -> None:
+def _print_problems(problems: tuple[Problem, ...], none: str) -> None:
     if not problems:
-        write(["", "No problems."])
+        write(["", none])
         return
     write(["", *(line for problem in problems for line in problem_lines(problem))])
 

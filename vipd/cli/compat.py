@@ -109,6 +109,12 @@ def _of_file(snapshot: Snapshot, vip: VipConfig) -> Iterator[_Texts]:
             "its init script did not run it (find -type f)",
             "runs it",
         )
+    if "PASSFILE" not in snapshot.places.get(vip.id, {}):
+        yield (
+            "no PASSFILE",
+            "a service that wants PASSFILE, as later packages have it, skips this file",
+            "runs it, with PASSWORD",
+        )
     for key, place in snapshot.unset.get(vip.id, {}).items():
         yield (
             f"no {key}, which {Path(place.file).name} has in line {place.line}",

@@ -13,6 +13,7 @@ from vipd.config.hosts import hosts
 from vipd.config.keys import ALSO, DAEMON_KEYS, KEYS, OWN
 from vipd.config.memory import Memory
 from vipd.config.model import Settings, VipConfig
+from vipd.config.other_names import HINTS
 from vipd.config.problem import (
     FileLocation,
     Problem,
@@ -280,6 +281,7 @@ class _Builder:
             self._missing("PASSWORD", "…")
             return None
         if passfile is not None:
+            self.places["PASSFILE"] = passfile.place
             self.files.append(str(self.around.directory / passfile.text))
         return password.from_keys(passfile, word, *around)
 
@@ -333,7 +335,8 @@ class _Builder:
             if self.problems.full(Severity.WARNING):
                 break  # searching for a similar name is slow
             near = get_close_matches(name[:40].upper(), (*KEYS, *DAEMON_KEYS), 1, 0.6)
-            hint = f"did you mean {near[0]}?" if near else "remove it, or put # in front"
+            guess = f"did you mean {near[0]}?" if near else "remove it, or put # in front"
+            hint = HINTS.get(name, guess)
             self.problems.append(
                 warning(binding.place, f"{shown(name)} is not a key that vipd or ucarp knows", hint)
             )

@@ -156,22 +156,26 @@ def load_settings(directory: Path) -> tuple[Settings, tuple[Problem, ...]]:
     return settings, (*common.problems, *problems)
 
 
-def load_file(path: Path, directory: Path, *, scripts: Path = DEFAULT_SCRIPTS) -> Snapshot:
+def load_file(
+    path: Path, directory: Path, *, called: str = "", scripts: Path = DEFAULT_SCRIPTS
+) -> Snapshot:
     """Read one file as it would count in `directory`, with vip-common.conf there.
 
-    It may be anywhere and have any name; a number counts if vip-NNN.conf is a part of it. A file
-    named like vip-common.conf, and one with another name that says nothing about one virtual IP
-    alone, is read as vip-common.conf: there is no virtual IP then, but its keys are checked. Never
-    raises for anything found there.
+    It may be anywhere and have any name; a number counts if vip-NNN.conf is a part of it. `called`:
+    the name that it will have in `directory`, if not its own. A file named like vip-common.conf,
+    and one with another name that says nothing about one virtual IP alone, is read as
+    vip-common.conf: there is no virtual IP then, but its keys are checked. Never raises for
+    anything found there.
     """
     memory = Memory()
-    match = _VIP_FILE.fullmatch(path.name) or _NUMBERED.search(path.name)
-    name = shown(match["name"] if match else path.name)
+    called = called or path.name
+    match = _VIP_FILE.fullmatch(called) or _NUMBERED.search(called)
+    name = shown(match["name"] if match else called)
     reading = _Reading(directory, Script((), ()), _defaults(directory, scripts), memory, Trust())
     built: Built | None = None
     before: tuple[Problem, ...] = ()
     settings = Settings()
-    is_shared = _COMMON in path.name
+    is_shared = _COMMON in called
     if not is_shared:
         common = _common(directory, [_COMMON, _OLDER_COMMON], memory)
         built, before = _one(replace(reading, common=common), name, path), common.problems
@@ -289,7 +293,7 @@ def _one(reading: _Reading, name: str, path: Path) -> Built | None:
         return None
     if script.broken:
         return Built(None, {}, script.problems)
-    presets = {**reading.defaults, "FILE": path.name}
+    presets = {**reading.defaults, "FILE": f"vip-{name}.conf"}
     numbered = name.isascii() and name.isdigit()
     if numbered:
         presets["ID"] = name

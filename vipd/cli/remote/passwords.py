@@ -28,6 +28,14 @@ def signing(hosts: Sequence[HostState], row: Row) -> dict[str, str]:
     return found
 
 
+def first_can_go(hosts: Sequence[HostState], row: Row) -> bool:
+    """Whether the first password of a VIP with two can be removed: all hosts have answered, and
+    they, and who else was heard, sign with the second one."""
+    words = signing(hosts, row).values()
+    answered = all(host.answered for host in hosts)
+    return answered and bool(words) and not {UNKNOWN, "PASSWORD"} & set(words)
+
+
 def notes(hosts: Sequence[HostState], rows: Sequence[Row]) -> list[str]:
     """A line for VIPs with two passwords; those of which the same is to be said are together."""
     told: dict[str, list[str]] = {}
@@ -37,6 +45,7 @@ def notes(hosts: Sequence[HostState], rows: Sequence[Row]) -> list[str]:
             of.setdefault(word, []).append(safe(name))
         if of:
             each = [f"{_words(word)} on {joined(names)}" for word, names in of.items()]
+            each += ["PASSWORD can go"] * first_can_go(hosts, row)
             told.setdefault("; ".join(each), []).append(safe(row.id))
     return [f"{joined(ids, 5)}: two passwords: {text}" for text, ids in told.items()]
 

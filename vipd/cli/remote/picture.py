@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from vipd.cli.remote.owners import Row, rows, twice
-from vipd.cli.remote.passwords import notes, signing
+from vipd.cli.remote.passwords import first_can_go, notes, signing
 from vipd.cli.remote.states import HostState, VipThere
 from vipd.cli.text import STATES, Cell, Colour, counted, paint, safe, span, table
 
@@ -141,6 +141,7 @@ class Picture:
                 host.name: vip.state.name if vip else None for host, vip in there if host.answered
             },
             "signs_with": signing(self.hosts, row),
+            "first_can_go": first_can_go(self.hosts, row),
             "unknown": [host.name for host in self.hosts if not host.answered],
         }
 

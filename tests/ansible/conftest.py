@@ -1,0 +1,3 @@
+from helpers.rollout import rollout
+
+__all__ = ["rollout"]

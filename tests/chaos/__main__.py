@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 from chaos.play import Play
-from chaos.stage import BrokenError, Stage
+from chaos.scene import BrokenError
+from chaos.stage import Stage
 from vipd.lab import Lab
 
 ROUND = 25.0  # seconds of faults before the network is put right and looked at

@@ -13,7 +13,8 @@ from chaos.figures import Figures, Witness
 from chaos.groups import GROUPS, HOSTS, Group
 from chaos.plan import Fault, plan, siege
 from chaos.record import Condition, Record
-from chaos.stage import Act, BrokenError, Stage, Until
+from chaos.scene import Act, BrokenError, Until
+from chaos.stage import Stage
 from chaos.verdict import (
     Check,
     Measured,

@@ -12,7 +12,8 @@ import pytest
 from chaos.groups import GROUPS
 from chaos.plan import Fault, Kind
 from chaos.play import Play
-from chaos.stage import BrokenError, Stage
+from chaos.scene import BrokenError
+from chaos.stage import Stage
 from chaos.verdict import Check
 from vipd.lab import Lab
 

@@ -14,6 +14,7 @@ from vipd.lab import Lab
 
 ROUND = 25.0  # seconds of faults before the network is put right and looked at
 SIEGE = 8.0  # seconds of faults, after that, that must not move an address
+SICKNESS = 10.0  # seconds, after that, of checks that fail
 
 
 def main() -> None:
@@ -33,6 +34,7 @@ def main() -> None:
             while time.monotonic() < end:
                 play.round(ROUND)
                 play.siege(SIEGE)
+                play.sickness(SICKNESS)
                 figures = play.figures
                 print(
                     f"round {figures.rounds}: {figures.faults.total()} faults so far, "

@@ -41,6 +41,7 @@ class Daemons:
         vipd = host.vipd(self._scene.directory / host.name, "--log-format", "json")
         self._scene.vipd[host.name] = vipd
         self._scene.processes.append(vipd)
+        unknown = self._scene.unwell(host)  # no check has a verdict
         with self._scene.during(host, Condition.EXCUSED):
             while not self._all_listen(host, vipd):
                 if self._scene.vipd.get(host.name) is not vipd:
@@ -48,6 +49,8 @@ class Daemons:
                 if not vipd.alive or time.time() > began + PATIENCE:
                     raise BrokenError(f"{vipd!r} does not listen{vipd.tail()}")
                 yield Until.SOON
+        for span in unknown:
+            span.end = time.time() + bounds.WELL_AFTER
         self._scene.listening.add(host.name)
         self._files.reads_again(host, began)
         self._scene.record.tell(time.time(), f"{host.name} listens")
@@ -71,7 +74,7 @@ class Daemons:
     def _kill(self, fault: Fault, host: Host) -> Act:
         if host.name not in self._scene.vipd:
             return
-        with self._scene.during(host, Condition.EXCUSED, Condition.IMPAIRED):
+        with self._scene.during(host, Condition.EXCUSED, Condition.IMPAIRED, Condition.DEAD):
             with self._scene.told(fault, f"{host.name} killed", "starts vipd"):
                 self._gone(host).kill()
                 yield Until.END

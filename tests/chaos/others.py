@@ -8,6 +8,7 @@ from signal import SIGHUP, SIGTERM
 
 from helpers import users
 
+from chaos import bounds
 from chaos.groups import GROUPS
 from chaos.plan import Fault, Kind
 from chaos.scene import PATIENCE, Act, BrokenError, Players, Scene, Until
@@ -58,8 +59,11 @@ class Others:
         if vipd is None:
             return
         with self._scene.told(fault, f"{host.name}: no descriptor left", "descriptors again"):
+            unwell = self._scene.unwell(host)  # a check that cannot be started has failed
             before = resource.prlimit(vipd.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(vipd.pid, resource.RLIMIT_NOFILE, (0, before[1]))
             vipd.signal(SIGHUP)
             yield Until.END
             resource.prlimit(vipd.pid, resource.RLIMIT_NOFILE, before)
+            for span in unwell:
+                span.end = time.time() + bounds.WELL_AFTER

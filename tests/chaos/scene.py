@@ -115,6 +115,15 @@ class Scene:
         vhid = group.vhid if group else None
         return self.record.begin(time.time(), host.name, *conditions, vhid=vhid)
 
+    def unwell(self, host: Host) -> list[Span]:
+        """Its checks may have failed, of all groups that have some."""
+        return [
+            span
+            for group in GROUPS
+            if group.check
+            for span in self.begin(host, Condition.UNWELL, group=group)
+        ]
+
     @contextmanager
     def during(self, host: Host, *conditions: Condition) -> Iterator[None]:
         """The conditions last as long as the block."""

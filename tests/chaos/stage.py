@@ -8,9 +8,11 @@ from typing import Any
 
 from chaos import groups
 from chaos.cables import Cables
+from chaos.checks import Checks
 from chaos.daemons import Daemons
 from chaos.files import Files
 from chaos.groups import GROUPS
+from chaos.guards import Guards
 from chaos.kernel import Kernel
 from chaos.orders import Orders
 from chaos.others import WAITS, Others
@@ -33,6 +35,8 @@ class Stage:
         self._looked: dict[Process, int] = {}  # how far their logs have been looked at
         self._players = {
             **self._daemons.players,
+            **Guards(self._scene).players,
+            **Checks(self._scene).players,
             **Cables(self._scene).players,
             **self._files.players,
             **Orders(self._scene).players,

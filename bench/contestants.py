@@ -25,12 +25,14 @@ FAST_SKEWS = (8, 10)
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a pair is set up. ``preempt``: whether the preferred host takes its addresses back;
-    ``fast``: advertisements every 31 ms, and not every second. ``checks``: programs that all
+    ``fast``: advertisements every 31 ms, and not every second. ``skew``: the advskew of a host, if
+    it is neither of the usual ones. ``checks``: programs that all
     addresses depend on, each with its interval in seconds, and how many bad runs count.
     ``weight``: what one that fails takes from keepalived's priority; 0: it is a fault."""
 
     preempt: bool = True
     fast: bool = False
+    skew: int | None = None
     checks: tuple["Check", ...] = ()
     weight: int = 0
 
@@ -50,11 +52,18 @@ USUAL = Manner()
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One floating address (a host route), its number on the wire (1 to 255), and where it is."""
+    """One floating address (a host route), its number on the wire (1 to 255), and where it is.
+    ``more``: further addresses of the same group, of either family."""
 
     vhid: int
     address: str
     interface: str = "eth1"
+    more: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.address, *self.more)
 
     @property
     def name(self) -> str:
@@ -91,12 +100,18 @@ class Contestant(Protocol):
         ...
 
 
+def _skew(preferred: bool, manner: Manner) -> int:
+    if manner.skew is not None:
+        return manner.skew
+    return 0 if preferred else ADVSKEW
+
+
 def _options(preferred: bool, manner: Manner) -> str:
     words = ["--shutdown", *["--preempt"] * manner.preempt]
     if manner.fast:
         words += ["--advbase=0", f"--advskew={FAST_SKEWS[not preferred]}"]
-    elif not preferred:
-        words.append(f"--advskew={ADVSKEW}")
+    else:
+        words.append(f"--advskew={_skew(preferred, manner)}")
     return " ".join(words)
 
 
@@ -128,7 +143,7 @@ class Vipd:
         for group in groups:
             (files / f"vip-{group.name}.conf").write_text(
                 f"ID={group.vhid}\n"
-                f"VIP_ADDRESS={group.address}\n"
+                f'VIP_ADDRESS="{" ".join(group.addresses)}"\n'
                 f"PASSWORD={PASSWORD}\n"
                 f"BIND_INTERFACE={group.interface}\n"
                 f"{self._source_address(host, group)}"
@@ -214,7 +229,7 @@ class Keepalived:
     ) -> Process:
         require("keepalived")
         file = directory / f"{host.name}.conf"
-        priority = 254 if preferred else 256 - ADVSKEW
+        priority = min(254, 256 - _skew(preferred, manner))
         interval = FAST_SKEWS[0] / 256 if manner.fast else 1
         file.write_text(
             self._scripts(manner)
@@ -263,20 +278,24 @@ class Keepalived:
     @staticmethod
     def _address(group: Group, manner: Manner) -> str:
         if is_ipv6(group.address):
-            return (
-                "    version 3\n"
-                "    native_ipv6\n"
-                f"    virtual_ipaddress {{\n        {group.address}/128\n    }}\n"
-            )
+            return f"    version 3\n    native_ipv6\n{_block('', group.addresses)}"
         if manner.fast:  # version 2 has whole seconds
-            return f"    version 3\n    virtual_ipaddress {{\n        {group.address}/32\n    }}\n"
+            return f"    version 3\n{_block('', group.addresses)}"
+        # An instance is of one family; what is excluded from its advertisements may be of another.
+        same = [each for each in group.addresses if not is_ipv6(each)]
+        others = [each for each in group.addresses if is_ipv6(each)]
         return (
             "    authentication {\n"
             "        auth_type PASS\n"
             f"        auth_pass {PASSWORD}\n"
             "    }\n"
-            f"    virtual_ipaddress {{\n        {group.address}/32\n    }}\n"
+            f"{_block('', same)}{_block('_excluded', others)}"
         )
+
+
+def _block(kind: str, addresses: Sequence[str]) -> str:
+    lines = "".join(f"        {each}/{128 if is_ipv6(each) else 32}\n" for each in addresses)
+    return f"    virtual_ipaddress{kind} {{\n{lines}    }}\n" if lines else ""
 
 
 CONTESTANTS: Mapping[str, Contestant] = MappingProxyType(

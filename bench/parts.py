@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from bench import fault_sections, sections
+from bench import fault_sections, scale_sections, sections
 from bench.figures import Section
 from bench.run import Bench
 
@@ -15,6 +15,8 @@ PARTS: Mapping[str, Callable[[Bench], list[Section]]] = MappingProxyType(
         "mixed": sections.mixed,
         "many": sections.many,
         "ipv6": sections.ipv6,
+        "scale": scale_sections.addresses,
+        "hosts": scale_sections.hosts,
         "regular": sections.regular,
         "forged": sections.forgery,
         "vipctl": sections.vipctl,

@@ -4,9 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from bench.parts import PARTS
 from bench.pictures import draw
 from bench.report import PICTURES, markdown
-from bench.sections import PARTS, Bench
+from bench.run import Bench
 from bench.surroundings import surroundings
 from vipd.lab import LabError
 from vipd.lab.errors import require
@@ -22,6 +23,9 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="one short run of the first and cheapest parts"
     )
+    parser.add_argument(
+        "--cycles", type=_positive, default=20, help="of each fault on a pair (default 20)"
+    )
     parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
     parser.add_argument(
         "--output",
@@ -34,7 +38,10 @@ def main() -> int:
     except LabError as error:
         print(error, file=sys.stderr)
         return 1
-    bench = Bench(runs=1, window=5.0) if options.quick else Bench(options.runs, window=20.0)
+    if options.quick:
+        bench = Bench(runs=1, cycles=1, window=5.0)
+    else:
+        bench = Bench(options.runs, options.cycles, window=10.0)
     parts = options.only or [part for part in PARTS if part in QUICK or not options.quick]
     where = surroundings()
     sections = [section for part in parts for section in PARTS[part](bench)]

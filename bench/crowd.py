@@ -12,8 +12,6 @@ from vipd.lab import Host, Lab, Process
 from vipd.lab.waiting import wait_until
 
 COUNT = 255
-#: Groups on each interface, and how many interfaces; the last is a thousand.
-SIZES = ((1, 1), (16, 1), (64, 1), (COUNT, 1), (250, 4))
 SETTLE = 8.0  # seconds; keepalived announces a second time 5 s after it became master
 START_WITHIN = 60.0
 OWN_WITHIN = 240.0  # a thousand ucarp processes and their scripts take their time
@@ -43,7 +41,7 @@ def start_up(contestant: Contestant) -> float:
         host = lab.host("web01", "198.51.100.179/24")
         began = time.monotonic()
         process = contestant.start(host, GROUPS, preferred=True, directory=Path(directory))
-        _wait_listening(process, contestant, COUNT)
+        wait_listening(process, contestant, COUNT)
         return (time.monotonic() - began) * 1000
 
 
@@ -60,12 +58,12 @@ def steady(
     """
     everything = groups(count, interfaces, family)
     with Lab(history=False) as lab, TemporaryDirectory(prefix="bench-") as directory:
-        web01 = _host(lab, "web01", 1, interfaces, family)
-        web02 = _host(lab, "web02", 2, interfaces, family)
+        web01 = host_on_all(lab, "web01", 1, interfaces, family)
+        web02 = host_on_all(lab, "web02", 2, interfaces, family)
         master = contestant.start(web01, everything, preferred=True, directory=Path(directory))
         wait_owns(web01, len(everything), OWN_WITHIN, family)
         backup = contestant.start(web02, everything, preferred=False, directory=Path(directory))
-        _wait_listening(backup, contestant, len(everything))
+        wait_listening(backup, contestant, len(everything))
         time.sleep(SETTLE)
         of_master, of_backup = descendants(master.pid), descendants(backup.pid)
         began = time.monotonic()
@@ -86,7 +84,8 @@ def steady(
     }
 
 
-def _host(lab: Lab, name: str, number: int, interfaces: int, family: Family) -> Host:
+def host_on_all(lab: Lab, name: str, number: int, interfaces: int, family: Family) -> Host:
+    """A host with so many interfaces, each in a network of its own."""
     devices = range(1, interfaces + 1)
     return lab.host(
         name,
@@ -95,7 +94,8 @@ def _host(lab: Lab, name: str, number: int, interfaces: int, family: Family) -> 
     )
 
 
-def _wait_listening(process: Process, contestant: Contestant, count: int) -> None:
+def wait_listening(process: Process, contestant: Contestant, count: int) -> None:
+    """Wait until so many groups have said that they listen."""
     line = re.compile(contestant.listening)
     wait_until(
         lambda: True if len(line.findall(process.log())) >= count else None,

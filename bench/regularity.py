@@ -59,7 +59,7 @@ def regularity(kind: Contestant) -> dict[str, float]:
         for when in (IDLE, BUSY):
             with capture(listener, directory / when) as sent:
                 if when is BUSY:
-                    with _busy(host):
+                    with busy(host):
                         time.sleep(SECONDS)
                 else:
                     time.sleep(SECONDS)
@@ -122,7 +122,7 @@ def capture(
 
 
 @contextmanager
-def _busy(host: Host) -> Iterator[None]:
+def busy(host: Host) -> Iterator[None]:
     """Twice as many processes as processors that do nothing but count."""
     loop = [sys.executable, "-c", "while True: pass"]
     processes = [host.start(loop, name="busy") for _ in range(2 * (os.cpu_count() or 1))]

@@ -1,15 +1,14 @@
-"""What is measured, in the order of the page: each part runs its contestants and makes a table."""
+"""What one pair of hosts does, and what many addresses cost: each part runs its contestants and
+makes tables."""
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from functools import partial
 
-from bench import commands, crowd, faults, forged, pair, regularity, throughput
+from bench import commands, crowd, forged, pair, regularity, throughput
 from bench.contestants import CONTESTANTS, Contestant
 from bench.families import IPV4, IPV6, Family
-from bench.figures import Bound, Figure, Samples, Section, add, figure
-from vipd.lab import LabError
+from bench.figures import Bound, Figure, Samples, Section, figure
+from bench.run import Bench
 
 MIXED = (("vipd", "ucarp"), ("ucarp", "vipd"))
 _AS_KEEPALIVED = "no more than keepalived's"
@@ -25,38 +24,6 @@ _IN_KERNEL = (
     "multicast groups of the interface again, one for each of its addresses: a third of the "
     "processor time, by perf. The rest is as with IPv4. keepalived has no leases"
 )
-
-
-@dataclass(slots=True)
-class Bench:
-    """One run of the programme: how thorough, and what went wrong on the way."""
-
-    runs: int
-    window: float  # seconds over which CPU time is measured
-    failures: list[str] = field(default_factory=list)
-
-    def attempt(
-        self, samples: Samples, who: str, what: str, measure: Callable[[], dict[str, float]]
-    ) -> None:
-        """Measure once. A contestant that fails is reported, and the others go on."""
-        print(f"{what}: {who} …", file=sys.stderr, flush=True)
-        try:
-            add(samples, who, measure())
-        except (TimeoutError, LabError) as error:
-            print(error, file=sys.stderr)
-            self.failures.append(f"{what}, {who}: {str(error).splitlines()[0]}")
-
-    def attempt_all(
-        self,
-        samples: Samples,
-        what: str,
-        measure: Callable[[Contestant], dict[str, float]],
-        contestants: Mapping[str, Contestant] = CONTESTANTS,
-    ) -> None:
-        """Measure every contestant, in turns."""
-        for run in range(self.runs):
-            for name, contestant in contestants.items():
-                self.attempt(samples, name, f"{what}, run {run + 1}", partial(measure, contestant))
 
 
 def gaps(bench: Bench) -> list[Section]:
@@ -227,66 +194,6 @@ def ipv6(bench: Bench) -> list[Section]:
     ]
 
 
-def sizes(bench: Bench) -> list[Section]:
-    """From one address to a thousand."""
-    rows: dict[str, Samples] = {}
-    for count, interfaces in crowd.SIZES:
-        text = f"{count * interfaces} addresses"
-        text += f" on {interfaces} interfaces" if interfaces > 1 else ""
-        measure = partial(_steady, bench.window / 4, count=count, interfaces=interfaces)
-        bench.attempt_all(rows.setdefault(text, {}), text, measure)
-    return [
-        Section(
-            "From one address to a thousand",
-            f"As above, over {bench.window / 4:g} s.",
-            tuple(CONTESTANTS),
-            tuple(
-                figure(samples, name, unit, f"{name}, {text}")
-                for name, unit in (
-                    (crowd.MASTER_CPU, "%"),
-                    (crowd.BACKUP_CPU, "%"),
-                    (crowd.MASTER_PSS, "MB"),
-                    (crowd.BACKUP_PSS, "MB"),
-                )
-                for text, samples in rows.items()
-            ),
-            picture="sizes",
-        )
-    ]
-
-
-def broken(bench: Bench) -> list[Section]:
-    """What a host does to the others when it is cut off, frozen or killed."""
-    samples: Samples = {}
-    bench.attempt_all(samples, "heal, freeze, kill", faults.faults)
-    owners = Bound(50, "50 ms", "vipd's guard did not get a processor in time")
-    client = Bound(1000, "one interval")
-    watched = f"{faults.WATCHED:g} s"
-    return [
-        Section(
-            "Two owners",
-            "How long two hosts own the address, by the kernels' account, and what the client sees "
-            f"of it. Heal: after {faults.PARTITION:g} s in which the hosts did not hear each other "
-            f"(they both own it then, and have to), the cable is good again. Freeze: all of the "
-            f"daemon is stopped (SIGSTOP) for {watched}, but not vipd's guard. Thaw: it goes on. "
-            f"Kill: SIGKILL to the same, watched for {watched}. Who does not let go by itself "
-            "keeps the address until the end of that time.",
-            tuple(CONTESTANTS),
-            (
-                figure(samples, faults.overlap(faults.HEAL), "ms", "heal: two owners", client),
-                figure(samples, faults.gap(faults.HEAL), "ms", "heal: client"),
-                figure(samples, faults.overlap(faults.FREEZE), "ms", "freeze: two owners", owners),
-                figure(samples, faults.gap(faults.FREEZE), "ms", "freeze: client"),
-                figure(samples, faults.overlap(faults.THAW), "ms", "thaw: two owners", owners),
-                figure(samples, faults.gap(faults.THAW), "ms", "thaw: client"),
-                figure(samples, faults.overlap(faults.KILL), "ms", "kill: two owners", owners),
-                figure(samples, faults.gap(faults.KILL), "ms", "kill: client"),
-            ),
-            picture="owners",
-        )
-    ]
-
-
 def regular(bench: Bench) -> list[Section]:
     """When advertisements leave, and how many can be taken in."""
     samples: Samples = {}
@@ -379,16 +286,3 @@ def vipctl(bench: Bench) -> list[Section]:
             ),
         )
     ]
-
-
-PARTS: dict[str, Callable[[Bench], list[Section]]] = {
-    "gaps": gaps,
-    "broken": broken,
-    "mixed": mixed,
-    "many": many,
-    "ipv6": ipv6,
-    "sizes": sizes,
-    "regular": regular,
-    "forged": forgery,
-    "vipctl": vipctl,
-}

@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 from chaos.play import Play
-from chaos.stage import BrokenError, Stage
+from chaos.scene import BrokenError
+from chaos.stage import Stage
 from vipd.lab import Lab
 
 ROUND = 25.0  # seconds of faults before the network is put right and looked at
 SIEGE = 8.0  # seconds of faults, after that, that must not move an address
+SICKNESS = 10.0  # seconds, after that, of checks that fail
 
 
 def main() -> None:
@@ -32,6 +34,7 @@ def main() -> None:
             while time.monotonic() < end:
                 play.round(ROUND)
                 play.siege(SIEGE)
+                play.sickness(SICKNESS)
                 figures = play.figures
                 print(
                     f"round {figures.rounds}: {figures.faults.total()} faults so far, "

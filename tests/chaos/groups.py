@@ -46,6 +46,33 @@ hang) exec sleep 60 ;;
 esac
 [ "$3" = idle ] || exec ip addr {verb} "$2/32" dev "$1"
 """
+#: Where a file CHECK says how this host's check of that name behaves: one of `Ailment`.
+CHECK_MODES = "/run/lab"
+#: CHECK_… of the groups that have checks, seconds and runs. A recovered check is not held: with
+#: every fault it would be held for longer.
+CHECK_INTERVAL, CHECK_FALL, CHECK_RISE = 1.0, 2, 2
+_CHECK = """\
+cd {modes}
+number() {{
+    n=$(cat "$1.runs" 2>/dev/null || echo 0)
+    echo $((n + 1)) >"$1.runs"
+}}
+case $(cat "$1.mode" 2>/dev/null) in
+fail) echo "no answer from $1"; exit 1 ;;
+hang) exec sleep 60 ;;
+alternate) number "$1"; [ $((n % 2)) = 0 ] ;;
+flap) number "$1"; [ $((n / 3 % 2)) = 0 ] ;;
+esac
+"""
+
+
+class Ailment(Enum):
+    """How a check behaves."""
+
+    FAIL = "fail"  # each run fails
+    HANG = "hang"  # no run ends
+    ALTERNATE = "alternate"  # never twice in a row the same: that is no verdict
+    FLAP = "flap"  # three runs fail, three do not
 
 
 class Scripts(Enum):
@@ -70,7 +97,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Group:
     """One VIP. Times are seconds, those of the slowest host where hosts differ. ``shared``: its
-    VIP_ADDRESS; ``extra``: its EXTRA_ADDRESSES."""
+    VIP_ADDRESS; ``extra``: its EXTRA_ADDRESSES; ``check``: the name of its health check, or ""."""
 
     vhid: int
     advbase: int = 1
@@ -79,6 +106,7 @@ class Group:
     scripts: Scripts | None = None
     shared: tuple[Place, ...] = ()
     extra: tuple[Place, ...] = ()
+    check: str = ""
 
     @property
     def name(self) -> str:
@@ -154,9 +182,22 @@ class Group:
             DOWNSCRIPT=str(directory / "down") if self.scripts else None,
             MANAGE_ADDRESS="yes" if self.scripts is Scripts.IDLE else None,
             UPSCRIPT_FAILURE="demote" if self.scripts is Scripts.ADDING else None,
+            **self._checks(directory),
             **keys,
         )
         written.rename(self.file(directory, host))
+
+    def _checks(self, directory: Path) -> dict[str, str]:
+        if not self.check:
+            return {}
+        return {
+            f"CHECK_{self.check.upper()}": f"{directory / 'check'} {self.check}",
+            "CHECK_INTERVAL": f"{CHECK_INTERVAL:g}",
+            "CHECK_FALL": str(CHECK_FALL),
+            "CHECK_RISE": str(CHECK_RISE),
+            "CHECK_HOLD": "0",
+            "CHECK_USER": "root",  # the files are in a directory that is closed to others
+        }
 
     def _source(self, host: str) -> str:
         versions = {ip_address(place.address).version for place in self.shared}
@@ -180,6 +221,7 @@ def write_scripts(directory: Path) -> None:
     """The scripts that all hosts share."""
     write_script(directory / "up", _SCRIPT.format(mode=SCRIPT_MODE, verb="replace"))
     write_script(directory / "down", _SCRIPT.format(mode=SCRIPT_MODE, verb="del"))
+    write_script(directory / "check", _CHECK.format(modes=CHECK_MODES))
 
 
 def _at(number: int, length: int = 32, interface: str = HERE) -> tuple[Place]:
@@ -191,10 +233,12 @@ def _ipv6_at(number: int, interface: str = HERE) -> tuple[Place]:
 
 
 GROUPS = (
-    *(Group(vhid, shared=_at(vhid)) for vhid in (1, 2, 3)),
-    Group(4, shared=_at(4), deadratio=2),
+    Group(1, shared=_at(1)),
+    Group(2, shared=_at(2), check="web"),
+    Group(3, shared=_at(3)),
+    Group(4, shared=_at(4), deadratio=2, check="db"),
     Group(5, shared=_at(5), advbase=2, deadratio=2),
-    Group(6, shared=_at(6), options="--nomcast"),
+    Group(6, shared=_at(6), options="--nomcast", check="db"),
     Group(7, shared=_at(7), options="--xparam=idle", scripts=Scripts.IDLE),
     Group(8, shared=_at(8), scripts=Scripts.ADDING),
     # The kernel takes the second of these two for a secondary address of the first, which goes with
@@ -202,14 +246,16 @@ GROUPS = (
     Group(9, shared=_at(9, 24), advbase=2, deadratio=2),
     Group(10, shared=_at(10, 24), advbase=2, deadratio=2),
     # In the hosts' own network, with its prefix length.
-    Group(11, shared=(Place(f"{AMONG}11", 24),)),
-    Group(12, shared=_ipv6_at(12)),
-    Group(13, shared=_at(13) + _ipv6_at(13)),
+    Group(11, shared=(Place(f"{AMONG}11", 24),), check="db"),
+    Group(12, shared=_ipv6_at(12), check="web"),
+    Group(13, shared=_at(13) + _ipv6_at(13), check="web"),
     Group(
         14,
         shared=_at(14),
         extra=_at(114) + _ipv6_at(114) + _at(214, 32, ELSEWHERE) + _ipv6_at(214, ELSEWHERE),
     ),
 )
+#: The names of all checks.
+CHECKS = tuple(sorted({group.check for group in GROUPS if group.check}))
 #: The VHIDs of the crowd.
 CROWD = range(len(GROUPS) + 1, 255)

@@ -15,6 +15,9 @@ class Kind(Enum):
     CRASH = "host without power"
     CUT = "cable cut"
     PARTITION = "partition"
+    GUARD_FREEZE = "guard frozen"
+    GUARD_KILL = "guard killed"
+    SICK = "checks fail, hang, alternate or flap"
     RELOAD = "SIGHUP"
     EDIT = "file edited in place"
     BREAK = "file broken, corrected later"
@@ -40,6 +43,8 @@ class Kind(Enum):
 
 
 _PROCESS = {Kind.FREEZE: 5, Kind.KILL: 3, Kind.STOP: 3, Kind.CRASH: 1}
+_GUARD = {Kind.GUARD_FREEZE: 2, Kind.GUARD_KILL: 1}
+_CHECKS = {Kind.SICK: 1}
 _NETWORK = {Kind.CUT: 3, Kind.PARTITION: 3}
 _FILES = {
     Kind.RELOAD: 3,
@@ -76,7 +81,7 @@ _HARMLESS_FILES = {
     Kind.EDIT: 1,
     Kind.BREAK: 1,
 }
-_USERS = {Kind.RIVAL: 1, Kind.DESCRIPTORS: 1, Kind.PROMOTE: 1}
+_USERS = {Kind.RIVAL: 1, Kind.DESCRIPTORS: 1, Kind.PROMOTE: 1, **_GUARD}
 
 #: Kinds of faults that must not move an address, whatever they meet among themselves.
 HARMLESS = frozenset({*_STRANGERS, *_HARMLESS_FILES, *_USERS})
@@ -89,6 +94,8 @@ LASTING = {
     *_PROCESS,
     *_NETWORK,
     *_ORDERS,
+    Kind.GUARD_FREEZE,
+    Kind.SICK,
     Kind.BREAK,
     Kind.REMOVE,
     Kind.SWAP,
@@ -105,7 +112,10 @@ _BRIEF = {Kind.SWAP: 1.0, Kind.BLINK: 0.5, Kind.RENUMBER: 1.0}
 
 #: Mean time in seconds between two faults of one lane.
 _PAUSES = (4.0, 5.0, 3.0, 1.5, 6.0)
+_GUARD_PAUSE, _SICK_PAUSE = 4.0, 8.0
 _SIEGE_PAUSES = (0.5, 1.0, 2.0)
+#: The same where nothing happens but checks that fail.
+_SICKNESS_PAUSE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +138,10 @@ class Fault:
 def plan(seed: str, length: float, hosts: Sequence[str], vhids: Sequence[int]) -> list[Fault]:
     """The faults of one round of ``length`` seconds, by their begin; all end within it.
 
-    Each host has three lanes: its process, its cable, its files. In each lane one fault follows the
-    other, and the lanes know nothing of each other, but that a host without power has no cable, and
-    forgets what it was told. Noise and orders (scripts, maintenance) are lanes of all together.
+    Each host has five lanes: its process, its guard, its checks, its cable, its files. In each lane
+    one fault follows the other, and the lanes know nothing of each other, but that a host without
+    power has no cable and no guard, and forgets what it was told. Noise and orders (scripts,
+    maintenance) are lanes of all together.
     """
     dice = random.Random(seed)
     faults: list[Fault] = []
@@ -140,6 +151,8 @@ def plan(seed: str, length: float, hosts: Sequence[str], vhids: Sequence[int]) -
     others = list(_lane(dice, _ORDERS, _PAUSES[4], length, hosts, vhids))
     for host in hosts:
         others += _lane(dice, _NETWORK, _PAUSES[1], length, [host], vhids)
+        others += _lane(dice, _GUARD, _GUARD_PAUSE, length, [host], vhids)
+        others += _lane(dice, _CHECKS, _SICK_PAUSE, length, [host], vhids)
     faults += (fault for fault in others if not any(map(fault.meets, dark)))
     for host in hosts:
         faults += _lane(dice, _FILES, _PAUSES[2], length, [host], vhids)
@@ -155,6 +168,15 @@ def siege(seed: str, length: float, hosts: Sequence[str], vhids: Sequence[int]) 
     for host in hosts:
         faults += _lane(dice, _HARMLESS_FILES, files, length, [host], vhids)
         faults += _lane(dice, _USERS, users, length, [host], vhids)
+    return sorted(faults, key=lambda fault: fault.begin)
+
+
+def sickness(seed: str, length: float, hosts: Sequence[str], vhids: Sequence[int]) -> list[Fault]:
+    """Checks that fail for ``length`` seconds, and nothing else, as those of `plan`."""
+    dice = random.Random(f"sickness {seed}")
+    faults: list[Fault] = []
+    for host in hosts:
+        faults += _lane(dice, _CHECKS, _SICKNESS_PAUSE, length, [host], vhids)
     return sorted(faults, key=lambda fault: fault.begin)
 
 

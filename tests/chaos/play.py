@@ -11,9 +11,11 @@ from itertools import count
 from chaos import bounds
 from chaos.figures import Figures, Witness
 from chaos.groups import GROUPS, HOSTS, Group
-from chaos.plan import Fault, plan, siege
+from chaos.moves import Verdict, too_many, verdict
+from chaos.plan import Fault, plan, sickness, siege
 from chaos.record import Condition, Record
-from chaos.stage import Act, BrokenError, Stage, Until
+from chaos.scene import Act, BrokenError, Until
+from chaos.stage import Stage
 from chaos.verdict import (
     Check,
     Measured,
@@ -83,6 +85,18 @@ class Play:
                     for measured in judge_siege(group, ownership, self._stage.record.spans):
                         self._take(measured, witness)
         self._listen(begin)
+        self._judge(begin)
+
+    def sickness(self, length: float, faults: Sequence[Fault] | None = None) -> None:
+        """So many seconds in which checks fail, and nothing else happens; and the verdict."""
+        self._settle()
+        begin = time.time()
+        if faults is None:
+            seed = f"{self._seed}/{self.figures.rounds}"
+            faults = sickness(seed, length, tuple(HOSTS), [group.vhid for group in GROUPS])
+        self._perform([(f.begin, f.end, self._stage.act(f)) for f in faults])
+        self._settle()
+        self._count_moves(begin)
         self._judge(begin)
 
     def _perform(self, acts: Sequence[tuple[float, float, Act]]) -> None:
@@ -198,6 +212,8 @@ class Play:
         """Keep it, and see that it holds."""
         self.figures.take(witness, measured)
         patience = PATIENCE + (witness is Witness.SAMPLES) * _SAMPLE
+        if measured.patience is not None:
+            patience += measured.patience - PATIENCE
         allowed = measured.limit + (patience if measured.slack is None else 0.0)
         if measured.seconds > allowed:
             begin, end, needed = measured.begin, measured.begin, measured.slack
@@ -216,6 +232,23 @@ class Play:
             raise complaint
         self.figures.strained.append(str(complaint))
 
+    def _count_moves(self, begin: float) -> None:
+        """One verdict moves an address once at most, and none while all hosts are sick."""
+        verdicts: dict[str, list[Verdict]] = {group.name: [] for group in GROUPS}
+        for process, line in self._stage.said(begin):
+            at = datetime.fromisoformat(line["time"]).timestamp()
+            host = process.name.rpartition(" ")[2]
+            said = verdict(at, host, line["message"])
+            if said and line.get("id") in verdicts:
+                verdicts[line["id"]].append(said)
+        for group in GROUPS:
+            hand_over = group.interval + bounds.STAGGER + PATIENCE
+            for address in group.addresses:
+                (_, events), _ = self._testimony(address, begin)
+                if found := too_many(events, verdicts[group.name], hand_over):
+                    at, text = found
+                    self._object(f"{address} {text}", group, at, at, bounds.slack(group))
+
     def _listen(self, begin: float) -> None:
         """A third witness of a siege: vipd itself, which must not have changed a state (that of a
         backup is seen nowhere else), nor have said much about what it did not believe."""
@@ -223,11 +256,18 @@ class Play:
             span.condition is Condition.EXCUSED and span.overlaps(begin, time.time())
             for span in self._stage.record.spans
         )
+        unwell = {
+            span.vhid
+            for span in self._stage.record.spans
+            if span.condition is Condition.UNWELL and span.overlaps(begin, time.time())
+        }
+        spared = {group.name for group in GROUPS if group.vhid in unwell}
         unbelieved: Counter[str] = Counter()
         for process, line in self._stage.said(begin):
             message = line["message"]
             unbelieved[process.name] += bool(_UNBELIEVED.search(message))
-            if line.get("event") == "transition" and not excused:
+            spare = excused or line.get("id") in spared
+            if line.get("event") == "transition" and not spare:
                 at = datetime.fromisoformat(line["time"]).timestamp()
                 text = f"{Check.UNTOUCHED.value}: {process.name} says {line.get('id')}: {message}"
                 self._object(text, None, at, at, min(map(bounds.slack, GROUPS)))

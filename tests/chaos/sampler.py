@@ -76,7 +76,7 @@ def wait_in_line(netlink: socket.socket) -> None:
 
 
 class Waiting:
-    """For how long the vipd processes of this host could have run and were not let."""
+    """For how long the vipds of this host, and their guards, could have run and were not let."""
 
     def __init__(self) -> None:
         self._before: dict[str, float] = {}
@@ -86,7 +86,8 @@ class Waiting:
         now = {}
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it has ended meanwhile
-                if b"\0vipd.daemon\0" in (process / "cmdline").read_bytes():
+                words = (process / "cmdline").read_bytes()
+                if b"\0vipd.daemon\0" in words or b"vipd.daemon.guard" in words:
                     waited = int((process / "schedstat").read_text().split()[1])
                     now[process.name] = waited / 1e9
         more = sum(seconds - self._before.get(pid, 0.0) for pid, seconds in now.items())

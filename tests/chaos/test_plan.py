@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from chaos.plan import HARMLESS, LASTING, Fault, Kind, plan, siege
+from chaos.plan import HARMLESS, LASTING, Fault, Kind, plan, sickness, siege
 
 HOSTS, VHIDS, LENGTH = ("a", "b", "c"), (1, 2, 3), 30.0
 CABLE = {Kind.CUT, Kind.PARTITION}
@@ -50,3 +50,9 @@ def test_everything_happens_by_and_by() -> None:
 
 def test_in_a_siege_happens_what_must_not_move_an_address_and_nothing_else() -> None:
     assert {fault.kind for seed in range(20) for fault in besieged(str(seed))} == HARMLESS
+
+
+def test_in_sickness_nothing_happens_but_checks_that_fail() -> None:
+    faults = [f for seed in range(20) for f in sickness(str(seed), LENGTH, HOSTS, VHIDS)]
+    assert {fault.kind for fault in faults} == {Kind.SICK}
+    assert all(fault.end <= LENGTH for fault in faults)

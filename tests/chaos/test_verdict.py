@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from chaos import bounds
 from chaos.groups import GROUPS, HOSTS
+from chaos.moves import Verdict, too_many, verdict
 from chaos.record import Condition, Span
 from chaos.verdict import Check, Measured, judge, judge_together, missed_an_owner
 from vipd.lab import Change, Ownership
@@ -66,8 +68,9 @@ def test_two_owners_for_a_moment_are_a_hand_over() -> None:
     assert broken([OWNS, gets(SECOND, 10), loses(FIRST, 10.2)]) == {}
 
 
-def test_a_frozen_owner_keeps_its_address_until_its_lease_is_over() -> None:
+def test_a_frozen_owner_without_a_guard_keeps_its_address_until_its_lease_is_over() -> None:
     frozen = [
+        span(Condition.UNGUARDED, FIRST, 0, 20),
         span(Condition.IMPAIRED, FIRST, 10, 20),
         span(Condition.EXCUSED, FIRST, 10, 20),
     ]
@@ -205,3 +208,64 @@ def test_the_leases_of_a_frozen_host_end_each_for_itself() -> None:
     [(host, since, beyond)] = parted(*addresses, frozen)
     assert (host, since) == (FIRST, 13)
     assert beyond < 0
+
+
+def test_a_dead_host_that_has_a_guard_loses_its_address_at_once() -> None:
+    dead = [
+        span(condition, FIRST, 10, 20)
+        for condition in (Condition.IMPAIRED, Condition.DEAD, Condition.EXCUSED)
+    ]
+    without = span(Condition.UNGUARDED, FIRST, 9.9, 30)
+    changes = [OWNS, loses(FIRST, 12), gets(SECOND, 12)]
+    orphan = measured(changes, dead)[Check.ORPHAN]
+    assert (orphan.limit, orphan.patience) == (bounds.GUARD_LATE, bounds.GUARD_PATIENCE)
+    orphan = measured(changes, [*dead, without])[Check.ORPHAN]
+    assert (orphan.limit, orphan.patience) == (GROUP.lease + bounds.KERNEL_LATE, None)
+    later = span(Condition.UNGUARDED, FIRST, 11, 30)
+    assert measured(changes, [*dead, later])[Check.ORPHAN].limit == bounds.GUARD_LATE
+
+
+def test_a_frozen_host_that_has_a_guard_loses_its_address_with_its_lease() -> None:
+    frozen = [span(c, FIRST, 10, 20) for c in (Condition.IMPAIRED, Condition.EXCUSED)]
+    without = span(Condition.UNGUARDED, FIRST, 12.5, 12.6)
+    changes = [OWNS, loses(FIRST, 13.8), gets(SECOND, 13)]
+    assert measured(changes, frozen)[Check.ORPHAN].limit == GROUP.lease + bounds.GUARD_LATE
+    assert measured(changes, [*frozen, without])[Check.ORPHAN].limit == bounds.orphan(GROUP)
+
+
+def test_a_sick_owner_gives_way_to_a_healthy_host_that_is_free() -> None:
+    sick = [span(c, FIRST, 10, 20) for c in (Condition.SICK, Condition.UNWELL)]
+    assert broken([OWNS, gets(SECOND, 13), loses(FIRST, 13)], sick) == {}
+    assert broken([OWNS], sick) == {Check.SICK: 10 - bounds.sick(GROUP)}
+    others = [span(Condition.UNWELL, host, 10, 20) for host in (SECOND, THIRD)]
+    assert broken([OWNS], [*sick, *others]) == {}
+    away = [span(Condition.APART, FIRST, 10, 20)]
+    assert Check.SICK not in broken([OWNS], [*sick, *away])
+
+
+def test_a_sick_host_takes_over_from_silence_an_advbase_later() -> None:
+    gone = [span(Condition.EXCUSED, host, 10) for host in (FIRST, THIRD)]
+    sick = span(Condition.UNWELL, SECOND, 5)
+    taken = 10 + bounds.none(GROUP) + GROUP.advbase
+    changes = [OWNS, loses(FIRST, 10), gets(SECOND, taken)]
+    assert broken(changes, [*gone, sick]) == {}
+    assert broken(changes, gone) == {Check.NONE: GROUP.advbase}
+
+
+def test_a_verdict_moves_an_address_once() -> None:
+    said = [verdict(10, FIRST, "sick: check:web: x"), verdict(20, FIRST, "well again: check:web")]
+    verdicts = [each for each in said if each]
+    once = [OWNS, gets(SECOND, 11), loses(FIRST, 11), gets(FIRST, 21), loses(SECOND, 21)]
+    assert too_many(ownership(once), verdicts, 2.0) is None
+    assert too_many(ownership([*once, gets(THIRD, 22)]), verdicts, 2.0) == (
+        22,
+        "moved 3 times for 2 verdicts",
+    )
+    assert verdict(1, FIRST, "Switching to state: BACKUP (startup)") is None
+
+
+def test_nothing_moves_between_hosts_that_are_all_sick() -> None:
+    verdicts = [Verdict(10 + n, host, sick=True) for n, host in enumerate(HOSTS)]
+    assert too_many(ownership([OWNS, gets(SECOND, 13)]), verdicts, 2.0) is None
+    late = too_many(ownership([OWNS, gets(SECOND, 15)]), verdicts, 2.0)
+    assert late == (15, f"moved to {SECOND} while all hosts were sick")

@@ -1,13 +1,14 @@
 """Holds what was recorded of one address against what may be."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import groupby, pairwise
 
 from chaos import bounds
 from chaos.groups import HOSTS, Group
 from chaos.record import Condition, Span
+from vipd.carp.backup import NO_PREEMPT_FOR
 from vipd.lab import Change, Ownership
 
 #: Two things that happen within this time, in seconds, are one.
@@ -22,6 +23,7 @@ class Check(Enum):
     DOUBLE = "two owners that hear each other, after a fault"
     HAND_OVER = "two owners that hear each other, otherwise"
     ORPHAN = "still owner after being frozen or killed"
+    SICK = "a sick owner, although a healthy host could"
     CARRIER = "still owner after its cable was cut"
     BARRED = "owner although in maintenance"
     OWN = "a host's own address gone, although nobody took it"
@@ -33,7 +35,8 @@ class Check(Enum):
 class Measured:
     """Something that lasted from ``begin`` for ``seconds``, and may last for ``limit``.
     ``group``: None for a host's own address. ``slack``: seconds that the machine has to be late for
-    it to be the machine's fault; None: as many as are beyond the limit."""
+    it to be the machine's fault; None: as many as are beyond the limit, and the ``patience`` that
+    every machine gets (None: as much as usual)."""
 
     check: Check
     group: Group | None
@@ -43,6 +46,7 @@ class Measured:
     seconds: float
     limit: float
     slack: float | None = None
+    patience: float | None = None
 
     def __str__(self) -> str:
         return (
@@ -108,11 +112,11 @@ def judge_together(
 
 def judge_siege(group: Group, ownership: Ownership, spans: Sequence[Span]) -> Iterator[Measured]:
     """For how long an address was not with who had it at the begin, when nothing had a right to
-    move it. However short that is, it is too long. Nothing if somebody was excused: a host that
-    preempts again may be meant to."""
+    move it. However short that is, it is too long. Nothing if somebody was excused, or perhaps
+    sick: a host that preempts again may be meant to."""
     begin = ownership.changes[0].time if ownership.changes else 0.0
     if any(
-        span.condition is Condition.EXCUSED
+        span.condition in (Condition.EXCUSED, Condition.UNWELL)
         and span.concerns(group.vhid)
         and span.overlaps(begin, ownership.until)
         for span in spans
@@ -196,6 +200,7 @@ class _Case:
         yield from self._nones()
         yield from self._doubles()
         yield from self._ownerless()
+        yield from self._sick()
         yield from self._carriers()
         yield from self._barred()
 
@@ -252,7 +257,9 @@ class _Case:
             )
             for run in alone:
                 well = self._was_well(run)
-                limit = bounds.script(self._group) if well else bounds.none(self._group)
+                sick = self._overlap(run, self._of({host}, Condition.SICK, Condition.UNWELL))
+                group = self._group
+                limit = bounds.script(group) if well else bounds.none(group, sick=sick)
                 check = Check.BLINK if well else Check.NONE
                 yield self._measured(check, {host}, run.begin, run.end, limit)
 
@@ -293,9 +300,45 @@ class _Case:
             return
         for span in self._of(set(HOSTS), Condition.IMPAIRED):
             end = self._owned_until(span)
-            yield self._measured(
-                Check.ORPHAN, {span.host}, span.begin, end, bounds.orphan(self._group)
-            )
+            limit, guarded = bounds.kept(self._group, span, self._of({span.host}, *Condition))
+            found = self._measured(Check.ORPHAN, {span.host}, span.begin, end, limit)
+            yield replace(found, patience=bounds.GUARD_PATIENCE) if guarded else found
+
+    def _sick(self) -> Iterator[Measured]:
+        for host in HOSTS:
+            if not self._of({host}, Condition.SICK):
+                continue
+            group = self._group
+            for run in self._runs(lambda piece, host=host: self._relievable(host, piece)):  # type: ignore[misc]
+                limit = bounds.sick(group)
+                if self._others_moved(host, run.begin - bounds.doubt(group), run.end - _MOMENT):
+                    limit += bounds.doubt(group)
+                yield self._measured(Check.SICK, {host}, run.begin, run.end, limit)
+
+    def _relievable(self, host: str, piece: _Slice) -> bool:
+        """Whether a sick host owns, and is heard by a healthy one that is free to be master."""
+        if host not in piece.owners or host in piece.excused:
+            return False
+        middle = (piece.begin + piece.end) / 2
+        if host not in self._those(Condition.SICK, middle):
+            return False
+        able = piece.together(host) - piece.excused - {host}
+        return bool(able - frozenset(self._those(Condition.UNWELL, middle)) - self._modest(middle))
+
+    def _modest(self, at: float) -> frozenset[str]:
+        """Who may have been unable to send, and so does not relieve for a while."""
+        mute = (Condition.APART, Condition.ADDRESSLESS, Condition.IMPAIRED)
+        since = at - NO_PREEMPT_FOR - self._patience
+        return frozenset(
+            s.host for s in self._spans if s.condition in mute and s.overlaps(since, at)
+        )
+
+    def _others_moved(self, host: str, begin: float, end: float) -> bool:
+        return any(c.host != host and begin <= c.time < end for c in self._changes)
+
+    @staticmethod
+    def _overlap(run: _Run, spans: Iterable[Span]) -> bool:
+        return any(span.overlaps(run.begin, run.end) for span in spans)
 
     def _carriers(self) -> Iterator[Measured]:
         for span in self._of(set(HOSTS), Condition.NO_CARRIER):

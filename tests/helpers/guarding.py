@@ -1,5 +1,6 @@
 """The guards of the daemons on the lab's hosts."""
 
+from pathlib import Path
 from signal import SIGKILL, Signals
 
 from vipd.daemon.guard.guard import NAME
@@ -9,6 +10,16 @@ from vipd.lab import Host, Process
 def guards(host: Host) -> list[int]:
     """The process IDs of all guards on a host, as its processes see them."""
     return sorted(map(int, host.run(["pgrep", "-x", NAME]).stdout.split()))
+
+
+def guard_of(daemon: Process) -> int | None:
+    """The guard of one daemon, by its process ID outside of the lab."""
+    try:
+        lists = [each.read_text() for each in Path(f"/proc/{daemon.pid}/task").glob("*/children")]
+        children = [int(child) for each in lists for child in each.split()]
+        return next(c for c in children if Path(f"/proc/{c}/comm").read_text() == f"{NAME}\n")
+    except (OSError, StopIteration):  # one of them has ended
+        return None
 
 
 def signal_guards(host: Host, number: Signals) -> None:

@@ -12,9 +12,10 @@ import pytest
 from helpers.epel import Started, services
 
 from vipd.cli.compat import differences
-from vipd.config.load import Snapshot, load
+from vipd.config.load import load
 from vipd.config.model import VipConfig
 from vipd.config.problem import is_error
+from vipd.config.snapshot import Snapshot
 
 MODULES = Path(__file__).parent / "modules"
 SERVICES = ("init script, PASSWORD", "init script, PASSFILE", "ucarp@NNN, PASSWORD",

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from vipd.cli.text import joined
-from vipd.config.load import Snapshot
 from vipd.config.model import VipConfig
 from vipd.config.problem import Problem, shown, warning
+from vipd.config.snapshot import Snapshot
 
 
 def problems(snapshot: Snapshot) -> Iterator[Problem]:

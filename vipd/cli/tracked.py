@@ -14,7 +14,7 @@ from vipd.linux.names import canonical
 from vipd.linux.suitable import why_not
 
 if TYPE_CHECKING:  # it takes longer to import than vipctl doctor may take
-    from vipd.config.load import Snapshot
+    from vipd.config.snapshot import Snapshot
 
 KEYS = ("TRACK_INTERFACE", "TRACK_FILE", "TRACK_UNIT")
 _KINDS = (".service", ".scope", ".slice")

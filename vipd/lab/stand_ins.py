@@ -9,8 +9,8 @@ from pathlib import Path
 
 from vipd.config.checks import PREFIX
 from vipd.config.fields import MAX_RUNS, Check
-from vipd.config.load import Snapshot
 from vipd.config.model import VipConfig
+from vipd.config.snapshot import Snapshot
 from vipd.lab.errors import LabError
 from vipd.lab.host import Host
 

@@ -89,9 +89,10 @@ class Scripts:
         succeeded."""
         loop = asyncio.get_running_loop()
         started = loop.time()
+        most = timeout + 3 * program.MERCY
         self.running = (Wanted.DOWN, started)
         try:
-            while (succeeded := begun()) is None and loop.time() < started + timeout + 3 * program.MERCY:
+            while (succeeded := begun()) is None and loop.time() < started + most:
                 await asyncio.sleep(_LOOK_AGAIN)
         finally:
             self.running = None

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from bench.contestants import Contestant, Group
 from bench.families import IPV4, Family
-from bench.processes import cpu, descendants, memory
+from bench.processes import cpu, descendants, memory, named
 from vipd.lab import Host, Lab, Process
 from vipd.lab.waiting import wait_until
 
@@ -20,6 +20,7 @@ START = "start-up"
 MASTER_CPU, BACKUP_CPU = "CPU of the master", "CPU of the backup"
 MASTER_PSS, BACKUP_PSS = "PSS of the master", "PSS of the backup"
 MASTER_RSS, BACKUP_RSS = "RSS of the master", "RSS of the backup"
+GUARD_PSS = "PSS of the guard, as part of the master"
 
 
 def groups(count: int, interfaces: int = 1, family: Family = IPV4) -> tuple[Group, ...]:
@@ -72,6 +73,8 @@ def steady(
         after = cpu(of_master), cpu(of_backup)
         percent = 100 / (time.monotonic() - began)
         use = memory(of_master), memory(of_backup)
+        guards = named(of_master, "vipd-guard")
+        guard = {GUARD_PSS: memory(guards).pss} if guards else {}
         wait_owns(web01, len(everything), 1, family)
         wait_owns(web02, 0, 1, family)
     return {
@@ -81,6 +84,7 @@ def steady(
         BACKUP_PSS: use[1].pss,
         MASTER_RSS: use[0].rss,
         BACKUP_RSS: use[1].rss,
+        **guard,
     }
 
 

@@ -36,6 +36,11 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def named(pids: list[int], name: str) -> list[int]:
+    """Those of the processes that go by this name."""
+    return [pid for pid in pids if (_PROC / str(pid) / "comm").read_text().strip() == name]
+
+
 def cpu(pids: list[int]) -> float:
     """Seconds of processor time (user and system) that all threads of these took so far.
 

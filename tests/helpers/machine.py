@@ -54,3 +54,9 @@ class Delay:
         with self._lock:
             self._moments.append(time())
             self._waited.append(waited)
+
+
+def children(process: Process) -> list[int]:
+    """The processes that it has started, in whichever of its threads."""
+    threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+    return [int(child) for thread in threads for child in thread.read_text().split()]

@@ -1,9 +1,7 @@
 """Files that come, change and go, as vipd finds out by itself."""
 
-import json
-import time
+import sys
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from signal import SIGHUP
 
@@ -271,24 +269,31 @@ def test_hup_reads_what_no_event_tells_of(
     lab.wait_owner(VIP, "web01")
 
 
+PATIENT = """
+from vipd.daemon.__main__ import main
+from vipd.daemon.files import watch
+
+watch.LONGEST = 3600.0
+main()
+"""
+
+
 def test_hup_does_not_wait_until_the_files_have_settled(
     web01: Host, web02: Host, files: Path
 ) -> None:
+    """Without SIGHUP, this vipd would wait for an hour."""
     write_vip(files, OPTIONS=QUICK)
-    daemon = web01.vipd(files, "--log-format", "json")
-    delay = Delay(daemon)
-    daemon.wait_for("state: MASTER")
+    places = ("--runtime-dir", "/run/vipd", "--state-dir", "/run/lab/vipd")
+    daemon = web01.start([sys.executable, "-c", PATIENT, "--config-dir", files, *places])
+    daemon.wait_for("state: MASTER", timeout=60)
     restless = files / "vip-002.conf"
     busy = f"echo busy; while :; do echo 'ID=002' >{restless}; sleep 0.02; done"
     noise = web02.start(["sh", "-c", busy])
     noise.wait_for("busy")
     write_vip(files, "003", VIP_ADDRESS=THIRD, OPTIONS=QUICK)
-    asked = time.time()
     daemon.signal(SIGHUP)
-    listens = daemon.wait_for('^.*"id": "003".*Switching to state: BACKUP.*$')[0]
+    daemon.wait_for("^.*003: .*Switching to state: BACKUP", timeout=60)
     noise.stop()
-    took = datetime.fromisoformat(json.loads(listens)["time"]).timestamp() - asked
-    assert took - delay.between(asked, asked + took) < 1.5  # without SIGHUP: 2 s
 
 
 @pytest.mark.parametrize("key", ["PASSWORD", "PASSFILE"])

@@ -13,7 +13,6 @@ from vipd.carp.packet import MULTICAST, MULTICAST_IPV6, Advertisement
 from vipd.cli.segment import Settings, Speaker, free, ranges, settings_of, speakers
 from vipd.cli.settings import config_dir_option, json_option, runtime_dir_option, settings
 from vipd.cli.text import Cell, Colour, coloured, counted, safe, table, write
-from vipd.config.load import load
 from vipd.config.snapshot import Snapshot
 from vipd.linux.listener import Listener, Sound, is_down
 from vipd.linux.names import canonical
@@ -50,6 +49,8 @@ def command(
     """
     directory = settings(config_dir, runtime_dir).config_dir
     name = canonical(interface)
+    from vipd.config.load import load  # only now: see `vipd.config.checked`
+
     snapshot = load(directory)
     if sys.stderr.isatty() and not as_json:
         click.echo(f"Listening on {safe(name)} for {SECONDS:g} s …", err=True)

@@ -75,7 +75,7 @@ class Reader:
         try:
             process = process or ReadingProcess()
         except OSError as error:
-            return self._unread(f"no process to read it can be started: {error.strerror}")
+            return self._unread(error.strerror or str(error))
         try:
             with process.connection.makefile("rwb") as messages:
                 pickle.dump(shape(), messages)

@@ -142,6 +142,54 @@ def test_known_hosts_have_a_socket_of_their_own(wire: Wire, web02: Host) -> None
     assert frames(wire, known=True) == []
 
 
+EXPECTED = FLAWLESS.but(advbase=1, advskew=100, demotion=0)
+
+
+@pytest.mark.parametrize(
+    ("packet", "urgent"),
+    [
+        (EXPECTED, False),
+        (EXPECTED.but(counter=1), False),
+        (EXPECTED.but(vhid=255, advskew=0), False),
+        (EXPECTED.but(advskew=0), True),
+        (EXPECTED.but(advskew=101), True),
+        (EXPECTED.but(advbase=2), True),
+        (EXPECTED.but(advbase=255, advskew=255), True),
+        (EXPECTED.but(demotion=1), True),
+        (EXPECTED.but(vhid=255), True),
+        (EXPECTED.but(vhid=200), True),
+        (EXPECTED.but(options=bytes([1] * 8)), False),
+        (EXPECTED.but(options=bytes([1] * 8), advskew=99), True),
+    ],
+    ids=str,
+)
+def test_a_known_host_that_says_something_new_is_urgent(
+    wire: Wire, web02: Host, packet: Packet, urgent: bool
+) -> None:
+    wire.listen({IPV4: {1, 200, 255}})
+    wire.trust([FORGER_MAC])
+    many = {(2, number): {7} for number in range(6)}
+    assert wire.expect({(1, 100): {1, 3, 31, 32, 200}, (1, 0): {255}, (1, 7): {200}, **many})
+    if packet.vhid == 200:
+        wire.expect({(1, 0): {200}})
+    send(web02, frame(packet.build()))
+    until_known = wire.known_filenos()
+    assert select.select(until_known, [], [], 5)[0]
+    assert bool(select.select(wire.urgent_filenos(), [], [], 0)[0]) == urgent
+    wire.hush()
+    assert not select.select(wire.urgent_filenos(), [], [], 0)[0]
+    assert frames(wire, known=True) == [frame(packet.build())]
+    assert wire.expect({}) is False
+    assert wire.urgent_filenos() == ()
+
+
+def test_what_strangers_say_is_not_urgent(wire: Wire, web02: Host) -> None:
+    wire.listen({IPV4: {1, 200}})
+    assert wire.expect({(1, 0): {1}})
+    assert received(wire, web02, frame(EXPECTED.build())) == [EXPECTED.build()]
+    assert not select.select(wire.urgent_filenos(), [], [], 0)[0]
+
+
 @pytest.mark.parametrize("spoilt", [{"ttl": 64}, {"carp_version": 4}, {"authlen": 6}], ids=str)
 def test_malformed_packets_are_sampled_and_others_are_not(
     wire: Wire, web02: Host, spoilt: dict[str, int]

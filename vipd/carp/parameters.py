@@ -25,7 +25,8 @@ class Parameters:
     ``source``: the address that advertisements come from; ``also``: the one in the other family, if
     the group has both. ``host``: the tie-break (`vipd.carp.host`), b"": by ``source``.
 
-    The rest follows. ``hands_over``: sick, and not by ``demote_by``. ``demotion``: byte 4 of our
+    The rest follows. ``sources``: where our advertisements come from, one address for each family.
+    ``hands_over``: sick, and not by ``demote_by``. ``demotion``: byte 4 of our
     advertisements. ``advertised``: advbase and advskew in them. ``relieves``: whether sick and
     demoted masters are taken over from, ``preempts``: whether slower ones are. In seconds:
     ``interval`` from one advertisement to the next; ``master_down``, the silence after which this
@@ -44,6 +45,7 @@ class Parameters:
     health: Health = Health.WELL
     also: tuple[Address, ...] = ()
     host: bytes = b""
+    sources: tuple[Address, ...] = field(init=False)
     hands_over: bool = field(init=False)
     demotion: int = field(init=False)
     advertised: tuple[int, int] = field(init=False)
@@ -71,6 +73,7 @@ class Parameters:
         own = self.host or hosts.by_address(self.source)
         relieves = self.health is not Health.UNKNOWN and not hands_over
         object.__setattr__(self, "host", own)
+        object.__setattr__(self, "sources", (self.source, *self.also))
         object.__setattr__(self, "hands_over", hands_over)
         object.__setattr__(self, "demotion", demotion)
         object.__setattr__(self, "advertised", advertised)
@@ -80,11 +83,6 @@ class Parameters:
         object.__setattr__(self, "master_down", patience)
         object.__setattr__(self, "stagger", stagger)
         object.__setattr__(self, "rank", rank(own, *advertised, demotion))
-
-    @property
-    def sources(self) -> tuple[Address, ...]:
-        """Where our advertisements come from: one address for each family."""
-        return self.source, *self.also
 
     def gives_up(self, ad: Advertisement) -> bool:
         """Whether its sender leaves, or advertises so seldom that it is bound to time out here. A

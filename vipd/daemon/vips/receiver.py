@@ -97,6 +97,7 @@ class Receiver:
         self._files: set[int] = set()  # that wake us up
         self._gathering: asyncio.TimerHandle | None = None
         self._known_read_at = 0.0
+        self._more = False  # whether the last read left packets behind, as far as we know
         self._trusted: list[bytes] = []  # MAC addresses of hosts that know a password
         self._trusted_at = 0.0
 
@@ -193,8 +194,9 @@ class Receiver:
     def _gather(self) -> None:
         self._gathering = None
         if wire := self._wire:
-            if self._read(wire, _READ_AT_MOST, others=False) >= BATCH:
-                self._gather_in(_BURST_PAUSE)  # a flood
+            self._read(wire, _READ_AT_MOST, others=False)
+            if self._more:  # a flood
+                self._gather_in(_BURST_PAUSE)
             self._listen_again(wire)
 
     def read_before(self, now: float) -> None:
@@ -217,6 +219,7 @@ class Receiver:
         end = thread_time() + seconds
         gathered = bool(wire.urgent_filenos())
         packets = 0
+        self._more = False
         try:
             wire.hush()
             for known in (True, False) if others else (True,):
@@ -229,10 +232,12 @@ class Receiver:
                         self._received(frame, heard, known)
                     packets += len(some)
                     if thread_time() >= end:
+                        self._more = True
                         break
         except OSError as error:
             why = str(error)
             self._complaints.say("receive", lambda: f"{self._name}: cannot receive: {why}", "error")
+        self._more = self._more or packets >= most
         if self._dropped.sampling.changed(now):
             self._listen(wire)
         if others or not gathered:

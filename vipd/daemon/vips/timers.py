@@ -44,6 +44,7 @@ class Timers:
     """
 
     LATE = 0.1
+    TOGETHER = 0.25
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.catch_up: Callable[[float], None] = lambda _late: None
@@ -84,7 +85,7 @@ class Timers:
                 self.late_at = now
                 self._guard("catching up", self.catch_up, late)
         due = []
-        while heap and heap[0][0] <= now:
+        while heap and self._is_up(*heap[0], now):
             when, _, alarm = heappop(heap)
             if when == alarm.queued:  # else an entry that an earlier one replaced
                 alarm.queued = inf
@@ -98,6 +99,11 @@ class Timers:
                 # It was moved; or this turn is slow, or we were stopped: the next turn reads first.
                 self.queue(alarm, alarm.wanted)
         self._schedule()
+
+    def _is_up(self, when: float, _number: int, alarm: Alarm, now: float) -> bool:
+        """Whether an entry's time has come. One that is only to be corrected soon is corrected with
+        the others: what hundreds of backups hear within a moment costs one wake-up."""
+        return when <= now or (when <= now + self.TOGETHER and alarm.wanted > when)
 
     def _guard(self, what: str, call: Callable[[float], None], seconds: float) -> None:
         """Run ``call``: an exception in one VIP must not stop the alarms of all others for ever."""

@@ -246,6 +246,9 @@ class Forger:
         return ad
 
     def _sends(self, ad: Advertisement) -> None:
+        sender = self._world.sender_of(ad)
+        if sender is not None and not self._world.is_tagged(sender.host):
+            return
         for host in self._world.hosts:
             seat = host.seats[ad.vhid - 1]
             own = by_address(host.source), in_both(host.source)

@@ -1,4 +1,4 @@
-"""A forger, wrong clocks and mixed versions: a few hundred scenarios, and whether they would notice."""
+"""A forger, wrong clocks and mixed versions: some scenarios, and whether they would notice."""
 
 from collections import Counter
 from typing import Any

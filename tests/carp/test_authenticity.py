@@ -136,6 +136,12 @@ def test_a_ucarp_whose_number_looks_like_a_tagged_one_is_heard(us: Receiver) -> 
     assert us.hears(chance, 60) is Drop.FORGED  # nothing was heard of it for a minute
 
 
+def test_a_host_that_has_tags_now_is_no_host_without_them_any_more(us: Receiver) -> None:
+    us.hears(ad(5, ORDINARY, A), 1)
+    us.hears(tagged(8), 2)
+    assert us.hears(altered(tagged(8), BOW_OUT), 2) is Drop.FORGED
+
+
 def test_a_living_tagged_host_is_held_to_tags(us: Receiver) -> None:
     us.hears(tagged(7), 7)
     untagged = ad(1 << 60, FASTEST, A)

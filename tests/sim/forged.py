@@ -161,7 +161,7 @@ class TaggedVipd(Vipd):
         """An honest advertisement was dropped: a fault, but for one that is behind, for a while."""
         sender = self.world.sender_of(ad)
         heard = dict(self.authenticity.known).get(ad.host)
-        behind = heard is not None and is_newer(heard, sequence_of(ad.counter))
+        behind = heard is not None and not is_newer(sequence_of(ad.counter), heard)
         if drop is Drop.REPEATED and sender is not None and sender.tags and behind:
             if not sender.daemon.lost:
                 raise PromiseError(f"{sender} is behind although it has its file")
@@ -246,6 +246,9 @@ class Forger:
         return ad
 
     def _sends(self, ad: Advertisement) -> None:
+        sender = self._world.sender_of(ad)
+        if sender is not None and not self._world.is_tagged(sender.host):
+            return
         for host in self._world.hosts:
             seat = host.seats[ad.vhid - 1]
             own = by_address(host.source), in_both(host.source)

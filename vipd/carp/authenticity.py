@@ -109,6 +109,7 @@ class Authenticity:
                 known.before, known.marked = known.marked, known.sequence
                 known.marked_at = now
             known.sequence, known.at = sequence, now
+            self._untagged.pop(host, None)
             # After its bow-out a host may come back with a program that knows no tags.
             held = min(HELD_INTERVALS * interval(ad.advbase, ad.advskew), patience)
             known.held_until = -inf if bows_out(ad) else now + held

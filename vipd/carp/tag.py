@@ -39,8 +39,8 @@ _BELOW = TAG_BITS + MARKER_BITS
 _TOP = 1 << 63
 _SEQUENCES = 1 << SEQUENCE_BITS
 _HALF = _SEQUENCES >> 1
-#: So far apart are two sequences of one host that come one after the other, at most: clocks that are
-#: wrong by 34 years.
+#: So far apart are two sequences of a host that come one after the other, at most: its clock, or
+#: another's that it goes on behind, is wrong by 34 years.
 FAR = _HALF >> 1
 _TAG, _MARKER = (1 << TAG_BITS) - 1, (1 << MARKER_BITS) - 1
 _LABEL = b"vipd "

@@ -44,6 +44,8 @@ FILES = (
             "both-families/web02",
             "unicast/web01",
             "unicast/web02",
+            "router-pair/r1",
+            "router-pair/r2",
         )
     ),
     ("packaging/ansible/playbook.yml", "usr/share/vipd/ansible"),

@@ -93,6 +93,19 @@ def test_the_published_checks_are_those_of_their_comments() -> None:
         assert (disk.interval, disk.timeout, disk.fall, disk.rise) == (10, 8, 3, 5)
 
 
+def test_the_published_router_has_one_group_and_one_order() -> None:
+    hosts = [
+        read(Path(__file__).parents[2] / "conf.d.example" / "router-pair" / host)
+        for host in ("r1", "r2")
+    ]
+    assert all(host.problems == () for host in hosts)
+    for host, advskew in zip(hosts, (0, 100), strict=True):
+        assert {vip.group for vip in host.vips} == {"router"}
+        assert [(vip.interface, vip.advskew) for vip in host.vips] == [
+            ("eth1", advskew), ("eth2", advskew),
+        ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("peers", "families"),
     [("192.0.2.2 192.0.2.3", (4,)), ("2001:db8::2", (6,)), ("fe80::2%eth1 192.0.2.2", (4, 6))],

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from time import monotonic
 
+from sim import routers
 from sim.play import Tally, play_on_all, shortest, story
 from sim.scenario import Scenario, from_json, from_seed
 
@@ -15,12 +16,15 @@ def main() -> int:
     parser.add_argument("scenario", nargs="?", help="a seed, or a file: tell what happens in it")
     parser.add_argument("--shorten", action="store_true", help="leave out what does not matter")
     parser.add_argument("--json", action="store_true", help="write it as a file, not as a story")
+    parser.add_argument("--routers", action="store_true", help="the one with GROUPs of this seed")
     parser.add_argument("-n", "--scenarios", type=int, default=10_000, help="how many to play")
     parser.add_argument("--first", type=int, default=0, metavar="SEED", help="the first of them")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), help="processes")
     options = parser.parse_args()
     if options.scenario is None:
         return _many(options.first, options.scenarios, options.jobs)
+    if options.routers:
+        return _routers(int(options.scenario))
     scenario = _scenario(options.scenario)
     if options.shorten:
         scenario = shortest(scenario)
@@ -34,11 +38,23 @@ def _scenario(text: str) -> Scenario:
     return from_seed(int(text)) if text.isdigit() else from_json(Path(text).read_bytes())
 
 
+def _routers(seed: int) -> int:
+    plan = routers.from_seed(seed)
+    for number, segment in enumerate(plan.segments):
+        for host, its in enumerate(segment.hosts):
+            print(f"segment {number}, {its.kind}{host}: {its}")
+    print(f"TRACK_UP {plan.track_up:g} s, {plan.segments[0].weather}")
+    return _told(*routers.story(plan))
+
+
 def _one(scenario: Scenario) -> int:
     for host, plan in enumerate(scenario.hosts):
         print(f"{plan.kind}{host}: {plan}")
     print(scenario.weather)
-    lines, broken = story(scenario)
+    return _told(*story(scenario))
+
+
+def _told(lines: list[str], broken: str) -> int:
     print(*lines, sep="\n")
     print(f"BROKEN  {broken}" if broken else "All holds.")
     return bool(broken)

@@ -181,9 +181,16 @@ class Faults:
             host.frozen = False
             if host.misled[0] >= since:  # a stranger's words waited, and are heard now
                 host.misled = (host.clock(), host.misled[1])
+            if self._old_words_wait(host):
+                host.misled = (host.clock(), max(host.misled[1], self._slowest))
             self._goes_on(host)
 
         return thaw
+
+    def _old_words_wait(self, host: Host) -> bool:
+        """Whether it is about to hear an owner that is not one any more."""
+        owners = {(s.group, s.host.source) for seats in self._world.seats for s in seats if s.owner}
+        return any((ad.vhid - 1, ad.source) not in owners for ad in host.waiting)
 
     def _pause(self, host: Host, fault: Fault) -> Undo:
         return self._stand_still(host, clock_back=fault.seconds)

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from multiprocessing import Pool
 
+from sim import routers
 from sim.scenario import Scenario, from_seed
 from sim.watch import PromiseError
 from sim.world import World
 
+#: With every seed that this divides, hosts with VIPs of one GROUP are played, too.
+ROUTERS = 20
 #: Seeds that a process is given at once.
 _CHUNK = 25
 
@@ -78,7 +81,21 @@ def play(seeds: Iterable[int]) -> Tally:
         tally.checks += world.watch.checked
         for what, nearest in world.watch.nearest.items():
             tally.nearest[what] = max(nearest, tally.nearest.get(what, 0.0))
+        if seed % ROUTERS == 0:
+            _play_routers(seed, tally)
     return tally
+
+
+def _play_routers(seed: int, tally: Tally) -> None:
+    site = routers.Site(routers.from_seed(seed))
+    try:
+        site.run()
+    except PromiseError as broken:
+        tally.broken.append((seed, f"routers: {broken}"))
+    tally.seconds += site.agenda.now
+    for segment in site.segments:
+        tally.checks += segment.watch.checked
+    tally.checks += site.checked
 
 
 def play_on_all(first: int, scenarios: int, jobs: int) -> Iterator[Tally]:

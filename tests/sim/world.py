@@ -20,14 +20,17 @@ BUSY = 20_000
 
 
 class World:
-    """``story``: what happened, line by line, if it is to be kept."""
+    """``story``: what happened, line by line, if it is to be kept. ``agenda``: that of several
+    worlds."""
 
-    def __init__(self, scenario: Scenario, keep_story: bool = False) -> None:
+    def __init__(
+        self, scenario: Scenario, keep_story: bool = False, agenda: Agenda | None = None
+    ) -> None:
         self.scenario = scenario
         self.story: list[str] | None = [] if keep_story else None
         self.random = Random(scenario.seed)
         seats = len(scenario.hosts) * len(scenario.hosts[0].settings)
-        self.agenda = Agenda(at_most=BUSY * seats)
+        self.agenda = agenda or Agenda(at_most=BUSY * seats)
         self.hosts = [
             Host(number, plan, self.agenda, self.random)
             for number, plan in enumerate(scenario.hosts)

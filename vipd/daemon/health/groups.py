@@ -1,8 +1,8 @@
 """GROUP: what ails one VIP of this host makes the others of its group sick.
 
 Each VIP tells what ails itself, and is told one verdict about all others. What it tells never comes
-from what it is told, and a verdict is made anew from all that was told: so nothing goes round, and
-nothing is left over.
+from what it is told, and each verdict is computed from all that was told: so there is no circle,
+and nothing is left over.
 """
 
 from collections.abc import Callable, Mapping

@@ -24,7 +24,8 @@ class _Alarm(Protocol):
 
 
 class _Link(Protocol):
-    waiting_for: str
+    @property
+    def waiting_for(self) -> str: ...
 
 
 class _Scripts(Protocol):
@@ -37,15 +38,20 @@ class _Transitions(Protocol):
 
 
 class _Health(Protocol):
-    own: Reasons
+    @property
+    def own(self) -> Reasons: ...
 
 
 class Runner(Protocol):
     """The VIP whose membership this is."""
 
     config: VipConfig
-    machine: Machine
-    stopping: bool
+
+    @property
+    def machine(self) -> Machine: ...
+
+    @property
+    def stopping(self) -> bool: ...
 
     @property
     def link(self) -> _Link: ...

@@ -169,7 +169,9 @@ def test_one_that_is_in_trouble_again_and_again_is_held() -> None:
         debounced.see("")
         await asyncio.sleep(0.5)
         assert debounced.verdict.well is False
-        assert re.search(r"not before \d\d:\d\d:\d\d \(CHECK_HOLD\)$", debounced.verdict.ends)
+        assert re.search(
+            r"not before \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(CHECK_HOLD\)$", debounced.verdict.ends
+        )
         debounced.close()
         assert [well for well, before in zip(verdicts, [None, *verdicts], strict=False)
                 if well is not before] == [True, False, True, False]  # fmt: skip

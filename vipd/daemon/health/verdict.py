@@ -22,7 +22,7 @@ def not_before(left: float) -> str:
     """The end of `Verdict.ends` for something that is held for ``left`` seconds."""
     if left <= 0:
         return ""
-    until = time.strftime("%H:%M:%S", time.localtime(round(time.time() + left)))
+    until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(round(time.time() + left)))
     return f", and not before {until} (CHECK_HOLD)"
 
 

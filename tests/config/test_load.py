@@ -149,6 +149,7 @@ def test_what_is_tracked(tmp_path: Path) -> None:
         TRACK_GATEWAY="198.51.100.1 fe80::1%eth1",
         CHECK_INTERVAL="1.5",
         CHECK_FALL="2",
+        CHECK_HOLD="7",
         CHECK_TIMEOUT="1",
     )
     assert vip is not None
@@ -159,9 +160,10 @@ def test_what_is_tracked(tmp_path: Path) -> None:
     assert vip.track_unit == units
     assert (vip.track_down, vip.track_up) == (2.0, 0.5)
     assert vip.track_gateway == (
-        Gateway(IPv4Address("198.51.100.1"), 1.5, 2, 5),
-        Gateway(IPv6Address("fe80::1"), 1.5, 2, 5),
+        Gateway(IPv4Address("198.51.100.1"), 1.5, 2, 5, 7),
+        Gateway(IPv6Address("fe80::1"), 1.5, 2, 5, 7),
     )
+    assert vip.track_hold == 7
 
 
 def test_nothing_is_tracked_unless_it_is_named(tmp_path: Path) -> None:

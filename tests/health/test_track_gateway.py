@@ -38,14 +38,14 @@ def links(web01: Host) -> Iterator[Links]:
     netlink.close()
 
 
-def track(gateway: str, links: Links, pace: tuple[float, int, int] = QUICK) -> Make:
+def track(gateway: str, links: Links, pace: tuple[float, int, int] = QUICK, hold: int = 0) -> Make:
     def place() -> Place | None:
         links.changes()
         link = links.get("eth1")
         return Place(link.name, link.mac, links.addresses(link)) if link and link.up else None
 
     def make(loop: asyncio.AbstractEventLoop, changed: Changed) -> Source:
-        return TrackGateway(Gateway(ip_address(gateway), *pace), place, loop, changed)
+        return TrackGateway(Gateway(ip_address(gateway), *pace, hold), place, loop, changed)
 
     return make
 
@@ -77,6 +77,23 @@ def test_a_gateway_is_well_while_it_answers(web01: Host, web02: Host, links: Lin
         assert (await seen.sees(True)).said == ""
 
     play(track(WEB02, links), story)
+
+
+def test_a_gateway_that_comes_and_goes_is_held(web01: Host, web02: Host, links: Links) -> None:
+    assert web01.alive
+
+    async def story(seen: Witness) -> None:
+        await seen.sees(True)
+        for _ in range(2):
+            web02.isolate()
+            await seen.sees(False, f"{WEB02} does not answer")
+            web02.rejoin()
+            await asyncio.sleep(1)  # ten answers
+        assert seen.now.well is False
+        assert seen.now.ends.endswith("(CHECK_HOLD)")
+
+    seen = play(track(WEB02, links, hold=1000), story)
+    assert True in [verdict.well for verdict in seen.told[1:]]
 
 
 def test_an_ipv6_gateway(web01: Host, web02: Host, links: Links) -> None:

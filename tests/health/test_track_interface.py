@@ -1,6 +1,7 @@
 """TRACK_INTERFACE: what is wrong with an interface, by whatever name, and for how long."""
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +9,9 @@ from contextlib import contextmanager
 import pytest
 from helpers.hosts import ip
 
-from health.witness import Make, Witness, play
+from health.witness import PATIENCE, Make, Witness, play
 from vipd.daemon.health.debounced import Debounced
+from vipd.daemon.health.hold import Hold
 from vipd.daemon.health.settings import Times
 from vipd.daemon.health.track_interface import TrackedLinks, TrackInterface
 from vipd.daemon.health.verdict import Changed, Source
@@ -20,7 +22,7 @@ from vipd.linux.netlink import Netlink
 pytestmark = pytest.mark.lab
 
 MAKE_ETH9 = "link add eth9 type veth peer name peer9"
-QUICK = Times(0.05, 0.05)
+QUICK = Times(0.05, 0.05, hold=0)
 NEVER = 1000.0
 
 
@@ -141,3 +143,60 @@ def test_what_happened_while_the_loop_stood_still_is_seen_before_a_verdict() -> 
         assert told == [True]
 
     asyncio.run(story())
+
+
+def test_one_that_is_in_trouble_again_and_again_is_held() -> None:
+    """The first time TRACK_UP is enough; from then on CHECK_HOLD counts, too."""
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        verdicts: list[bool | None] = []
+
+        def note() -> None:
+            verdicts.append(debounced.verdict.well)
+
+        debounced = Debounced(loop, Times(0.05, 0.05, hold=1000), note)
+
+        async def becomes(well: bool) -> None:
+            async with asyncio.timeout(PATIENCE):
+                while debounced.verdict.well is not well:
+                    await asyncio.sleep(0.01)
+
+        debounced.see("")
+        for trouble, well in (("no carrier", False), ("", True), ("no carrier", False)):
+            debounced.see(trouble)
+            await becomes(well)
+        debounced.see("")
+        await asyncio.sleep(0.5)
+        assert debounced.verdict.well is False
+        assert re.search(
+            r"not before \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(CHECK_HOLD\)$", debounced.verdict.ends
+        )
+        debounced.close()
+        assert [well for well, before in zip(verdicts, [None, *verdicts], strict=False)
+                if well is not before] == [True, False, True, False]  # fmt: skip
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "spares_first", "holds"),
+    [
+        (30, False, [30, 60, 120, 240, 480, 600, 600]),
+        (30, True, [0, 30, 60, 120, 240, 480, 600]),
+        (0, True, [0, 0, 0]),
+        (0, False, [0, 0, 0]),
+        (1000, True, [0, 1000, 1000]),
+    ],
+)
+def test_a_hold_is_doubled_each_time(seconds: int, spares_first: bool, holds: list[int]) -> None:
+    hold, now = Hold(seconds, spares_first=spares_first), 0.0
+    for expected in holds:
+        hold.failed(now)
+        assert hold.until - now == expected
+        now = hold.until + 10
+        hold.recovered(now)
+        now += 299
+    now += 2
+    hold.failed(now)  # long after the last time
+    assert hold.until - now == holds[0]

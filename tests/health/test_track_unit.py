@@ -15,7 +15,7 @@ from vipd.daemon.health.track_unit import TrackUnit
 from vipd.daemon.health.verdict import Changed, Source
 from vipd.linux import cgroups
 
-QUICK = Times(0.1, 0.05)
+QUICK = Times(0.1, 0.05, hold=0)
 NEVER = 1000.0
 
 

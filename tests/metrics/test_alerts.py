@@ -75,7 +75,7 @@ def used(text: str) -> set[str]:
 
 
 def test_the_rules_are_loadable() -> None:
-    assert "12 rules found" in promtool("check", "rules", RULES)
+    assert "13 rules found" in promtool("check", "rules", RULES)
 
 
 def test_the_alerts_go_off_when_they_should() -> None:

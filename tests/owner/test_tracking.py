@@ -16,7 +16,7 @@ from vipd.lab import Host, Process
 
 pytestmark = pytest.mark.lab
 
-QUICK = {"TRACK_DOWN": "0.1", "TRACK_UP": "0.1"}
+QUICK = {"TRACK_DOWN": "0.1", "TRACK_UP": "0.1", "CHECK_HOLD": "0"}
 ROUTER = ADDRESSES["web03"].removesuffix("/24")
 SLICE = f"vipdtest{os.getpid()}.slice"
 UNIT = f"vipdtest{os.getpid()}.service"
@@ -38,7 +38,7 @@ def well(daemon: Process, name: str, since: int = 0) -> None:
 
 def pair(group: Group, **keys: str) -> tuple[Process, Process]:
     """web01 tracks something, web02 does not."""
-    first = group.vipd("web01", "--preempt", **QUICK, **keys)
+    first = group.vipd("web01", "--preempt", **{**QUICK, **keys})
     second = group.vipd("web02", SECOND, "--preempt")
     group.belongs_to("web01")
     return first, second
@@ -58,6 +58,20 @@ def test_a_router_without_its_other_side_hands_over(group: Group, report: Report
     ip(web01, "link set far2 up")
     well(first, "eth2")
     group.belongs_to("web01", lasting=1)
+
+
+def test_a_cable_that_comes_and_goes_does_not_pull_the_address_along(group: Group) -> None:
+    web01 = group.host("web01")
+    ip(web01, "link add eth2 type veth peer name far2", "link set eth2 up", "link set far2 up")
+    first, _ = pair(group, TRACK_INTERFACE="eth2", CHECK_HOLD="1000")
+    for owner, state in (("web02", "down"), ("web01", "up"), ("web02", "down")):
+        ip(web01, f"link set far2 {state}")
+        group.belongs_to(owner, lasting=0.5)
+    ip(web01, "link set far2 up")
+    group.belongs_to("web02", lasting=2)
+    (finding,) = vip_of(first)["findings"]
+    assert finding["said"] == "in order again, but not for long enough yet"
+    assert finding["ends"].endswith("(CHECK_HOLD)")
 
 
 def test_an_interface_is_removed_and_made_again(group: Group) -> None:

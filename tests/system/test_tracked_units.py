@@ -18,8 +18,8 @@ from vipd.lab import Lab
 from vipd.linux import cgroups
 
 #: What systemd does not do within this time takes longer than a restart, seconds.
-RESTART = Times(5.0, 0.05)
-QUICK = Times(0.1, 0.05)
+RESTART = Times(5.0, 0.05, hold=0)
+QUICK = Times(0.1, 0.05, hold=0)
 
 SERVICE = """
 [Unit]

@@ -143,6 +143,8 @@ class _Builder:
             self.file, self.variables.bindings, self.around.trust, self.problems, self.places
         )
         settings["checks"] = reader.read()
+        if "hold" in reader.pace:
+            settings["track_hold"] = reader.pace["hold"]
         if gateways := settings.get("track_gateway"):
             settings["track_gateway"] = tuple(replace(g, **reader.pace) for g in gateways)
         vip = self._checked(settings)

@@ -83,7 +83,7 @@ def is_key(name: str) -> bool:
 @dataclass(slots=True)
 class CheckReader:
     """For one virtual IP, whose file is `file`. `places` gets the place of each key; `pace` the
-    interval, fall and rise that are given for everything."""
+    interval, fall, rise and hold that are given for everything."""
 
     file: str
     bindings: Mapping[str, Binding]
@@ -118,7 +118,9 @@ class CheckReader:
                 what = f"there is no check {PREFIX}{name.upper()} that this could be about"
                 hint = f"write {PREFIX}{name.upper()}=/PATH/OF/A/PROGRAM, or remove this"
                 self.problems.append(warning(binding.place, what, hint))
-        self.pace = {n: v for n, v in settings[""].items() if n in ("interval", "fall", "rise")}
+        self.pace = {
+            n: v for n, v in settings[""].items() if n in ("interval", "fall", "rise", "hold")
+        }
         checks = []
         for name, (key, value) in sorted(commands.items()):
             about_it = {**settings[""], **settings.get(name, {})}

@@ -82,12 +82,13 @@ class Check:
 class Gateway:
     """A host that has to answer on BIND_INTERFACE. It is asked every ``interval`` seconds (0.1 to
     3600), is gone after ``fall`` questions without an answer one after the other, and back after
-    ``rise`` with one."""
+    ``rise`` with one; after ``hold`` seconds at least, if it is gone again soon."""
 
     address: IPv4Address | IPv6Address
     interval: float = 2.0
     fall: int = 3
     rise: int = 5
+    hold: int = 30
 
 
 @settings
@@ -289,7 +290,9 @@ class VipFields(Model):
     track_up: FractionalSeconds = Field(
         default=10.0,
         description="TRACK_UP: seconds (0.1 to 3600) for which a tracked interface or unit has to "
-        "work again, without interruption, before the host is well.",
+        "work again, without interruption, before the host is well. One that is in trouble again "
+        "within 5 minutes of that stays so for CHECK_HOLD at least, twice as long the next time, "
+        "up to 600 s; likewise a gateway.",
     )
     track_gateway: tuple[Gateway, ...] = Field(
         default=(),
@@ -297,6 +300,12 @@ class VipFields(Model):
         "likely of its router, separated by blanks: while one of them does not answer ARP requests "
         "(IPv6: neighbour solicitations), the host is sick. They are asked from an own address of "
         "this host every CHECK_INTERVAL; CHECK_FALL and CHECK_RISE count as they do for checks.",
+    )
+    track_hold: int = Field(
+        default=30,
+        ge=0,
+        le=MAX_SECONDS,
+        description="CHECK_HOLD, for what is tracked.",
     )
     preempt_delay: Literal[0] | Seconds = Field(
         default=0,

@@ -2,8 +2,9 @@
 
 import asyncio
 
+from vipd.daemon.health.hold import Hold
 from vipd.daemon.health.settings import Times
-from vipd.daemon.health.verdict import Changed, Verdict
+from vipd.daemon.health.verdict import Changed, Verdict, not_before
 
 #: Seconds of lateness from which on a timer does not decide before the loop has read what waits.
 _LATE = 0.1
@@ -12,13 +13,15 @@ _LATE = 0.1
 class Debounced:
     """A tracked thing is well at once when it is seen for the first time and nothing is wrong with
     it; from then on a verdict changes when the opposite has lasted for its time. Until the first
-    verdict a thing in trouble has none, so one that is just being started does no harm."""
+    verdict a thing in trouble has none, so one that is just being started does no harm. One that is
+    in trouble again soon after it was well again is held."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, times: Times, changed: Changed) -> None:
         self.verdict = Verdict(None, loop.time())
         self._loop = loop
         self._times = times
         self._changed = changed
+        self._hold = Hold(times.hold, spares_first=True)
         self._trouble = ""  # as it was seen last
         self._timer: asyncio.TimerHandle | None = None
 
@@ -36,8 +39,9 @@ class Debounced:
         elif self._timer is None:
             if well:
                 self._say("in order again, but not for long enough yet")
-            wait = self._times.up if well else self._times.down
-            self._set(self._loop.time() + wait)
+            now = self._loop.time()
+            due = max(now + self._times.up, self._hold.until) if well else now + self._times.down
+            self._set(due)
 
     def unknown(self, why: str) -> None:
         """It cannot be seen: the verdict stays as it is."""
@@ -64,11 +68,17 @@ class Debounced:
 
     def _decide(self) -> None:
         self.close()
-        self.verdict = Verdict(not self._trouble, self._loop.time())
+        now = self._loop.time()
+        if self._trouble:
+            self._hold.failed(now)
+        elif self.verdict.well is False:
+            self._hold.recovered(now)
+        self.verdict = Verdict(not self._trouble, now)
         self._say(self._trouble)
 
     def _say(self, said: str) -> None:
-        ends = f"when that has been over for {self._times.up:g} s (TRACK_UP)"
+        held = not_before(self._hold.until - self._loop.time())
+        ends = f"when that has been over for {self._times.up:g} s (TRACK_UP){held}"
         ends = ends if self.verdict.well is False else ""
         self.verdict = Verdict(self.verdict.well, self.verdict.since, said, ends)
         self._changed()

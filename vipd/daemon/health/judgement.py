@@ -1,12 +1,7 @@
 """From single runs of a check to its verdict: how many count, and how long one stands."""
 
-from math import inf
-
 from vipd.config.fields import Check
-
-#: Seconds: who fails again within the first after a recovery is held for twice as long as last
-#: time, up to the second.
-_SOON, _LONGEST_HOLD = 300.0, 600.0
+from vipd.daemon.health.hold import Hold
 
 
 class Judgement:
@@ -18,11 +13,13 @@ class Judgement:
         self.since = now
         #: Runs one after the other that say the other thing than ``well``.
         self.against = 0
-        #: A failed check does not recover before.
-        self.held_until = -inf
         self._check = check
-        self._hold = 0.0
-        self._recovered = -inf
+        self._hold = Hold(check.hold)
+
+    @property
+    def held_until(self) -> float:
+        """A failed check does not recover before."""
+        return self._hold.until
 
     @property
     def needed(self) -> int:
@@ -46,12 +43,9 @@ class Judgement:
         return enough and self._become(good, now)
 
     def _become(self, well: bool, now: float) -> bool:
-        if well:
-            self._recovered = now if self.well is False else -inf
-        else:
-            again = now - self._recovered < _SOON
-            longer = min(2 * self._hold, _LONGEST_HOLD) if again else 0.0
-            self._hold = max(self._check.hold, longer)
-            self.held_until = now + self._hold
+        if not well:
+            self._hold.failed(now)
+        elif self.well is False:
+            self._hold.recovered(now)
         self.well, self.since, self.against = well, now, 0
         return True

@@ -9,10 +9,11 @@ from vipd.config.model import VipConfig
 @dataclass(frozen=True, slots=True)
 class Times:
     """TRACK_DOWN (0: none) and TRACK_UP, in seconds: how long a thing has to be in trouble, or free
-    of it, without interruption."""
+    of it, without interruption; and CHECK_HOLD, for one that is in trouble again and again."""
 
     down: float = 0.5
     up: float = 10.0
+    hold: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ a source, so nothing is in them that only names it."""
 
 def settings(config: VipConfig) -> dict[str, Setting]:
     """The setting of each source of this VIP, by the name of its reason."""
-    times = Times(config.track_down, config.track_up)
+    times = Times(config.track_down, config.track_up, config.track_hold)
     found: dict[str, Setting] = {
         f"check:{check.name}": replace(check, name="") for check in config.checks
     }

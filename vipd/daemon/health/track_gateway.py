@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from vipd.config.fields import Gateway
-from vipd.daemon.health.verdict import Changed, Verdict
+from vipd.daemon.health.hold import Hold
+from vipd.daemon.health.verdict import Changed, Verdict, not_before
 from vipd.linux.addresses import AnyAddress, AnyInterface
 from vipd.linux.probes import Probes
 
@@ -54,6 +55,7 @@ class TrackGateway:
         self._answered = False
         self._trouble = ""  # why the last probe did not leave,
         self._void = False  # and whether that says nothing
+        self._hold = Hold(gateway.hold, spares_first=True)
         self._row = 0  # probes one after the other with an outcome against the verdict
         self._timer: asyncio.TimerHandle | None = None
 
@@ -132,15 +134,22 @@ class TrackGateway:
         enough = self._pace.rise if answered else self._pace.fall
         if well is None and answered:
             enough = 1
-        if self._row >= enough:
-            self._row = 0
-            self._become(answered, self._loop.time())
+        now = self._loop.time()
+        if self._row < enough or (answered and now < self._hold.until):
+            return
+        self._row = 0
+        if not answered:
+            self._hold.failed(now)
+        elif well is False:
+            self._hold.recovered(now)
+        self._become(answered, now)
 
     def _become(self, well: bool, since: float) -> None:
         said = ends = ""
         if not well:
             said = self._trouble or f"{self._gateway} does not answer"
-            ends = f"after {self._pace.rise} answers, one every {self._pace.interval:g} s"
+            held = not_before(self._hold.until - self._loop.time())
+            ends = f"after {self._pace.rise} answers, one every {self._pace.interval:g} s{held}"
         before, self.verdict = self.verdict, Verdict(well, since, said, ends)
         if self.verdict != before:
             self._changed()

@@ -1,5 +1,6 @@
 """What a check or a tracked thing says about this host."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,14 @@ class Verdict:
     since: float
     said: str = ""
     ends: str = ""
+
+
+def not_before(left: float) -> str:
+    """The end of `Verdict.ends` for something that is held for ``left`` seconds."""
+    if left <= 0:
+        return ""
+    until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(round(time.time() + left)))
+    return f", and not before {until} (CHECK_HOLD)"
 
 
 class Source(Protocol):

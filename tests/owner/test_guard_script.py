@@ -203,7 +203,7 @@ def test_without_it_the_address_stays(group: Group, scripts: Scripts, lost: dict
     no_guard(host)
     assert address_of(host, VIP)
     assert scripts.times("down") == 0
-    assert "killed" not in first.log()
+    assert "was killed" not in first.log()
 
 
 def test_guard_script_can_be_changed_while_it_runs(group: Group, scripts: Scripts) -> None:

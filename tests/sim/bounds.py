@@ -29,6 +29,11 @@ STAGGER = 1 / 4
 #: A sick backup waits this much longer than a healthy one after a bow-out.
 SICK_LATER = 1 / 2
 
+#: The guard has removed an address this long after it had to, at most.
+AT_ONCE = 0.05
+#: An advertisement is expected to be late by this at most.
+MAY_BE_LATE = 0.1
+
 
 class Bounds:
     def __init__(self, scenario: Scenario) -> None:
@@ -93,6 +98,18 @@ class Bounds:
     def lease(self, seat: Vipd) -> float:
         """A host that cannot say that it is master any more."""
         return (seat.lease() + KERNEL_LATE + seat.host.plan.lateness) * self.stretch
+
+    def guarded(self, seat: Vipd) -> float:
+        """The same, whose guard runs."""
+        lease, every = seat.lease(), seat.interval
+        if seat.setting.advbase == 0:  # the others wait for deadratio intervals
+            lease = min(lease, max(seat.setting.deadratio * every, every + MAY_BE_LATE))
+        return lease * self.stretch + AT_ONCE
+
+    def inherits(self, seat: Seat) -> float:
+        """Until this one has taken over from a master that was killed, whose guard has told it."""
+        waited = (STAGGER + SICK_LATER * seat.sick) * self.stretch
+        return AT_ONCE + self.heard(seat) + waited + seat.host.plan.lateness
 
     def settle(self, seats: list[Seat]) -> float:
         """All is quiet: whoever leaves has left, somebody is master, a better one has heard of it,

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 from math import inf
 from typing import TYPE_CHECKING
 
+from sim.guard import Guard, Leases
 from sim.host import Host
 from sim.network import advertisement, arrive
 from sim.scenario import Fault, What
@@ -56,6 +57,8 @@ class Faults:
             What.CHANGE: self._change,
             What.STRANGER: self._stranger,
             What.FLUSH: self._flush,
+            What.FREEZE_GUARD: self._freeze_guard,
+            What.KILL_GUARD: self._kill_guard,
             What.DEMOTE: self._demote,
             What.SICK: self._sick,
         }
@@ -167,6 +170,9 @@ class Faults:
         host.running = True
         host.silences += 1
         host.waiting.clear()
+        host.leave_behind(host.reserved)
+        host.leases = Leases(len(host.seats))
+        self._start_guard(host)
         self._world.watch.disturbed(host)
         for seat in host.seats:
             seat.start()
@@ -216,6 +222,8 @@ class Faults:
         """A process runs again. One that finds itself late hears first what waits for it."""
         host.silences += 1
         self._world.watch.disturbed(host)
+        if host.guard and not host.guard.frozen:
+            host.guard.goes_on()
         for seat in host.seats:
             seat.clock_moved()
         waiting, host.waiting = host.waiting, []
@@ -233,17 +241,51 @@ class Faults:
             seat.link_changed()
 
     def _kill(self, host: Host, _fault: Fault) -> Undo:
-        for seat in host.seats:
-            seat.kill()
-        host.running = False
-        self._world.watch.lease_must_end(host)
-        self._world.watch.disturbed(host)
+        with self._world.watch.killing(host):
+            for seat in host.seats:
+                seat.kill()
+            host.running = False
+            if host.guard:
+                host.guard.daemon_ended()
         return lambda: self._start(host)
+
+    # Guards
+
+    def _start_guard(self, host: Host) -> None:
+        if host.plan.kind == "vipd" and host.plan.guard:
+            host.guard = Guard(self._world, host, host.leases)
+            for seat in host.seats:
+                seat.guarded_anew()
+
+    def _freeze_guard(self, host: Host, _fault: Fault) -> Undo | None:
+        guard = host.guard
+        if guard is None or not guard.acts:
+            return None
+        guard.freeze()
+        return guard.goes_on
+
+    def _kill_guard(self, host: Host, fault: Fault) -> Undo | None:
+        guard = host.guard
+        if guard is None:
+            return None
+        guard.kill()
+
+        def again() -> None:
+            """A daemon that runs starts another, unless it is a new daemon itself."""
+            if host.guard is guard and host.running:
+                if host.acts:
+                    self._start_guard(host)
+                else:
+                    self._agenda.at(self._agenda.now + LOOK_AGAIN + fault.seconds, again)
+
+        return again
 
     def _crash(self, host: Host, _fault: Fault) -> Undo:
         for seat in host.seats:
             seat.kill()
         host.running = False
+        if host.guard:
+            host.guard.end()
         self._world.watch.disturbed(host)
         for seat in host.seats:
             seat.own(False)
@@ -271,6 +313,8 @@ class Faults:
         """One of its programs has done what `Seat.stop` asked for."""
         if all(seat.ended for seat in host.seats):
             host.running = False
+            if host.guard:
+                host.guard.end()
             self._world.watch.disturbed(host)
 
     # People

@@ -6,10 +6,12 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from sim.agenda import Agenda
+from sim.guard import Leases
 from sim.scenario import HostPlan
 from vipd.carp.packet import Advertisement
 
 if TYPE_CHECKING:
+    from sim.guard import Guard
     from sim.seat import Seat
 
 #: Where hosts send from, in two subnets. Of equally fast ones the lower wins, as ucarp compares
@@ -19,6 +21,9 @@ SOURCES = tuple(
     for last in (30, 20, 10, *range(40, 80))
     for subnet in ("192.0.2", "198.51.100")
 )
+
+#: More than a vipd sends in its life.
+_RESERVED = 1_000_000_000
 
 
 class Host:
@@ -35,6 +40,9 @@ class Host:
         self.running = self.frozen = self.still = self.mute = False
         self.linked = True
         self.counter = 1_000_000  # of the last advertisement of its vipd
+        self.reserved = self.counter  # for what its guard sends
+        self.leases = Leases(0)  # that its vipd and its guard share
+        self.guard: Guard | None = None
         self.misled = (-inf, 0.0)
         self.demotion = 0  # of its OpenBSD's carp interfaces
         self.silences = 0  # counts up whenever it can be heard again
@@ -61,6 +69,11 @@ class Host:
         most, and by enough for the clock to show it, however the numbers are rounded."""
         late = 1e-6 + self.plan.lateness * self._random.random()
         return max(self._agenda.now, self.when(clock) + late)
+
+    def leave_behind(self, used: int) -> None:
+        """`Counter`: another process has used this number."""
+        if used >= self.counter:
+            self.counter, self.reserved = used, used + _RESERVED
 
     def set_clock_back(self, seconds: float) -> None:
         """The clock stood still for so long."""

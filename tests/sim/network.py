@@ -29,14 +29,16 @@ class Network:
         self._families = (4, 6) if world.scenario.both else (4,)
         self._ads: dict[tuple[int, int, int, int, int, int], Advertisement] = {}
 
-    def send(self, seat: Seat, advbase: int, advskew: int) -> bool:
-        """Whether it left."""
+    def send(
+        self, seat: Seat, advbase: int, advskew: int, signed: tuple[int, int] | None = None
+    ) -> bool:
+        """Whether it left. ``signed``: counter and byte 4 of what was made earlier."""
         host = seat.host
         if host.mute or not host.linked:
             return False
-        counter = seat.counter()
+        counter, byte_4 = signed or (seat.counter(), seat.byte_4)
         for family in self._families:
-            key = (host.number, seat.group, advbase, advskew, seat.byte_4, family)
+            key = (host.number, seat.group, advbase, advskew, byte_4, family)
             words = self._ads.get(key)
             if words is None:
                 words = self._ads[key] = self._words(host, *key[1:])

@@ -49,6 +49,8 @@ class HostPlan:
     """Its process runs at most this much later than it should."""
     lease: bool = True
     """LEASE=auto, or off."""
+    guard: bool = True
+    """vipd only: it can start its guard."""
     verdict_after: float = 0.0
     """A new vipd does not know its health for so long."""
     upscript: float = 0.01
@@ -106,6 +108,10 @@ class What(StrEnum):
     """One advertisement of a host that nobody knows, heard by this one only."""
     FLUSH = "flush"
     """Somebody takes the addresses off the interface."""
+    FREEZE_GUARD = "freeze-guard"
+    """vipd's guard is stopped, then goes on."""
+    KILL_GUARD = "kill-guard"
+    """vipd's guard is killed; vipd starts another."""
     DEMOTE = "demote"
     """An OpenBSD host demotes itself, by so much, and takes that back."""
     SICK = "sick"
@@ -172,7 +178,9 @@ Draw = Callable[[Random, int, int], Setting]
 
 _HOSTS, _HOST_WEIGHTS = (2, 3, 4, 5, 8), (40, 40, 12, 6, 2)
 _GROUPS, _GROUP_WEIGHTS = (1, 2, 4), (70, 20, 10)
-_FAULTS = tuple(what for what in What if what not in (What.DEMOTE, What.FAMILY, What.SICK))
+_GUARDS = (What.FREEZE_GUARD, What.KILL_GUARD)
+_LATER = (What.DEMOTE, What.FAMILY, What.SICK, *_GUARDS)
+_FAULTS = tuple(what for what in What if what not in _LATER)
 #: How much of its master-down time a fault lasts, roughly; the shortest do not matter to anybody.
 _LENGTHS = (0.01, 0.3, 0.9, 1.5, 4.0)
 
@@ -213,8 +221,36 @@ def from_seed(seed: int) -> Scenario:
         scenario = _with_sickness(health, scenario, scale)
     families = Random(f"families {seed}")  # likewise
     if not mixed and families.random() < 0.2:
-        return _in_both_families(families, scenario, scale)
-    return scenario
+        scenario = _in_both_families(families, scenario, scale)
+    return _with_guards(Random(f"guards {seed}"), scenario, scale)  # likewise
+
+
+def _with_guards(draw: Random, scenario: Scenario, scale: float) -> Scenario:
+    """The same, and guards are stopped and killed, most of them where something happens to their
+    daemons; a few never run."""
+    hosts = tuple(
+        replace(plan, guard=draw.random() < 0.95) if plan.kind == "vipd" else plan
+        for plan in scenario.hosts
+    )
+    vipds = [number for number, plan in enumerate(hosts) if plan.kind == "vipd"]
+    processes = (What.FREEZE, What.KILL, What.SLEEP, What.MUTE, What.STOP)
+    near = [fault for fault in scenario.faults if fault.what in processes and fault.host in vipds]
+    last = max(fault.at for fault in scenario.faults)
+    faults = []
+    for _ in range(draw.choice((0, 0, 1, 2, 4)) if vipds else 0):
+        at, host = draw.uniform(0, last + 2 * scale), draw.choice(vipds)
+        if near and draw.random() < 0.7:
+            fault = draw.choice(near)
+            at = max(0.0, fault.at + draw.choice((-1, 1, 3)) * scale * draw.random() ** 3)
+            host = fault.host
+        seconds = draw.choice(_LENGTHS) * scale * draw.uniform(0.5, 1.5)
+        faults.append(Fault(at, draw.choice(_GUARDS), host=host, seconds=seconds))
+    if len(vipds) > 1 and draw.random() < 0.1:  # and two vipds are killed when all is quiet
+        for _ in range(2):
+            quiet = max((f.at + f.seconds for f in (*scenario.faults, *faults)), default=0.0)
+            at = quiet + 6 * scale + 4
+            faults.append(Fault(at, What.KILL, host=draw.choice(vipds), seconds=2 * scale))
+    return replace(scenario, hosts=hosts, faults=scenario.faults + tuple(faults))
 
 
 def _in_both_families(draw: Random, scenario: Scenario, scale: float) -> Scenario:

@@ -82,6 +82,9 @@ class Seat(ABC):
     def demoted(self) -> None:  # noqa: B027  (OpenBSD only)
         """`Host.demotion` is another one."""
 
+    def guarded_anew(self) -> None:  # noqa: B027  (vipd only)
+        """There is another guard."""
+
     def ails(self, cause: Health, more: int) -> None:  # noqa: B027  (vipd only)
         """Another check has failed, or has no verdict; -1: one less."""
 

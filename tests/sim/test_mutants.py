@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from sim.host import Host
 from sim.network import Network
 from sim.play import shortest, verdict
 from sim.scenario import from_json, from_seed
 from sim.seat import Seat
+from sim.vipd import Vipd
 from vipd.carp import backup, host, machine, master, parameters, peers, rank, timing
 from vipd.carp.effects import Effects
 from vipd.carp.health import Health
@@ -23,6 +25,9 @@ from vipd.carp.peers import Peer, Peers
 from vipd.carp.rank import Rank
 from vipd.carp.situation import Situation
 from vipd.carp.states import Input, Mode
+from vipd.daemon.guard import duty
+from vipd.daemon.guard.duty import Duty
+from vipd.daemon.guard.leases import Leases
 
 #: Scenarios within which a mistake has to be found.
 SOON = 500
@@ -30,6 +35,7 @@ SOON = 500
 REGRESSIONS = Path(__file__).parent / "regressions"
 
 EVERY, DOWN, HEAR, SEND = timing.interval, timing.master_down, Peers.hear, Network._send
+HOLD = Leases.hold
 DERIVE = Parameters.__post_init__
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
@@ -145,6 +151,16 @@ def silent_soon(our: Situation, now: float) -> float:
     return now + our.parameters.master_down
 
 
+def renewed_once(self: Leases, place: int, until: int, believed: int) -> None:
+    """The guard sees the end of the first lease only."""
+    HOLD(self, place, self.until(place) or until, believed)
+
+
+def counts_on(self: Host, used: int) -> None:
+    """Numbers of a guard's own, and none of them is left behind."""
+    self.reserved = max(self.reserved, used + 1_000_000_000)
+
+
 # fmt: off
 MUTANTS: dict[str, tuple[Mutation, str]] = {
     "a backup never takes over": (
@@ -164,7 +180,7 @@ MUTANTS: dict[str, tuple[Mutation, str]] = {
     "a backup does not wait longer because of advertisements": (
         does_not_wait, ""),
     "a backup ignores a bow-out": (
-        without((Mode.BACKUP, Input.LEAVING)), "planned hand-over"),
+        without((Mode.BACKUP, Input.LEAVING)), "nobody has taken over"),
     "a leaving host does not hear its successor": (
         without(*((Mode.LEAVING, event) for event in (Input.PREFERRED, Input.SLOWER))), ""),
     "a hold has no end": (
@@ -211,6 +227,20 @@ MUTANTS: dict[str, tuple[Mutation, str]] = {
         lambda patch: patch.setattr(backup, "begin_delay", delay_for_ever), "get its address back"),
     "LISTEN_FIRST is over at once": (
         lambda patch: patch.setattr(Situation, "silent_at", silent_soon), "silence does not count"),
+    "a guard does not bow out": (
+        lambda patch: patch.setattr(Duty, "believed", lambda *_: False), "nobody has taken over"),
+    "a guard removes nothing": (
+        lambda patch: patch.setattr(Vipd, "taken_off", lambda _: True), ""),
+    "a guard acts when its daemon ends, and not before": (
+        lambda patch: patch.setattr(Duty, "end_leases", lambda _: None), "and its guard runs"),
+    "a guard acts when a lease ends, and not when its daemon does": (
+        lambda patch: patch.setattr(Duty, "daemon_ended", lambda _: None), "and its guard runs"),
+    "a guard is late": (
+        lambda patch: patch.setattr(duty, "MARGIN", 50_000_000), "and its guard runs"),
+    "a guard does not see renewals": (
+        lambda patch: patch.setattr(Leases, "hold", renewed_once), ""),
+    "a daemon comes back without looking": (
+        lambda patch: patch.setattr(Vipd, "_lapsed", lambda *_: False), ""),
 }
 
 # What is too rare for that: which of the regressions finds it.
@@ -239,6 +269,9 @@ RARE: dict[str, tuple[Mutation, str, str]] = {
         knows_one, "when-the-better-of-two-masters-leaves", "for no reason"),
     "a backup forgets a master that another one beats": (
         knows_one, "a-master-leaves-and-a-ucarp-has-not-looked-yet", "for no reason"),
+    "a daemon counts on below what its guard has sent": (
+        lambda patch: patch.setattr(Host, "leave_behind", counts_on),
+        "a-killed-master-is-back-within-a-second", "overlap"),
     "an advertisement counts after the bow-out that has overtaken it": (
         lambda patch: patch.setattr(peers, "OVERTAKEN", 0.0),
         "a-bow-out-overtakes-an-advertisement", "without an owner"),

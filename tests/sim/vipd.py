@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from helpers.configured import model
 
+from sim.guard import Will
 from sim.host import Host
 from sim.scenario import Setting
 from sim.seat import Seat
@@ -24,6 +25,7 @@ from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.carp.states import Mode, Reason, State
 from vipd.config.model import VipConfig
+from vipd.daemon.guard.keeper import Place
 
 if TYPE_CHECKING:
     from sim.world import World
@@ -43,6 +45,12 @@ def settings(setting: Setting) -> VipConfig:
         "deadratio": setting.deadratio,
     }
     return model(**options)
+
+
+@cache
+def guarded_for(setting: Setting) -> float:
+    """How long after an advertisement the guard ends the lease."""
+    return settings(setting).guarded_for
 
 
 @cache
@@ -72,11 +80,14 @@ class Vipd(Seat):
         self._kernel_looks = inf  # when it sees to that, as far as that is on the agenda
         self._stopping = False
         self._lives = 0
+        self._place = Place(None, None, 0)
+        self._will: Will | None = None
 
     # What the world does to it
 
     def start(self) -> None:
         self._lives += 1
+        self._place = Place(None, self.host.leases, self.group + 1)
         if after := self.host.plan.verdict_after:
             self._has_verdict = False
             self.world.agenda.at(self.world.agenda.now + after, self._first_verdict, self._lives)
@@ -114,6 +125,9 @@ class Vipd(Seat):
         before, self.setting = self.lease(), setting
         now = self.host.clock()
         self._do(self.machine.change(self._parameters(), now))
+        if self.state is State.MASTER:
+            self._show()
+            self.leave_will()
         if self.lease() != before and self.state is State.MASTER:
             self._hold(now)
             self._set_alarm()
@@ -135,7 +149,7 @@ class Vipd(Seat):
     def hear(self, ad: Advertisement) -> None:
         now = self.host.clock()
         self.listens_until = -inf
-        if now >= self._lease_until:
+        if self._lapsed(now):
             self._do(self.machine.lapse(now))
         effects = self.machine.receive(ad, now)
         if effects:
@@ -272,7 +286,7 @@ class Vipd(Seat):
 
     def _alarm(self, now: float) -> None:
         self._queued = inf
-        if now >= self._lease_until:
+        if self._lapsed(now):
             self._do(self.machine.lapse(now))
         else:
             self._do(self.machine.tick(now))
@@ -288,8 +302,8 @@ class Vipd(Seat):
                 case SendAdvertisement(advbase, advskew):
                     left = self.world.network.send(self, advbase, advskew)
                     now = self.host.clock()
-                    if left and self._lease_until != inf:
-                        self._start_lease(now)
+                    if left:
+                        self._renew(now)
                     if not left or self.machine.last_send_failed:
                         todo += self.machine.sent(left, now)
                 case Transition(old, new, reason):
@@ -304,6 +318,7 @@ class Vipd(Seat):
                 case Release():
                     self._lease_until = self._kernel_until = inf
                     self.own(False)
+                    self._revoke()
                 case Announce():
                     pass
         assert self.machine.state is self.state
@@ -316,19 +331,26 @@ class Vipd(Seat):
         if self.host.plan.lease:
             config = settings(self.setting)
             before = self._lease_until
-            lease, within = config.longest_lease, config.renewed_within
-            self._lease_until, whole = first_lease(lease, within, self._advertised, before, now)
-            self._ask_kernel(now + whole)
+            lease, around = config.longest_lease, (self._advertised, before, now)
+            lasts = guarded_for(self.setting), config.renewed_within
+            self._lease_until, whole = first_lease(lease, *lasts, *around)
+            unguarded, _ = first_lease(lease, lease, config.renewed_within, *around)
+            self._ask_kernel(now + whole, now + whole - unguarded)
+        self._show()
         self.own(True)
+        self.leave_will()
 
-    def _start_lease(self, now: float) -> None:
+    def _renew(self, now: float) -> None:
         self._advertised = now
-        self._lease_until = now + self.lease()
-        self._ask_kernel(self._lease_until)
+        if self._lease_until != inf:
+            self._lease_until = max(self._lease_until, now + guarded_for(self.setting))
+            self._ask_kernel(now + self.lease(), 0.0)
+        if self.state is State.MASTER:
+            self._show()
 
-    def _ask_kernel(self, until: float) -> None:
+    def _ask_kernel(self, until: float, rounded: float) -> None:
         self._kernel_until = until
-        self.rounded = until - self._lease_until
+        self.rounded = rounded
         if self._kernel_until < self._kernel_looks:
             self._kernel_will_look()
 
@@ -337,7 +359,7 @@ class Vipd(Seat):
         if life != self._lives or not self.host.acts or self.state is not State.MASTER:
             return
         now = self.host.clock()
-        if now >= self._lease_until:
+        if self._lapsed(now):
             self._do(self.machine.lapse(now))
         elif not self.owner:
             self._hold(now)
@@ -361,6 +383,44 @@ class Vipd(Seat):
             self.health,
             host=name,
         )
+
+    # The guard
+
+    def _show(self) -> None:
+        """`Ownership._show`"""
+        self._place.hold(self._lease_until, self._advertised + guarded_for(self.setting))
+        if self.host.guard:
+            self.host.guard.look_later()
+
+    def leave_will(self) -> None:
+        """`Will.leave`"""
+        self._will = Will(self, self.host.reserved)
+        self.guarded_anew()
+
+    def guarded_anew(self) -> None:
+        if self.host.guard and self._will:
+            self.host.guard.take_on(self._will)
+
+    def _revoke(self) -> None:
+        """`Will.revoke`"""
+        if self._place.taken and self._will:
+            self.host.leave_behind(self._will.number)
+        self._place.clear()
+        self._will = None
+
+    def _lapsed(self, now: float) -> bool:
+        """`Ownership.lapsed`"""
+        return now >= self._lease_until or self._place.taken
+
+    def taken_off(self) -> bool:
+        """The guard removes the address; whether it was there."""
+        was, self._kernel_until = self.owner, inf
+        self.own(False)
+        if was and self.host.acts:
+            self.world.agenda.at(
+                self.host.runs_at(self.host.clock()), self._notice_loss, self._lives
+            )
+        return was
 
     # The kernel
 

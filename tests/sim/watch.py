@@ -2,7 +2,8 @@
 
 1. Two hosts that hear each other never both own the address for longer than `Bounds.overlap`.
 2. A host is never without an owner that it hears for longer than `Bounds.none`: it would be one.
-3. What a vipd that is frozen, killed or mute owned is gone after its lease.
+3. What a vipd that is frozen, killed or mute owned is gone after its lease: where its guard runs,
+   `AT_ONCE` after its end or the lease's; else as late as the kernel is.
 4. When nothing has happened for `Bounds.settle`, there is one owner among those that hear each
    other, nobody has a right to take the address from it, and nothing changes any more.
 5. A planned hand-over that starts from there leaves no moment without an owner.
@@ -15,6 +16,8 @@
 10. In a planned hand-over the healthy take over before the sick.
 11. The sick, those without a verdict, and those in their PREEMPT_DELAY preempt nobody; and only who
     is known to be well relieves the sick.
+12. Where all is quiet, and the guard of a master that is killed runs, another host owns after
+    `Bounds.inherits`.
 """
 
 from collections import Counter
@@ -23,7 +26,7 @@ from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING
 
-from sim.bounds import STAGGER, Bounds
+from sim.bounds import AT_ONCE, STAGGER, Bounds
 from sim.host import Host
 from sim.seat import Seat
 from sim.vipd import Vipd
@@ -267,16 +270,67 @@ class Watch:
                 f"{bound:.3f} s is the bound",
             )
 
-    # 3
+    # 3 and 12
 
-    def lease_must_end(self, host: Host) -> None:
+    @contextmanager
+    def killing(self, host: Host) -> Iterator[None]:
+        """Inside, its process is killed."""
+        heirs = []
+        for group, seats in enumerate(self._world.seats):
+            seat = seats[host.number]
+            others = [s for s in seats if s.host is not host and s.host.hears(host)]
+            told = host.guard is not None and host.guard.acts and not host.mute and seat.owner
+            if told and self._settled[group] and self._bounds.seamless(seat, others):
+                heirs.append((group, [other for other in others if other.able]))
+        yield
+        self.lease_must_end(host, killed=True)
+        self.disturbed(host)
+        for group, others in heirs:
+            at = self._world.agenda.now + max(map(self._bounds.inherits, others))
+            guarding = self._guarding(host)
+            self._world.agenda.at(
+                at, self._must_have_inherited, host, group, others, self._disturbances, guarding
+            )
+
+    def _must_have_inherited(
+        self,
+        host: Host,
+        group: int,
+        others: list[Seat],
+        disturbance: int,
+        guarding: tuple[int, ...],
+    ) -> None:
+        if disturbance == self._disturbances and self._guarding(host) == guarding:
+            self.checked["inherited"] += 1
+            if not any(other.owner for other in others):
+                self._fail(group, f"nobody has taken over from {host}, which was killed")
+
+    @staticmethod
+    def _guarding(host: Host) -> tuple[int, ...]:
+        """Unchanged as long as nothing happens to the guard, or the machine."""
+        return (host.silences, host.guard.troubles, id(host.guard)) if host.guard else ()
+
+    def lease_must_end(self, host: Host, killed: bool = False) -> None:
         """From now on no advertisement of its leaves. (A clock that stands still ends no lease.)"""
         if host.still:
             return
+        now = self._world.agenda.now
         for seat in host.seats:
-            if isinstance(seat, Vipd) and seat.owner and host.plan.lease:
-                at = self._world.agenda.now + self._bounds.lease(seat)
+            if not isinstance(seat, Vipd) or not seat.owner:
+                continue
+            if host.plan.lease:
+                at = now + self._bounds.lease(seat)
                 self._world.agenda.at(at, self._lease_has_ended, seat, host.silences)
+            if host.guard and host.guard.acts and (host.plan.lease or killed):
+                at = now + (AT_ONCE if killed else self._bounds.guarded(seat))
+                guarding = self._guarding(host)
+                self._world.agenda.at(at, self._guard_has_acted, seat, guarding)
+
+    def _guard_has_acted(self, seat: Vipd, guarding: tuple[int, ...]) -> None:
+        if self._guarding(seat.host) == guarding:
+            self.checked["guarded"] += 1
+            if seat.owner:
+                self._fail(seat.group, f"{seat} still has the address, and its guard runs")
 
     def _lease_has_ended(self, seat: Vipd, silence: int) -> None:
         if seat.host.silences == silence:

@@ -8,11 +8,17 @@ from math import ceil
 
 
 def first_lease(
-    lease: int, renewed_within: float, advertised: float, before: float, now: float
+    lease: int,
+    guarded_for: float,
+    renewed_within: float,
+    advertised: float,
+    before: float,
+    now: float,
 ) -> tuple[float, int]:
     """A lease of ``lease`` seconds on an address that is added ``now``: until when it holds, and
     the whole seconds that the kernel is asked for. All other times are seconds, too.
 
+    ``guarded_for``: how long after an advertisement the guard ends the lease, if that is earlier.
     ``renewed_within``: the time from one advertisement to the next, with some for its being late.
     ``advertised``: when our last advertisement left. ``before``: until when an earlier lease ran,
     which this one does not make longer (inf: there was none).
@@ -23,4 +29,7 @@ def first_lease(
     whole = max(1, int(left))
     if now + whole < advertised + renewed_within:
         whole = max(1, ceil(left))
-    return min(until, now + whole), whole
+    until = min(until, now + whole)
+    if guarded_for < lease:
+        until = min(until, advertised + guarded_for)
+    return until, whole

@@ -18,7 +18,12 @@ from time import CLOCK_MONOTONIC, clock_gettime_ns
 
 from vipd.daemon.cleanup import farewell, last_scripts
 from vipd.daemon.guard import lines
+from vipd.daemon.guard.duty import KILLED, Duty
 from vipd.daemon.guard.leases import NEVER, Leases
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from vipd.daemon.guard.duty import Charge as SomeCharge
 
 #: Descriptors that it is started with: the connection with the daemon, and the shared memory.
 DAEMON, MEMORY = 3, 4
@@ -28,20 +33,13 @@ SEPARATOR = b"\0"
 LONGEST = 1 << 21
 NAME = "vipd-guard"
 
-_MILLISECOND = 1_000_000
-#: Nanoseconds for which a daemon that runs may be late with giving up by itself.
-_MARGIN = 10 * _MILLISECOND
-#: Nanoseconds after the others' time is up for which a final advertisement still helps. After that
-#: one of them is master: a final advertisement of ours might make a third host replace it.
-_STILL_BELIEVED = 100 * _MILLISECOND
+_MILLISECOND = 1_000_000  # nanoseconds
+#: Milliseconds between two looks whether the next daemon has come.
+_GLANCE = 100
 
 
 def _now() -> int:
     return clock_gettime_ns(CLOCK_MONOTONIC)
-
-
-#: Milliseconds between two looks whether the next daemon has come.
-_GLANCE = 100
 
 
 class Charge:
@@ -91,7 +89,7 @@ class Guard:
     def __init__(self, daemon: _socket.socket, leases: Leases, form: str) -> None:
         self._daemon = daemon
         self._leases = leases
-        self._charges: dict[int, Charge] = {}
+        self._duty = Duty(leases, _now, self._carry_out)
         self._tools = farewell.Tools()
         self._form = form
         self._said: list[tuple[str, str]] = []  # VIP and words
@@ -102,14 +100,12 @@ class Guard:
     def run(self) -> None:
         """Return when the daemon has ended, and the wills are carried out."""
         while self._listen():
-            self._end_leases()
+            self._duty.end_leases()
             self._scripts.look()
             self._log()
             self._scripts.sleep(self._pause(), self._daemon.fileno())
         self._alone = True
-        for charge in self._charges.values():
-            if self._leases.until(charge.place):
-                self._carry_out(charge, "was killed", last_scripts.KILLED)
+        self._duty.daemon_ended()
         self._log()
         self._finish()
 
@@ -141,28 +137,14 @@ class Guard:
             if not message:
                 return False
             try:
-                charge = Charge(message)
+                self._duty.take_on(Charge(message))
             except ValueError as error:
                 self._said.append(("guard", f"it was told nonsense: {error}; please report this"))
-            else:
-                self._charges[charge.place] = charge
 
-    def _end_leases(self) -> None:
-        now = _now()
-        for charge in list(self._charges.values()):
-            until = self._leases.until(charge.place)
-            if not until or until + _MARGIN > now or self._leases.taken(charge.place):
-                continue
-            if charge.script:
-                self._leases.begin_script(charge.place)
-            self._leases.take(charge.place)
-            self._carry_out(charge, "did not renew its lease in time", {})
-            del self._charges[charge.place]  # another will comes with the next lease
-
-    def _carry_out(self, charge: Charge, what: str, why: dict[str, str]) -> None:
-        """``why``: variables for DOWNSCRIPT."""
-        done = charge.carry_out(self._tools, self._believed(charge), what)
-        self._said.append((charge.vip, done))
+    def _carry_out(self, charge: "SomeCharge", what: str) -> None:
+        assert isinstance(charge, Charge)
+        bow_out = self._duty.believed(charge.place)
+        self._said.append((charge.vip, charge.carry_out(self._tools, bow_out, what)))
         if not charge.script:
             return
 
@@ -171,7 +153,7 @@ class Guard:
             self._leases.end_script(charge.place, status == 0)
             # If the daemon has come back meanwhile, the file is a newer will's, and it advertises.
             still = self._alone or self._leases.taken(charge.place)
-            bow_out = still and self._believed(charge)
+            bow_out = still and self._duty.believed(charge.place)
             done = charge.script_ended(self._tools, bow_out, status)
             self._said.append((charge.vip, done))
             if still:
@@ -179,25 +161,13 @@ class Guard:
 
         if charge.place not in self._pending:
             self._pending[charge.place] = charge
+            why = last_scripts.KILLED if what == KILLED else {}
             self._scripts.add(charge.place, charge.script.because(why), ended)
-
-    def _believed(self, charge: Charge) -> bool:
-        """Whether the others still take the VIP for master."""
-        return _now() < self._leases.believed(charge.place) + _STILL_BELIEVED
 
     def _pause(self) -> float | None:
         """Milliseconds until the earliest lease ends; None: none does."""
-        ends = [
-            until
-            for place in self._charges
-            if (until := self._leases.until(place)) and not self._leases.taken(place)
-        ]
-        first = min(ends, default=NEVER)
-        if first == NEVER:
-            self._leases.next_look = NEVER
-            return None
-        self._leases.next_look = first + _MARGIN
-        return max(0, -((_now() - first - _MARGIN) // _MILLISECOND))
+        look = self._duty.next_look()
+        return None if look == NEVER else max(0, -((_now() - look) // _MILLISECOND))
 
 
 def main() -> None:

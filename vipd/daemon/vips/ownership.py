@@ -142,10 +142,8 @@ class Ownership:
 
     def _first_lease(self, lease: int, before: float, now: float) -> tuple[float, int]:
         config, advertised = self.config, self.advertised
-        until, whole = first_lease(lease, config.renewed_within, advertised, before, now)
-        if config.guarded_for < lease:
-            until = min(until, advertised + config.guarded_for)
-        return until, whole
+        lasts = config.guarded_for, config.renewed_within
+        return first_lease(lease, *lasts, advertised, before, now)
 
     def _found(self) -> list[Address]:
         """Those that an UPSCRIPT has added, wherever."""

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench.parts import PARTS
+from bench.parts import ON_REQUEST, PARTS
 from bench.pictures import draw
 from bench.report import PICTURES, markdown
 from bench.run import Bench
@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument(
         "--cycles", type=_positive, default=20, help="of each fault on a pair (default 20)"
     )
+    parser.add_argument("--minutes", type=float, default=30.0, help="of endurance (default 30)")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
     parser.add_argument(
         "--output",
@@ -41,14 +42,17 @@ def main() -> int:
     if options.quick:
         bench = Bench(runs=1, cycles=1, window=5.0)
     else:
-        bench = Bench(options.runs, options.cycles, window=10.0)
-    parts = options.only or [part for part in PARTS if part in QUICK or not options.quick]
+        bench = Bench(options.runs, options.cycles, 10.0, options.minutes)
+    complete = [part for part in PARTS if part not in ON_REQUEST]
+    parts = options.only or [
+        part for part in PARTS if part in (QUICK if options.quick else complete)
+    ]
     where = surroundings()
     sections = [section for part in parts for section in PARTS[part](bench)]
     page = markdown(sections, where, bench.failures, bench.runs)
     print(page)
-    complete = not options.quick and not options.only
-    target = options.output or (PAGE if complete else None)
+    everything = not options.quick and not options.only
+    target = options.output or (PAGE if everything else None)
     if target:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page)

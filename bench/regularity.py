@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from bench.contestants import Contestant, Vipd
@@ -17,8 +18,10 @@ from bench.crowd import GROUPS, OWN_WITHIN, wait_owns
 from vipd.lab import Host, Lab
 from vipd.lab.waiting import wait_until
 
-SECONDS = 20.0
+SECONDS = 12.0
 SETTLE = 8.0
+#: Advertisements are taken down for so many seconds in a piece, if it is for long.
+_PIECE = 60.0
 ADVSKEW = 8  # of the rewritten files
 
 IDLE, BUSY = "idle", "busy"
@@ -38,6 +41,16 @@ def late(when: str) -> str:
 def typically_late(when: str) -> str:
     """The name of the figure: how late 99 of 100 advertisements left at most, ms."""
     return f"99 % {when}"
+
+
+def spread(when: str) -> str:
+    """The name of the figure: from the first to the last advertisement of the worst second, ms."""
+    return f"spread {when}"
+
+
+def typical_spread(when: str) -> str:
+    """The name of the figure: the same of the median second."""
+    return f"median spread {when}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,28 @@ def regularity(kind: Contestant) -> dict[str, float]:
             row = sorted(lateness(sent()))
             values[late(when)] = row[-1] * 1000
             values[typically_late(when)] = row[int(len(row) * 0.99)] * 1000
+            if isinstance(kind, Vipd):  # the others spread them over the second
+                seconds = sorted(spreads(sent()))
+                values[spread(when)] = seconds[-1] * 1000
+                values[typical_spread(when)] = median(seconds) * 1000
     return values
+
+
+def endurance(minutes: float) -> Iterator[dict[str, float]]:
+    """The worst of each minute of a vipd with 255 masters that nothing disturbs, ms."""
+    with Lab(history=False) as lab, TemporaryDirectory(prefix="bench-") as name:
+        directory = Path(name)
+        host, listener = _hosts(lab)
+        Vipd().start(host, GROUPS, preferred=True, directory=directory)
+        wait_owns(host, len(GROUPS), OWN_WITHIN)
+        time.sleep(SETTLE)
+        for _ in range(max(1, round(minutes * 60 / _PIECE))):
+            with capture(listener, directory / IDLE) as sent:
+                time.sleep(_PIECE)
+            yield {
+                late(IDLE): max(lateness(sent())) * 1000,
+                spread(IDLE): max(spreads(sent())) * 1000,
+            }
 
 
 def reload() -> dict[str, float]:
@@ -143,3 +177,14 @@ def lateness(sent: Sequence[_Sent]) -> list[float]:
         for row in groups.values()
         for before, after in pairwise(row)
     ]
+
+
+def spreads(sent: Sequence[_Sent]) -> list[float]:
+    """From the first to the last advertisement of each second, where they leave together."""
+    times = sorted(each.at for each in sent)
+    gaps = [(after - before, after) for before, after in pairwise(times[: 2 * len(GROUPS)])]
+    _, begin = max(gaps)
+    seconds: dict[int, list[float]] = {}
+    for at in times:
+        seconds.setdefault(int(at - begin + 0.25), []).append(at)
+    return [row[-1] - row[0] for row in seconds.values() if len(row) >= len(GROUPS)]

@@ -1,19 +1,24 @@
-"""``python -m bench``: measure, print the tables, and write docs/benchmarks.md."""
+"""``python -m bench``: measure, print the tables, and write docs/benchmarks.md and the ten lines of
+README.md."""
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
+from bench.figures import Section
 from bench.parts import ON_REQUEST, PARTS
 from bench.pictures import draw
 from bench.report import PICTURES, markdown
 from bench.run import Bench
+from bench.summary import put, summary
 from bench.surroundings import surroundings
 from vipd.lab import LabError
 from vipd.lab.errors import require
 
 QUICK = ("gaps", "many")
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+README = Path(__file__).parents[1] / "README.md"
+PAGE = README.parent / "docs" / "benchmarks.md"
 
 
 def main() -> int:
@@ -48,9 +53,13 @@ def main() -> int:
         part for part in PARTS if part in (QUICK if options.quick else complete)
     ]
     where = surroundings()
-    sections = [section for part in parts for section in PARTS[part](bench)]
-    page = markdown(sections, where, bench.failures, bench.runs)
+    began = time.monotonic()
+    sections = [section for part in parts for section in _timed(part, bench)]
+    minutes = (time.monotonic() - began) / 60
+    page = markdown(sections, where, bench.failures, bench.runs, minutes)
     print(page)
+    ten_lines = summary(sections)
+    print(ten_lines)
     everything = not options.quick and not options.only
     target = options.output or (PAGE if everything else None)
     if target:
@@ -60,7 +69,16 @@ def main() -> int:
             if section.picture:
                 draw(section, target.parent / PICTURES / f"{section.picture}.svg")
         print(f"written to {target}", file=sys.stderr)
+    if everything and put(ten_lines, README):
+        print(f"ten lines of it are in {README}", file=sys.stderr)
     return 1 if bench.failures else 0
+
+
+def _timed(part: str, bench: Bench) -> list[Section]:
+    began = time.monotonic()
+    sections = PARTS[part](bench)
+    print(f"{part} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return sections
 
 
 def _positive(text: str) -> int:

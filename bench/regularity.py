@@ -54,7 +54,9 @@ def typical_spread(when: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
+class Sent:
+    """An advertisement."""
+
     at: float
     group: int
     interval: float  # that it announces, s
@@ -135,17 +137,17 @@ def _hosts(lab: Lab) -> tuple[Host, Host]:
 @contextmanager
 def capture(
     host: Host, file: Path, what: str = "ip proto 112"
-) -> Iterator[Callable[[], list[_Sent]]]:
+) -> Iterator[Callable[[], list[Sent]]]:
     """Take down what arrives; what is yielded tells it after the end."""
     options = ["-s", "128", "-U", "-Z", "root", "-w", str(file)]
     process = host.capture(what, options=options)
 
-    def sent() -> list[_Sent]:
+    def sent() -> list[Sent]:
         shown = host.run(["tcpdump", "-r", file, "-n", "-tt", "-T", "carp"], timeout=60).stdout
         vrrp = host.run(["tcpdump", "-r", file, "-n", "-tt"], timeout=60).stdout
         found = _LINE.findall(shown) + [row for row in _LINE.findall(vrrp) if row[4]]
         return [
-            _Sent(float(at), int(vhid or vrid), int(base or 1) + int(skew or 0) / 256)
+            Sent(float(at), int(vhid or vrid), int(base or 1) + int(skew or 0) / 256)
             for at, vhid, base, skew, vrid in found
         ]
 
@@ -167,9 +169,9 @@ def busy(host: Host) -> Iterator[None]:
             process.kill()
 
 
-def lateness(sent: Sequence[_Sent]) -> list[float]:
+def lateness(sent: Sequence[Sent]) -> list[float]:
     """How much later than announced each advertisement came, seconds; 0 for those in time."""
-    groups: dict[int, list[_Sent]] = {}
+    groups: dict[int, list[Sent]] = {}
     for each in sent:
         groups.setdefault(each.group, []).append(each)
     return [
@@ -179,7 +181,7 @@ def lateness(sent: Sequence[_Sent]) -> list[float]:
     ]
 
 
-def spreads(sent: Sequence[_Sent]) -> list[float]:
+def spreads(sent: Sequence[Sent]) -> list[float]:
     """From the first to the last advertisement of each second, where they leave together."""
     times = sorted(each.at for each in sent)
     gaps = [(after - before, after) for before, after in pairwise(times[: 2 * len(GROUPS)])]

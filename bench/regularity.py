@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from math import floor
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -188,5 +189,5 @@ def spreads(sent: Sequence[Sent]) -> list[float]:
     _, begin = max(gaps)
     seconds: dict[int, list[float]] = {}
     for at in times:
-        seconds.setdefault(int(at - begin + 0.25), []).append(at)
+        seconds.setdefault(floor(at - begin + 0.25), []).append(at)
     return [row[-1] - row[0] for row in seconds.values() if len(row) >= len(GROUPS)]

@@ -1,19 +1,24 @@
-"""``python -m bench``: measure, print the tables, and write docs/benchmarks.md."""
+"""``python -m bench``: measure, print the tables, and write docs/benchmarks.md and the ten lines of
+README.md."""
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
-from bench.parts import PARTS
+from bench.figures import Section
+from bench.parts import ON_REQUEST, PARTS
 from bench.pictures import draw
 from bench.report import PICTURES, markdown
 from bench.run import Bench
+from bench.summary import put, summary
 from bench.surroundings import surroundings
 from vipd.lab import LabError
 from vipd.lab.errors import require
 
 QUICK = ("gaps", "many")
-PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+README = Path(__file__).parents[1] / "README.md"
+PAGE = README.parent / "docs" / "benchmarks.md"
 
 
 def main() -> int:
@@ -26,6 +31,7 @@ def main() -> int:
     parser.add_argument(
         "--cycles", type=_positive, default=20, help="of each fault on a pair (default 20)"
     )
+    parser.add_argument("--minutes", type=float, default=30.0, help="of endurance (default 30)")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part; may be repeated")
     parser.add_argument(
         "--output",
@@ -41,14 +47,21 @@ def main() -> int:
     if options.quick:
         bench = Bench(runs=1, cycles=1, window=5.0)
     else:
-        bench = Bench(options.runs, options.cycles, window=10.0)
-    parts = options.only or [part for part in PARTS if part in QUICK or not options.quick]
+        bench = Bench(options.runs, options.cycles, 10.0, options.minutes)
+    complete = [part for part in PARTS if part not in ON_REQUEST]
+    parts = options.only or [
+        part for part in PARTS if part in (QUICK if options.quick else complete)
+    ]
     where = surroundings()
-    sections = [section for part in parts for section in PARTS[part](bench)]
-    page = markdown(sections, where, bench.failures, bench.runs)
+    began = time.monotonic()
+    sections = [section for part in parts for section in _timed(part, bench)]
+    minutes = (time.monotonic() - began) / 60
+    page = markdown(sections, where, bench.failures, bench.runs, minutes)
     print(page)
-    complete = not options.quick and not options.only
-    target = options.output or (PAGE if complete else None)
+    ten_lines = summary(sections)
+    print(ten_lines)
+    everything = not options.quick and not options.only
+    target = options.output or (PAGE if everything else None)
     if target:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page)
@@ -56,7 +69,16 @@ def main() -> int:
             if section.picture:
                 draw(section, target.parent / PICTURES / f"{section.picture}.svg")
         print(f"written to {target}", file=sys.stderr)
+    if everything and put(ten_lines, README):
+        print(f"ten lines of it are in {README}", file=sys.stderr)
     return 1 if bench.failures else 0
+
+
+def _timed(part: str, bench: Bench) -> list[Section]:
+    began = time.monotonic()
+    sections = PARTS[part](bench)
+    print(f"{part} took {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return sections
 
 
 def _positive(text: str) -> int:

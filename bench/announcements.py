@@ -44,12 +44,13 @@ class Announcements:
         """When each address was first announced, seconds since the epoch."""
         self._process.stop()
         first: dict[str, float] = {}
-        for at, address in _read(self._file.read_bytes()):
+        for at, address in read(self._file.read_bytes()):
             first.setdefault(address, at)
         return first
 
 
-def _read(data: bytes) -> Iterator[tuple[float, str]]:
+def read(data: bytes) -> Iterator[tuple[float, str]]:
+    """Time and address of each, of a file that tcpdump wrote."""
     *_, link = _FILE_HEADER.unpack_from(data)
     length, where = _COOKED[link & 0xFFFF]
     at = _FILE_HEADER.size

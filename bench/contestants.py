@@ -158,7 +158,7 @@ class Vipd:
         for check in manner.checks:
             key = f"CHECK_{check.name.upper()}"
             lines.append(
-                f"{key}={check.program}\n"
+                f"{key}='{check.program}'\n"
                 f"{key}_INTERVAL={check.interval:g}\n"
                 f"{key}_FALL={check.fall}\n"
                 f"{key}_RISE={check.fall}\n"
@@ -213,7 +213,7 @@ class Keepalived:
 
     name = "keepalived"
     fast = checks = True
-    listening = r"Entering BACKUP STATE \(init\)"
+    listening = r"Entering BACKUP STATE"
     master_down = 3 + ADVSKEW / 256
     preempts_at_once = False
     ipv6 = True

@@ -3,15 +3,19 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from bench import fault_sections, scale_sections, sections
+from bench import fault_sections, scale_sections, sections, sickness_sections
 from bench.figures import Section
 from bench.run import Bench
+
+#: Only measured when asked for: it takes long, and compares nothing.
+ON_REQUEST = frozenset({"endurance"})
 
 PARTS: Mapping[str, Callable[[Bench], list[Section]]] = MappingProxyType(
     {
         "gaps": sections.gaps,
         "faults": fault_sections.killed_and_frozen,
         "heal": fault_sections.healed,
+        "checks": sickness_sections.checks,
         "mixed": sections.mixed,
         "many": sections.many,
         "ipv6": sections.ipv6,
@@ -20,5 +24,6 @@ PARTS: Mapping[str, Callable[[Bench], list[Section]]] = MappingProxyType(
         "regular": sections.regular,
         "forged": sections.forgery,
         "vipctl": sections.vipctl,
+        "endurance": sections.endurance,
     }
 )

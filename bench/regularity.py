@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from math import floor
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from bench.contestants import Contestant, Vipd
@@ -17,8 +19,10 @@ from bench.crowd import GROUPS, OWN_WITHIN, wait_owns
 from vipd.lab import Host, Lab
 from vipd.lab.waiting import wait_until
 
-SECONDS = 20.0
+SECONDS = 12.0
 SETTLE = 8.0
+#: Advertisements are taken down for so many seconds in a piece, if it is for long.
+_PIECE = 60.0
 ADVSKEW = 8  # of the rewritten files
 
 IDLE, BUSY = "idle", "busy"
@@ -40,8 +44,20 @@ def typically_late(when: str) -> str:
     return f"99 % {when}"
 
 
+def spread(when: str) -> str:
+    """The name of the figure: from the first to the last advertisement of the worst second, ms."""
+    return f"spread {when}"
+
+
+def typical_spread(when: str) -> str:
+    """The name of the figure: the same of the median second."""
+    return f"median spread {when}"
+
+
 @dataclass(frozen=True, slots=True)
-class _Sent:
+class Sent:
+    """An advertisement."""
+
     at: float
     group: int
     interval: float  # that it announces, s
@@ -66,7 +82,28 @@ def regularity(kind: Contestant) -> dict[str, float]:
             row = sorted(lateness(sent()))
             values[late(when)] = row[-1] * 1000
             values[typically_late(when)] = row[int(len(row) * 0.99)] * 1000
+            if isinstance(kind, Vipd):  # the others spread them over the second
+                seconds = sorted(spreads(sent()))
+                values[spread(when)] = seconds[-1] * 1000
+                values[typical_spread(when)] = median(seconds) * 1000
     return values
+
+
+def endurance(minutes: float) -> Iterator[dict[str, float]]:
+    """The worst of each minute of a vipd with 255 masters that nothing disturbs, ms."""
+    with Lab(history=False) as lab, TemporaryDirectory(prefix="bench-") as name:
+        directory = Path(name)
+        host, listener = _hosts(lab)
+        Vipd().start(host, GROUPS, preferred=True, directory=directory)
+        wait_owns(host, len(GROUPS), OWN_WITHIN)
+        time.sleep(SETTLE)
+        for _ in range(max(1, round(minutes * 60 / _PIECE))):
+            with capture(listener, directory / IDLE) as sent:
+                time.sleep(_PIECE)
+            yield {
+                late(IDLE): max(lateness(sent())) * 1000,
+                spread(IDLE): max(spreads(sent())) * 1000,
+            }
 
 
 def reload() -> dict[str, float]:
@@ -101,17 +138,17 @@ def _hosts(lab: Lab) -> tuple[Host, Host]:
 @contextmanager
 def capture(
     host: Host, file: Path, what: str = "ip proto 112"
-) -> Iterator[Callable[[], list[_Sent]]]:
+) -> Iterator[Callable[[], list[Sent]]]:
     """Take down what arrives; what is yielded tells it after the end."""
     options = ["-s", "128", "-U", "-Z", "root", "-w", str(file)]
     process = host.capture(what, options=options)
 
-    def sent() -> list[_Sent]:
+    def sent() -> list[Sent]:
         shown = host.run(["tcpdump", "-r", file, "-n", "-tt", "-T", "carp"], timeout=60).stdout
         vrrp = host.run(["tcpdump", "-r", file, "-n", "-tt"], timeout=60).stdout
         found = _LINE.findall(shown) + [row for row in _LINE.findall(vrrp) if row[4]]
         return [
-            _Sent(float(at), int(vhid or vrid), int(base or 1) + int(skew or 0) / 256)
+            Sent(float(at), int(vhid or vrid), int(base or 1) + int(skew or 0) / 256)
             for at, vhid, base, skew, vrid in found
         ]
 
@@ -133,9 +170,9 @@ def busy(host: Host) -> Iterator[None]:
             process.kill()
 
 
-def lateness(sent: Sequence[_Sent]) -> list[float]:
+def lateness(sent: Sequence[Sent]) -> list[float]:
     """How much later than announced each advertisement came, seconds; 0 for those in time."""
-    groups: dict[int, list[_Sent]] = {}
+    groups: dict[int, list[Sent]] = {}
     for each in sent:
         groups.setdefault(each.group, []).append(each)
     return [
@@ -143,3 +180,14 @@ def lateness(sent: Sequence[_Sent]) -> list[float]:
         for row in groups.values()
         for before, after in pairwise(row)
     ]
+
+
+def spreads(sent: Sequence[Sent]) -> list[float]:
+    """From the first to the last advertisement of each second, where they leave together."""
+    times = sorted(each.at for each in sent)
+    gaps = [(after - before, after) for before, after in pairwise(times[: 2 * len(GROUPS)])]
+    _, begin = max(gaps)
+    seconds: dict[int, list[float]] = {}
+    for at in times:
+        seconds.setdefault(floor(at - begin + 0.25), []).append(at)
+    return [row[-1] - row[0] for row in seconds.values() if len(row) >= len(GROUPS)]

@@ -9,13 +9,18 @@ PICTURES = "benchmarks"  # directory beside the page
 
 
 def markdown(
-    sections: Sequence[Section], surroundings: Sequence[str], failures: Sequence[str], runs: int
+    sections: Sequence[Section],
+    surroundings: Sequence[str],
+    failures: Sequence[str],
+    runs: int,
+    minutes: float,
 ) -> str:
-    """The whole page."""
+    """The whole page. ``minutes``: that it took to measure."""
     parts = [
         "# vipd beside ucarp and keepalived",
-        f"Written by `make bench`, which measured all of this in one run. Median of {runs} "
-        "(least – most); one number where all are the same or it was measured once. A ratio "
+        f"Written by `make bench`, which measured all of this in one run of {minutes:.0f} minutes. "
+        f"Median of {runs}, unless the text says how many (least – most); one number where all are "
+        "the same or it was measured once. A ratio "
         "says how many times as much as vipd the other one has: above 1, vipd is better.",
         "\n".join(f"- {line}" for line in surroundings),
     ]
@@ -50,10 +55,10 @@ def _table(section: Section) -> str:
         ]
         row += [_ratio(figure, who) for who in others]
         rows.append(row + _bound(figure) * bounded)
-    return _aligned(rows)
+    return aligned(rows)
 
 
-def _aligned(rows: list[list[str]]) -> str:
+def aligned(rows: list[list[str]]) -> str:
     """A Markdown table that can be read as it stands, in a terminal."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
@@ -71,12 +76,12 @@ def _cell(figure: Figure, who: str) -> str:
     middle = figure.median(who)
     if middle is None:
         return "–"
-    values = [_number(value) for value in (middle, *sorted(figure.values[who]))]
+    values = [number(value) for value in (middle, *sorted(figure.values[who]))]
     spread = "" if values[1] == values[-1] else f" ({values[1]} – {values[-1]})"
     return f"{values[0]} {figure.unit}{spread}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits, no more: these are measurements."""
     size = abs(value)
     return f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}"
@@ -86,7 +91,7 @@ def _ratio(figure: Figure, who: str) -> str:
     ours, theirs = figure.median(VIPD), figure.median(who)
     if not ours or ours < 0 or theirs is None or theirs < 0:
         return "–"
-    return f"{_number(theirs / ours)} ×"
+    return f"{number(theirs / ours)} ×"
 
 
 def _bound(figure: Figure) -> list[str]:

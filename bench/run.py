@@ -13,11 +13,13 @@ from vipd.lab import LabError
 @dataclass(slots=True)
 class Bench:
     """How thorough it is, and what went wrong on the way. ``runs``: of each case; ``cycles``: of
-    each fault on a pair that stays up; ``window``: seconds over which CPU time is measured."""
+    each fault on a pair that stays up; ``window``: seconds over which CPU time is measured;
+    ``minutes``: of endurance."""
 
     runs: int
     cycles: int
     window: float
+    minutes: float = 30.0
     failures: list[str] = field(default_factory=list)
 
     @property

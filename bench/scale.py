@@ -110,12 +110,13 @@ def _taken_over(master: Host, backup: Host, wanted: set[str], directory: Path) -
     told = announcements.stop()
     added = _added(monitor)
     if not wanted <= added.keys():
-        missing = len(wanted - added.keys())
-        raise TimeoutError(f"the monitor did not see {missing} of {len(wanted)} addresses")
+        unseen = len(wanted - added.keys())
+        raise TimeoutError(f"the monitor did not see {unseen} of {len(wanted)} addresses")
     first = min(added[each] for each in wanted)
     values = {ADDED: (max(added[each] for each in wanted) - first) * 1000}
-    if wanted <= told.keys():
-        values[ANNOUNCED] = (max(told[each] for each in wanted) - first) * 1000
+    if missing := wanted - told.keys():
+        raise TimeoutError(f"{len(missing)} of {len(wanted)} addresses were not announced")
+    values[ANNOUNCED] = (max(told[each] for each in wanted) - first) * 1000
     return values
 
 

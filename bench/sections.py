@@ -19,6 +19,10 @@ _IN_PYTHON = (
 )
 
 
+_ONE_BY_ONE = (
+    "each advertisement is a system call; with ordinary priority others get the processor meanwhile"
+)
+
 _IN_KERNEL = (
     "each advertisement renews a lease, and with each renewal of an IPv6 address Linux joins all "
     "multicast groups of the interface again, one for each of its addresses: a third of the "
@@ -75,16 +79,13 @@ def gaps(bench: Bench) -> list[Section]:
 def mixed(bench: Bench) -> list[Section]:
     """A vipd and a ucarp host side by side, each as the preferred one."""
     samples: Samples = {}
-    for run in range(bench.runs):
-        for first, second in MIXED:
-            bench.attempt(
-                samples,
-                _mixture(first, second),
-                f"mixed, run {run + 1}",
-                lambda first=first, second=second: pair.lifecycle(  # type: ignore[misc]
-                    CONTESTANTS[first], CONTESTANTS[second]
-                ),
-            )
+    for first, second in MIXED:
+        bench.attempt(
+            samples,
+            _mixture(first, second),
+            "mixed",
+            partial(pair.lifecycle, CONTESTANTS[first], CONTESTANTS[second]),
+        )
     return [
         Section(
             "What a client sees while hosts are migrated",
@@ -111,7 +112,9 @@ def _mixture(preferred: str, other: str) -> str:
 def many(bench: Bench) -> list[Section]:
     """255 addresses at rest, and their start."""
     samples: Samples = {}
-    bench.attempt_all(samples, "255 addresses at rest", partial(_steady, bench.window))
+    bench.attempt_all(
+        samples, "255 addresses at rest", partial(_steady, bench.window), runs=bench.fewer
+    )
     bench.attempt_all(
         samples, "start of 255 addresses", lambda kind: {crowd.START: crowd.start_up(kind)}
     )
@@ -177,13 +180,14 @@ def ipv6(bench: Bench) -> list[Section]:
     samples: Samples = {}
     able = {name: kind for name, kind in CONTESTANTS.items() if kind.ipv6}
     bench.attempt_all(
-        samples, "IPv6 pair", lambda kind: pair.lifecycle(kind, kind, IPV6), contestants=able
+        samples, "IPv6 pair", lambda kind: pair.lifecycle(kind, kind, IPV6), able, runs=1
     )
     bench.attempt_all(
         samples,
         f"{crowd.COUNT} IPv6 addresses at rest",
         partial(_steady, bench.window, family=IPV6),
-        contestants=able,
+        able,
+        runs=bench.fewer,
     )
     hand_over = Bound(20, "20 ms")
     return [
@@ -208,10 +212,9 @@ def ipv6(bench: Bench) -> list[Section]:
 def regular(bench: Bench) -> list[Section]:
     """When advertisements leave, and how many can be taken in."""
     samples: Samples = {}
-    bench.attempt_all(samples, "regularity", regularity.regularity)
-    for run in range(bench.runs):
-        bench.attempt(samples, "vipd", f"reload, run {run + 1}", regularity.reload)
-    bench.attempt_all(samples, "flood", throughput.throughput)
+    bench.attempt_all(samples, "regularity", regularity.regularity, runs=bench.fewer)
+    bench.attempt(samples, "vipd", "reload", regularity.reload)
+    bench.attempt_all(samples, "flood", throughput.throughput, runs=bench.fewer)
     late, typical = regularity.late, regularity.typically_late
     in_time = Bound(50, "50 ms")
     return [
@@ -222,9 +225,36 @@ def regular(bench: Bench) -> list[Section]:
             "twice as many processes as processors count for themselves, all of them and the "
             f"daemon with ordinary priority, for {regularity.SECONDS:g} s. Files rewritten: all "
             "255, with another advskew; applied when the last VIP has said so, counted from the "
-            "last file, and with the 200 ms for which vipd waits for more.",
+            "last file, and with the 200 ms for which vipd waits for more. First to last: vipd's "
+            "advertisements leave together once a second, the others' are spread over it.",
             tuple(CONTESTANTS),
             (
+                figure(
+                    samples,
+                    regularity.spread(regularity.IDLE),
+                    "ms",
+                    "idle: first to last of a second, worst",
+                    Bound(5, "5 ms", _ONE_BY_ONE),
+                ),
+                figure(
+                    samples,
+                    regularity.typical_spread(regularity.IDLE),
+                    "ms",
+                    "idle: first to last of a second, median",
+                ),
+                figure(
+                    samples,
+                    regularity.spread(regularity.BUSY),
+                    "ms",
+                    "busy: first to last of a second, worst",
+                    Bound(20, "20 ms", _ONE_BY_ONE),
+                ),
+                figure(
+                    samples,
+                    regularity.typical_spread(regularity.BUSY),
+                    "ms",
+                    "busy: first to last of a second, median",
+                ),
                 figure(samples, late(regularity.IDLE), "ms", "idle: latest advertisement"),
                 figure(samples, typical(regularity.IDLE), "ms", "idle: 99 of 100"),
                 figure(samples, late(regularity.BUSY), "ms", "busy: latest advertisement"),
@@ -247,8 +277,7 @@ def regular(bench: Bench) -> list[Section]:
 def forgery(bench: Bench) -> list[Section]:
     """What somebody without the password does to two hosts."""
     samples: Samples = {}
-    for run in range(bench.runs):
-        bench.attempt(samples, "vipd", f"forged frames, run {run + 1}", forged.forged)
+    bench.attempt(samples, "vipd", "forged frames", forged.forged)
     return [
         Section(
             "Forged frames",
@@ -272,13 +301,7 @@ def forgery(bench: Bench) -> list[Section]:
 def vipctl(bench: Bench) -> list[Section]:
     """How long vipctl takes to answer."""
     samples: Samples = {}
-    for run in range(bench.runs):
-        bench.attempt(
-            samples,
-            "vipd",
-            f"vipctl, run {run + 1}",
-            lambda: commands.commands(CONTESTANTS["vipd"]),
-        )
+    bench.attempt(samples, "vipd", "vipctl", lambda: commands.commands(CONTESTANTS["vipd"]))
     imports = "half of it and more is Python starting and importing"
     at_once = Bound(200, "200 ms", f"{imports}: click, and asyncio to speak with the daemon")
     files = f"{imports} (pydantic and its models), most of the rest are the {crowd.COUNT} files"
@@ -298,6 +321,25 @@ def vipctl(bench: Bench) -> list[Section]:
                     of_files if name in ("check", "reload") else at_once,
                 )
                 for name in (*commands.COMMANDS, commands.TAB)
+            ),
+        )
+    ]
+
+
+def endurance(bench: Bench) -> list[Section]:
+    """For how long no advertisement is late; not a part of the page, because it takes half an
+    hour."""
+    samples: Samples = {}
+    bench.attempt_many(samples, "vipd", "endurance", partial(regularity.endurance, bench.minutes))
+    late, spread = regularity.late(regularity.IDLE), regularity.spread(regularity.IDLE)
+    return [
+        Section(
+            f"{bench.minutes:g} minutes of advertisements",
+            "255 masters that nothing disturbs; the worst of each minute.",
+            ("vipd",),
+            (
+                figure(samples, late, "ms", "latest advertisement", Bound(50, "50 ms")),
+                figure(samples, spread, "ms", "first to last of a second", Bound(5, "5 ms")),
             ),
         )
     ]

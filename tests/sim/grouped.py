@@ -9,6 +9,8 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
+from helpers.configured import model
+
 from sim.host import Host
 from sim.vipd import Vipd
 from vipd.carp.effects import Effects, Transition
@@ -125,8 +127,7 @@ class GroupedVipd(Vipd):
         self._id = f"{world.number}"
         self._member: GroupMember | None = None
         super().__init__(world, host, group)
-        config: dict[str, Any] = {"id": self._id, "group": NAME, "track_up": world.track_up}
-        self._runner = Runner(self, VipConfig.model_construct(**config))
+        self._runner = Runner(self, model(id=self._id, group=NAME, track_up=world.track_up))
         self._times = Times(0.0, world.track_up)
 
     @property

@@ -11,7 +11,7 @@ import click
 from vipd.api.io_vipd import Daemon, Problem, VipStatus
 from vipd.cli import examine, tracked
 from vipd.cli.client import ATTENTION, FINE, PATIENCE, Client, CommandError, ask
-from vipd.cli.examine import Finding
+from vipd.cli.finding import Finding
 from vipd.cli.paths import Settings
 from vipd.cli.settings import config_dir_option, runtime_dir_option, settings
 from vipd.cli.text import Colour, coloured, counted, paint, safe, write

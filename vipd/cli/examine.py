@@ -1,13 +1,13 @@
 """What `vipctl doctor` looks at by itself: the kernel's settings, files, the clock. Reads only."""
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_interface
 from pathlib import Path
 
 from vipd.api.io_vipd import Daemon, VipStatus
 from vipd.carp.packet import MULTICAST_IPV6
 from vipd.carp.states import State
+from vipd.cli.finding import Finding
 from vipd.cli.origins import files_with, placed
 from vipd.cli.subnets import together
 from vipd.cli.text import safe, span
@@ -22,17 +22,6 @@ ALONE = 60.0
 """Seconds after which a master that never heard another host is reported."""
 _NANO = 10**9
 _RESERVED = 1 << 40  # what vipd adds to the time in its counter file
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something suspicious, and the cure. Both are safe to print. `serious`: an address is not
-    where it belongs, or will not be."""
-
-    who: str
-    what: str
-    cure: str
-    serious: bool = False
 
 
 def interfaces(vips: Iterable[VipStatus]) -> Iterator[Finding]:

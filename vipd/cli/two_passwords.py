@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from vipd.api.io_vipd import Signer, VipStatus
-from vipd.cli.examine import Finding
+from vipd.cli.finding import Finding
 from vipd.cli.text import safe, span
 
 _SIGNS_WITH = {

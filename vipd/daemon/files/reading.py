@@ -12,6 +12,7 @@ import os
 import pickle
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from vipd.config.snapshot import Snapshot
 
 #: The descriptor of its connection with the daemon.
 DAEMON = 3
+NAME = "vipd-reading"
 #: Its exit status when vipd was updated after the daemon had started.
 OTHER_VERSION = 3
 
@@ -60,10 +62,12 @@ def shape() -> tuple[tuple[str, ...], ...]:
 
 def main() -> None:
     """Everything is imported before the order is read: the first process is started early."""
+    gc.disable()  # it ends soon
+    with suppress(OSError):  # for ps
+        Path("/proc/self/comm").write_text(NAME)
     from vipd.config.load import loading
     from vipd.config.memory import Memory
 
-    gc.disable()  # it ends soon
     with os.fdopen(DAEMON, "rb") as orders, os.fdopen(os.dup(DAEMON), "wb") as answers:
         try:
             if pickle.load(orders) != shape():

@@ -188,3 +188,20 @@ def test_a_vip_that_is_taken_out_of_the_files_is_told_of_its_end(
     diary.wait(3)
     assert diary.events[2] == "transition MASTER INIT well 0"
     assert not re.search("Traceback", daemon.log())
+
+
+def test_a_vip_that_fails_is_told_of_as_one_that_ends(
+    web01: Host, files: Path, diary: Diary
+) -> None:
+    # IPv6 switched off: the kernel refuses the addresses, whenever it is tried.
+    web01.run(["sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6"])
+    write_vip(files, VIP_ADDRESS=f"{VIP} 2001:db8::155", OPTIONS=QUICK, NOTIFY=diary.program)
+    daemon = web01.vipd(files)
+    daemon.wait_for("^<3>001: failed: .*; starts again in 1 s")
+    diary.wait(3)
+    assert diary.events[:3] == [
+        "transition INIT BACKUP well 0",
+        "transition BACKUP INIT well 0",
+        "transition INIT BACKUP well 0",
+    ]
+    assert diary.entries[1]["REASON"] == "the VIP failed; see the log"

@@ -46,11 +46,12 @@ class Notices:
         self.since = 0.0
         self._vip = vip
         self._notifier = notifier
+        self._state = State.INIT  # after the last transition that was told
 
     def transition(self, transition: Transition) -> None:
         """The state changed."""
-        old, new, reason = transition.old, transition.new, transition.reason.value
-        self._tell("transition", old, new, reason)
+        self._state = transition.new
+        self._tell("transition", transition.old, transition.new, transition.reason.value)
 
     def health(self, event: Literal["sick", "well"], reason: str) -> None:
         """The host became sick for this VIP, or well again."""
@@ -58,10 +59,10 @@ class Notices:
         self._tell(event, state, state, reason)
 
     def end(self) -> None:
-        """The VIP ends. If something broke, nobody has been told of a transition."""
-        state = self._vip.machine.state
-        if state is not State.INIT:
-            self._tell("transition", state, State.INIT, _BROKE)
+        """The VIP ends. If something broke, there was no transition for it, and what the machine
+        was about to become was not told either."""
+        if self._state is not State.INIT:
+            self._tell("transition", self._state, State.INIT, _BROKE)
 
     def _tell(self, event: str, old: State, new: State, reason: str) -> None:
         vip = self._vip

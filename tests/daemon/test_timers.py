@@ -114,3 +114,25 @@ def test_what_raises_keeps_no_alarm_from_ringing(where: str) -> None:
     asyncio.run(run())
     assert told
     assert set(told) == {where}
+
+
+def test_alarms_that_were_only_moved_wake_nobody_up_one_by_one() -> None:
+    """Hundreds of backups move theirs with each advertisement, within a moment."""
+    fired: list[float] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        rung = asyncio.Event()
+        timers = Timers(loop)
+        timers.LATE = 5.0  # however busy this machine is
+        timers.before = fired.append
+        now = loop.time()
+        alarms = [timers.alarm(lambda _now: rung.set()) for _ in range(20)]
+        for number, alarm in enumerate(alarms):
+            alarm.set(now + 0.05 + number / 100)
+        for alarm in alarms:
+            alarm.set(now + 0.6)
+        await until(rung)
+
+    asyncio.run(run())
+    assert len(fired) < 5

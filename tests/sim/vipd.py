@@ -147,7 +147,10 @@ class Vipd(Seat):
             self._judge()
 
     def hear(self, ad: Advertisement) -> None:
-        now = self.host.clock()
+        self.take(ad, self.host.clock())
+
+    def take(self, ad: Advertisement, now: float) -> None:
+        """It counts from ``now``."""
         self.listens_until = -inf
         if self._lapsed(now):
             self._do(self.machine.lapse(now))

@@ -12,7 +12,11 @@ from vipd.linux.wire_filter import Words
 #: For how long what is expected may wait to be read, seconds: a tenth of the shortest interval of
 #: which anything is expected.
 GATHER = 0.1
-_SHORTEST_ADVBASE = 1
+#: How long ago a packet may have come to count from then, seconds: it has waited for `GATHER`, and
+#: we may be late by as much. What is older has waited because we did not run, and counts from now:
+#: nobody is to be silent because we were.
+RECENT = 2 * GATHER
+SHORTEST_ADVBASE = 1
 #: It pays for more VHIDs than this, or more packets at once; less cost one wake-up each.
 _MANY = 8
 #: Seconds from a change until it is looked for, and between two looks.
@@ -76,7 +80,7 @@ class Expectations:
         for vhid, member in self._members.items():
             if expects := member.machine.expects:
                 advbase, advskew, demotion = expects
-                if advbase >= _SHORTEST_ADVBASE and not demotion:
+                if advbase >= SHORTEST_ADVBASE and not demotion:
                     found.setdefault((advbase, advskew), set()).add(vhid)
         if not self._busy and sum(map(len, found.values())) <= _MANY:
             return {}

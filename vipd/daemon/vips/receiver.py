@@ -12,7 +12,7 @@ from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.dropped import DroppedPackets
 from vipd.daemon.diagnosis.neighbourhood import Owner
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
-from vipd.daemon.vips.expectations import GATHER, Expectations
+from vipd.daemon.vips.expectations import GATHER, RECENT, Expectations
 from vipd.linux.family import ETHERNET_HEADER, IPV4, IPV6, Family
 from vipd.linux.links import Loss
 from vipd.linux.wire import BATCH, Wire, sender_of
@@ -228,7 +228,7 @@ class Receiver:
                         # Read for each packet: after a stop in between, deadlines that follow from
                         # an older time would be past already, and a backup would take over.
                         now = clock()
-                        heard = came if gathered and now - GATHER <= came <= now else now
+                        heard = came if gathered and now - RECENT <= came <= now else now
                         self._received(frame, heard, known)
                     packets += len(some)
                     if thread_time() >= end:

@@ -13,6 +13,8 @@ counted:
 - *behind*: a host that lost its file with its clock behind what others remember is not heard until
   it has heard one of them. Then it goes on behind that. What is promised begins anew at each such
   advertisement, and if there were no end of them, the scenario would not come to rest.
+- *held*: while a machine stood still, and its clock too, another one has got an older vipd. It is
+  held to tags for two intervals more.
 - *doubted*: after a forgery the first advertisement of a host that was never heard is waited out.
 - *guessed*: one of 2**14 altered advertisements has the right tag by chance. It counts only if it
   is later than what the receiver remembers.
@@ -35,7 +37,7 @@ from sim.seat import Seat
 from sim.vipd import Vipd
 from sim.watch import PromiseError
 from sim.world import World
-from vipd.carp.authenticity import Authenticity, Mode
+from vipd.carp.authenticity import HELD_INTERVALS, Authenticity, Mode
 from vipd.carp.host import by_address, in_both
 from vipd.carp.packet import Advertisement, Drop, said
 from vipd.carp.tag import Tags, is_newer, sequence_of
@@ -170,6 +172,11 @@ class TaggedVipd(Vipd):
             return
         if drop is Drop.UNTAGGED and sender is None and self.authenticity.mode is Mode.STRICT:
             self.world.tally["strangers"] += 1  # it is told not to hear them
+            return
+        paused = self.host.clock() - self.host.misled[0] < HELD_INTERVALS * self.interval
+        if drop is Drop.UNTAGGED and sender is not None and not sender.tags and paused:
+            self.world.tally["held"] += 1
+            self.world.watch.disturbed(self.host)
             return
         text = f"{self} drops what {sender} means: {drop.name} {said(ad)}"
         raise PromiseError(f"{self.world.agenda.now:.3f}: {text}")
@@ -377,10 +384,13 @@ def main() -> int:
             print(*(world.story or ()), f"BROKEN {error}", sep="\n")
         print(dict(world.tally))
         return 0
-    began, seen, broken = monotonic(), Counter[str](), 0
+    began, seen, broken, said = monotonic(), Counter[str](), 0, 0
     for tally, failed in play_on_all(options.first, options.scenarios, options.jobs):
         seen += tally
         broken += len(failed)
+        if seen["scenarios"] // 1000 > said:
+            said = seen["scenarios"] // 1000
+            print(f"{seen['scenarios']:,} in {monotonic() - began:.0f} s", flush=True)
         for seed, text in failed:
             print(f"seed {seed}: {text}", flush=True)
     print(f"{monotonic() - began:.0f} s, {broken} broken", dict(sorted(seen.items())))

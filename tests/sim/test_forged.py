@@ -11,15 +11,15 @@ from vipd.carp.authenticity import Authenticity
 from vipd.carp.tag import Reading, Tags, following
 from vipd.daemon.vips.counter import Sequence
 
-SEEDS = range(200)
+SEEDS = range(60)
 
 
 def test_no_honest_advertisement_is_dropped_and_no_forged_one_counts() -> None:
     seen, broken = play(SEEDS)
     assert not broken
-    assert seen["honest"] > 20_000
-    assert seen["forged, FORGED"] > 10_000
-    assert seen["forged, REPEATED"] > 1_000
+    assert seen["honest"] > 5_000
+    assert seen["forged, FORGED"] > 2_000
+    assert seen["forged, REPEATED"] > 300
     assert seen["forged, guessed"] <= 3
 
 
@@ -38,13 +38,13 @@ def test_without_tags_forged_ones_count(monkeypatch: pytest.MonkeyPatch) -> None
         reading = read(self, ad, host)
         return Reading.GENUINE if reading is Reading.ALTERED else reading
 
-    assert counted(monkeypatch, Tags, "read", believes)["forged, guessed"] > 100
+    assert counted(monkeypatch, Tags, "read", believes)["forged, guessed"] > 20
 
 
 def test_without_a_memory_repeated_ones_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(authenticity, "is_newer", lambda _one, _other: True)
     seen, _ = play(SEEDS)
-    assert seen["forged, guessed"] > 1_000
+    assert seen["forged, guessed"] > 300
 
 
 def test_without_catching_up_hosts_whose_clock_is_behind_are_cut_off(

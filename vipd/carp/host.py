@@ -11,6 +11,8 @@ octets. No other program sets or reads that label.
 from ipaddress import IPv4Address, IPv6Address
 
 Address = IPv4Address | IPv6Address
+#: Length of a name that is a flow label.
+LABEL_BYTES = 3
 
 
 def by_address(source: Address) -> bytes:
@@ -26,7 +28,7 @@ def by_address(source: Address) -> bytes:
 
 def by_label(label: int) -> bytes:
     """A host that sends this flow label (20 bits, not 0)."""
-    return label.to_bytes(3, "big")
+    return label.to_bytes(LABEL_BYTES, "big")
 
 
 def in_both(source: Address) -> bytes:
@@ -38,4 +40,4 @@ def in_both(source: Address) -> bytes:
 
 def label_of(host: bytes) -> int:
     """The flow label that carries this name; 0 if it is not made for one."""
-    return int.from_bytes(host, "big") if len(host) == 3 else 0
+    return int.from_bytes(host, "big") if len(host) == LABEL_BYTES else 0

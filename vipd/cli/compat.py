@@ -68,6 +68,12 @@ def _of(vip: VipConfig) -> Iterator[_Texts]:
             'knows one password, and logs "Bad digest" for each advertisement with the other',
             "believes either, and sends each advertisement with both",
         )
+    if vip.authenticate == "strict":
+        yield (
+            "AUTHENTICATE=strict",
+            "sends no tags",
+            "does not hear hosts without them: no ucarp may be in this group",
+        )
     if vip.advbase == 0:
         yield (
             "--advbase=0",

@@ -20,8 +20,6 @@ LATE = 0.25
 """Seconds of lateness that are reported: a quarter of the usual time between advertisements."""
 ALONE = 60.0
 """Seconds after which a master that never heard another host is reported."""
-_NANO = 10**9
-_RESERVED = 1 << 40  # what vipd adds to the time in its counter file
 
 
 def interfaces(vips: Iterable[VipStatus]) -> Iterator[Finding]:
@@ -254,10 +252,10 @@ def _closed(directory: Path) -> bool:
 
 
 def clock(runtime_dir: Path, now: float) -> Iterator[Finding]:
-    """Clocks that are wrong. The election needs none, but logs do, and the counter relies on it."""
+    """Clocks that are wrong. The election needs none, but logs do."""
     try:
-        start = (int((runtime_dir / "counter").read_text()) - _RESERVED) / _NANO
-    except (OSError, ValueError):
+        start = (runtime_dir / "sequence").stat().st_mtime  # or later: it is written now and then
+    except OSError:
         start = 0.0
     if start - now > 1:
         yield Finding(

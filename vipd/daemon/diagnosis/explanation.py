@@ -23,7 +23,8 @@ _CURES = {
     "give each its own",
     Drop.FORGED: "Nothing changes because of it. Somebody in the network has recorded an "
     "advertisement, changed its first bytes or its source, and sends it: find out who with "
-    "`tcpdump -e proto 112`",
+    "`tcpdump -e proto 112`. If a router on the way to PEERS translates addresses, set "
+    "AUTHENTICATE=off",
     Drop.REPEATED: "Nothing changes because of it. Somebody in the network sends a recorded one, "
     "or packets are held up for seconds; or that host has lost its numbers, and goes on behind "
     "those of others as soon as it hears one",

@@ -12,6 +12,8 @@ from vipd.daemon.base.kept_files import read, replace
 #: How far one run of the daemon may count ahead before it writes the file again. The clock catches
 #: up with so many in 68 minutes.
 RESERVED = 1 << 14
+#: The same without a file: what was reserved is soon behind the clock.
+_RESERVED_WITHOUT_FILE = 1 << 6
 #: The clock counts in quarters of a second, from the beginning of 2026, for 34 years: a group at
 #: advbase 1 does not count faster. A clock that is off by more than that is set to an end of it.
 _UNIT_NS = 250_000_000
@@ -67,7 +69,7 @@ class Counter:
             self._reserve(used)
 
     def _reserve(self, used: int) -> None:
-        self.last = following(used, RESERVED)
+        self.last = following(used, RESERVED if self._file else _RESERVED_WITHOUT_FILE)
         if self._file:
             replace(self._file, f"{self.last}\n".encode())
 

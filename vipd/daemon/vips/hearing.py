@@ -1,7 +1,7 @@
 """Which of the advertisements for a VIP count: the authentic ones, each once, by their sender."""
 
 from vipd.carp.authenticity import Authenticity, Mode
-from vipd.carp.host import in_both
+from vipd.carp.host import LABEL_BYTES, by_address, in_both
 from vipd.carp.packet import Advertisement, Drop
 from vipd.carp.parameters import Parameters
 from vipd.config.model import VipConfig
@@ -41,7 +41,10 @@ class Hearing:
         ours, both = self._ours, self._both_families
         if drop := ours.doubts(ad, own.sources):
             return drop
-        host = in_both(ad.source) if both and ad.source.version == 4 else ad.host
+        if both:
+            host = in_both(ad.source) if ad.source.version == 4 else ad.host
+        else:  # nobody sends a flow label; a router on the way may set one
+            host = ad.host if len(ad.host) != LABEL_BYTES else by_address(ad.source)
         passwords, judge = ours.passwords, self.authenticity.judge
         new = judge(ad, host, passwords.tags, now, own.master_down)
         if isinstance(new, Drop):

@@ -230,3 +230,22 @@ def test_a_side_that_cannot_send_moves_both(router: Router) -> None:
     first.wait_for("002: sick: group:router: 001: ")
     assert host.run(["nft", "delete", "table", "netdev", "cut"]).returncode == 0
     router.belong_to("r1")
+
+
+def test_a_vip_that_breaks_keeps_the_other_away(router: Router) -> None:
+    """It fails whenever it becomes master; in between it is no reason to come home."""
+    router.write("r1", "001", VIP_ADDRESS=f"{INSIDE} 2001:db8::154")
+    router.write("r2", "001", VIP_ADDRESS=f"{INSIDE} 2001:db8::154")
+    switch = "echo {} >/proc/sys/net/ipv6/conf/eth1/disable_ipv6"
+    assert router.host("r1").run(["sh", "-c", switch.format(1)]).returncode == 0
+    router.start("r2")
+    router.belong_to("r2")
+    first = router.start("r1")
+    first.wait_for("001: failed: .*; starts again in 1 s", timeout=PATIENCE)
+    first.wait_for("002: sick: group:router: 001: failed: ")
+    first.wait_for("001: failed: .*; starts again in 4 s", timeout=PATIENCE)
+    assert transitions(first, "002").count("MASTER") <= 1
+    router.belong_to("r2")
+    assert router.host("r1").run(["sh", "-c", switch.format(0)]).returncode == 0
+    router.belong_to("r1")
+    router.wait_for_reasons("r1", vip001=[], vip002=[])

@@ -14,6 +14,9 @@ from vipd.daemon.health.verdict import Reasons, Verdict
 #: A host that could not send tries again `vipd.carp.backup.NO_PREEMPT_FOR` later, with the next
 #: advertisement that it hears. Seconds after that until it counts as able to send.
 _TRIES_AGAIN = 10.0
+#: A VIP that failed most likely fails again when it becomes master. Seconds after its restart until
+#: it counts as well without having been master.
+_PROVED_AFTER = 60.0
 _MASTER_AGAIN = "when it is master again, or {:g} s after that (TRACK_UP)"
 
 
@@ -97,6 +100,9 @@ class GroupMember:
         self._last: Condition | None = None
         self._group = ""
         self._ended = False
+        #: What its last run failed with, if it did.
+        self._failed = groups.told(vip.config.id)
+        self._proved_at = clock() + _PROVED_AFTER
 
     @property
     def ails(self) -> str:
@@ -140,6 +146,11 @@ class GroupMember:
         vip, machine = self._vip, self._vip.machine
         if waits := vip.link.waiting_for:
             return Condition(False, f"waits: {waits}", "when that ends")
+        if machine.state is State.MASTER:
+            self._failed = None
+        if self._failed and now < self._proved_at:
+            ends = f"when it is master again, or {_PROVED_AFTER:g} s after its restart"
+            return Condition(False, self._failed.said, ends, self._proved_at)
         if machine.mode is Mode.INIT:
             return Condition(None, "is being started")
         if machine.mode in (Mode.HOLDING, Mode.LEAVING) and now < vip.scripts.demoted_until:

@@ -308,7 +308,7 @@ def _tell_group(run: Run, services: Services) -> None:
     if run.vip or run.ending:
         return
     if config.group and run.trouble:
-        ailment = Verdict(False, services.clock(), run.trouble, "when it runs")
+        ailment = Verdict(False, services.clock(), run.trouble, "when it is master again")
         services.groups.tell(config.id, config.group, ailment)
     else:
         services.groups.forget(config.id)

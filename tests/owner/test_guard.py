@@ -190,6 +190,54 @@ def test_doctor_reports_a_guard_that_does_not_run(group: Group) -> None:
     assert guards(host) == []  # also one that is stopped
 
 
+def test_doctor_reports_a_guard_that_is_missing(group: Group) -> None:
+    """It is started again each time, after a longer wait."""
+    first = group.vipd("web01")
+    host = group.host("web01")
+    doctor = [sys.executable, "-m", "vipd.cli.main", "doctor"]
+    mark = first.mark()
+    for _ in range(7):
+        guarded(host)
+        mark = first.mark()
+        signal_guards(host, SIGKILL)
+        first.wait_for(r"the guard ended \(signal 9\)", since=mark, timeout=PATIENCE)
+    assert "the guard does not run: if vipd is killed" in host.run(doctor, timeout=PATIENCE).stdout
+    first.wait_for("the guard runs again", since=mark, timeout=PATIENCE)
+    guarded(host)
+    assert "the guard does not run" not in host.run(doctor, timeout=PATIENCE).stdout
+
+
+def test_while_all_is_well_it_wakes_up_once_for_each_lease(group: Group) -> None:
+    """Not for each renewal."""
+    group.vipd("web01")
+    group.belongs_to("web01")
+    host = group.host("web01")
+    status = f"/proc/{guarded(host)}/status"
+
+    def sleeps() -> int:
+        lines = host.run(["cat", status]).stdout.splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("voluntary")))
+
+    dump = host.capture("proto", "112")
+    until(lambda: "VRRP" in dump.log(), dump.tail, PATIENCE)
+    before, sent = sleeps(), dump.log().count("VRRP")
+    until(lambda: dump.log().count("VRRP") >= sent + 12, dump.tail, PATIENCE)
+    assert sleeps() - before <= 8
+
+
+def test_a_vip_with_a_daemon_of_its_own_has_a_guard_of_its_own(group: Group) -> None:
+    """As ucarp@001 runs it."""
+    write_vip(group.directory / "web01", LEASE=LONG)
+    host = group.host("web01")
+    first = host.vipd(group.directory / "web01", "--only", "vip-001")
+    group.belongs_to("web01")
+    guarded(host)
+    group.vipd("web02", SECOND, f"--deadratio={LONG}")
+    first.signal(SIGKILL)
+    group.belongs_to("web02", lasting=1)
+    assert KILLED in first.log()
+
+
 def test_requests_to_end_are_not_for_the_guard(group: Group) -> None:
     """A terminal and a service manager send them to every process of ours."""
     first, _ = patient(group)

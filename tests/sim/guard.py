@@ -121,6 +121,7 @@ class Guard:
         assert isinstance(will, Will)
         if will.seat.taken_off() and self._duty.believed(will.place):
             self._world.network.send(will.seat, *BOW_OUT, (will.number, will.byte_4))
+            self._world.watch.bowed_out(will.seat)
 
     def _soon(self, act: Callable[[], None]) -> None:
         self._world.agenda.at(self._world.agenda.now + self._late(), act)

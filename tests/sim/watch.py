@@ -270,6 +270,14 @@ class Watch:
                 f"{bound:.3f} s is the bound",
             )
 
+    def bowed_out(self, seat: Seat) -> None:
+        """A guard has sent its daemon's last word. To a BSD with advbase 0, which obeys no bow-out,
+        that is the word of a living master."""
+        for other in self._world.seats[seat.group]:
+            if not isinstance(other, Vipd) and other.setting.advbase == 0:
+                self._alone[seat.group].pop(other.host.number, None)
+        self.look(seat.group)
+
     # 3 and 12
 
     @contextmanager

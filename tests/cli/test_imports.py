@@ -27,7 +27,7 @@ WITHOUT_LOOP = {"check", "plan", "completion", "scan", "cluster", "diff"}
 def test_a_command_imports_only_what_it_needs(name: str) -> None:
     command = [sys.executable, "-c", PROGRAM, name]
     found = set(subprocess.run(command, capture_output=True, check=True, text=True).stdout.split())
-    never = {"ssl", "prometheus_client", "typer", "watchdog"}
+    never = {"email", "importlib.metadata", "prometheus_client", "ssl", "typer", "watchdog"}
     of_files = {"pydantic", "pydantic_core", "vipd.config.build", "vipd.config.load"}
     lately = {"rich"}  # imported when something is drawn with it
     assert found & never == set()

@@ -6,7 +6,6 @@ from random import Random
 from sim.agenda import Agenda, RestlessError
 from sim.faults import Faults
 from sim.freebsd import FreeBSD
-from sim.gathering import GatheringVipd
 from sim.host import Host
 from sim.network import Network
 from sim.openbsd import OpenBSD
@@ -48,7 +47,7 @@ class World:
 
     def _seat(self, host: Host, group: int) -> Seat:
         kinds: dict[str, type[Seat]] = {
-            "vipd": GatheringVipd if host.number % 2 else Vipd,
+            "vipd": Vipd,
             "ucarp": Ucarp,
             "openbsd": OpenBSD,
             "freebsd": FreeBSD,

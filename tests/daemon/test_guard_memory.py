@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from vipd.daemon.guard.keeper import Place
 from vipd.daemon.guard.leases import NEVER, Leases, create
 from vipd.daemon.vips.counter import Counter
 
@@ -23,11 +24,36 @@ def test_both_see_the_same_and_a_place_that_is_cleared_is_as_new() -> None:
     assert (guard.until(7), guard.taken(7), daemon.taken(7)) == (0, False, False)
 
 
+def test_the_daemon_sees_how_its_script_fares_until_it_has_seen_it() -> None:
+    memory = create()
+    daemon, guard = Leases(memory), Leases(memory)
+    os.close(memory)
+    place = Place(None, daemon, 3)
+    assert place.script is None
+    guard.begin_script(3)
+    place.clear()
+    fares = place.script
+    assert fares is not None
+    assert fares() is None
+    assert place.script is None
+    guard.end_script(3, succeeded=True)
+    assert fares() is True
+    guard.begin_script(3)
+    guard.end_script(3, succeeded=False)
+    again = place.script
+    assert again is not None
+    assert again() is False
+    guard.begin_script(3)
+    daemon.forget_scripts([3])  # the guard has died
+    assert again() is False
+    assert Place(None, daemon, 3).script is None  # another VIP's
+
+
 def test_of_a_lease_that_is_half_written_the_earlier_end_counts() -> None:
     memory = create()
     leases = Leases(memory)
     leases.hold(1, 2000, 2000)
-    os.pwrite(memory, (3000).to_bytes(8, "little"), 32)  # the daemon is stopped after this word
+    os.pwrite(memory, (3000).to_bytes(8, "little"), 40)  # the daemon is stopped after this word
     assert leases.until(1) == 2000
     os.close(memory)
 

@@ -69,7 +69,8 @@ def test_a_pair_is_set_up_changed_and_restarted_one_host_at_a_time(rollout: Roll
     # An upgrade restarts vipd; web02 is not touched before web01 has its address again.
     rollout.publish("2")
     done = fine(rollout.play({**GOOD, "vipd_package_state": "latest"}))
-    assert changed(done) == {"web01": 1, "web02": 1}
+    # The task that looks whether there is a newer one counts, too.
+    assert changed(done) == {"web01": 2, "web02": 2}
     assert [rollout.starts(name) for name in ("web01", "web02")] == [2, 2]
     rollout.lab.wait_owner(VIP, "web01", timeout=60, stable=0.5)
 

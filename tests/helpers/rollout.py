@@ -94,6 +94,7 @@ class Rollout:
                     "ansible_package_use": "lab_package",
                     "vipd_package": str(directory / "newest"),
                     "vipd_ask": str(directory / "ask"),
+                    "vipd_settle": 4,
                     "vipd_wait": 240,
                     "vipd_service_use": "sysvinit",
                     "vipd_service_enabled": False,

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from errno import EAGAIN, EMFILE, ENFILE, ENOMEM
 
 from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Child, Children
@@ -16,6 +17,8 @@ from vipd.daemon.log.logger import VipLog, printable
 
 #: Seconds between SIGTERM and SIGKILL for a script that exceeds its time limit.
 _MERCY = 2.0
+#: What a process or the machine may have again in a moment; and seconds until we try again.
+_SCARCE, _AGAIN = frozenset({EAGAIN, EMFILE, ENFILE, ENOMEM}), 1.0
 
 
 class Wanted(Enum):
@@ -38,17 +41,22 @@ class Job:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a script ended: exit ``status`` (negative: killed by that signal), or None if it could
-    not be started, or did not end. ``trouble``: the error as text, or ""."""
+    not be started, or did not end. ``trouble``: the error as text, or "". ``scarce``: not started
+    because something is used up that may be there again in a moment."""
 
     wanted: Wanted
     status: int | None
     seconds: float
     trouble: str = ""
+    scarce: bool = False
 
 
 class Scripts:
     """The queue of one VIP. Only the last wanted state counts: a script that was requested while
-    another ran, and is not wanted any more when that one ends, is never run."""
+    another ran, and is not wanted any more when that one ends, is never run.
+
+    A DOWNSCRIPT that could not be started because something was used up is tried again until it
+    can: nobody else removes the address, and another host has it."""
 
     def __init__(self, done: Callable[[Outcome], None], log: VipLog, children: Children) -> None:
         self._done = done
@@ -57,11 +65,15 @@ class Scripts:
         self._wanted: Wanted | None = None
         self._job = Job((), {}, 0.0)
         self._worker: asyncio.Task[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
         #: The script that runs now, and since when (the loop's clock).
         self.running: tuple[Wanted, float] | None = None
 
     def want(self, wanted: Wanted, job: Job) -> None:
         """Run ``job`` for this state, when the script that runs now (if any) has ended."""
+        if self._again:
+            self._again.cancel()
+            self._again = None
         idle = self._worker is None or self._worker.done()
         if idle and not job.command:
             return
@@ -70,17 +82,31 @@ class Scripts:
         if idle:
             self._worker = tasks.start(self._work(), "running scripts")
 
+    def _try_again(self, job: Job) -> None:
+        self._again = None
+        self._wanted, self._job = Wanted.DOWN, job
+        self._worker = tasks.start(self._work(again=True), "running a script again")
+
     async def idle(self) -> None:
         """Return when no script runs or waits."""
         if self._worker:
             await asyncio.wait([self._worker])
 
-    async def _work(self) -> None:
+    async def _work(self, *, again: bool = False) -> None:
+        """``again``: the first one could not be started before, which was reported."""
         last: Wanted | None = None
         while self._wanted not in (None, last):
             last, self._wanted = self._wanted, None
-            if last and self._job.command:
-                self._done(await self._run(last, self._job))
+            job = self._job
+            if not last or not job.command:
+                continue
+            outcome = await self._run(last, job)
+            if not (again and outcome.scarce):
+                self._done(outcome)
+            again = False
+            if outcome.scarce and last is Wanted.DOWN and self._wanted in (None, last):
+                loop = asyncio.get_running_loop()
+                self._again = loop.call_later(_AGAIN, self._try_again, job)
         self._wanted = None
 
     async def _run(self, wanted: Wanted, job: Job) -> Outcome:
@@ -102,7 +128,11 @@ class Scripts:
         try:
             child = await self._children.start(job.command, job.environment, job.timeout)
         except OSError as error:
-            return Outcome(wanted, None, loop.time() - started, _cannot_run(wanted, str(error)))
+            seconds = loop.time() - started
+            if error.errno in _SCARCE:
+                trouble = f"cannot run {wanted.value} now: {error.strerror}"
+                return Outcome(wanted, None, seconds, trouble, scarce=True)
+            return Outcome(wanted, None, seconds, _cannot_run(wanted, str(error)))
         try:
             await self._wait(child, wanted, job.timeout)
         except asyncio.CancelledError:

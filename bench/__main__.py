@@ -24,7 +24,7 @@ PAGE = README.parent / "docs" / "benchmarks.md"
 def main() -> int:
     """Run what was asked for; the exit status tells only whether it could be measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--runs", type=_positive, default=3, help="of each case (default 3)")
+    parser.add_argument("--runs", type=_positive, default=2, help="of each case (default 2)")
     parser.add_argument(
         "--quick", action="store_true", help="one short run of the first and cheapest parts"
     )

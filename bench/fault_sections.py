@@ -11,7 +11,7 @@ from bench.run import Bench
 
 _STEADY, _FAST = Manner(preempt=False), Manner(preempt=False, fast=True)
 #: Cycles of a peer that never lets go by itself: each is watched to its end.
-_PEERS = 3
+_PEERS = 2
 _LATE = "vipd's guard did not get a processor in time"
 _LAST = (
     "the wills of 255 VIPs are carried out one after the other, and the successor takes over as it "
@@ -46,7 +46,7 @@ def killed_and_frozen(bench: Bench) -> list[Section]:
         manner = _FAST if every != "1 s" else _STEADY
         how = {"many": size == _MANY, "is_busy": load == _BUSY}
         # 255 VIPs take longer to start again, and there are 255 of them in each cycle.
-        cycles = bench.cycles if size == _ONE else max(1, bench.cycles // 2)
+        cycles = bench.cycles if size == _ONE else max(1, bench.cycles // 4)
         for fault, measure in ((_KILL, faults.killed), (_FREEZE, faults.frozen)):
             what = _situation(fault, size, every, load)
             for name, kind in CONTESTANTS.items():
@@ -65,7 +65,7 @@ def killed_and_frozen(bench: Bench) -> list[Section]:
             "(SIGSTOP), all of it but vipd's guard; once the other host owns the address alone, it "
             "is started again or goes on, and the other one's turn comes. Two owners and no owner: "
             "by the kernels' account, of the address that it was longest for. Client: pings every "
-            f"5 ms. vipd: {bench.cycles} times each, half as often with 255 VIPs. ucarp and "
+            f"5 ms. vipd: {bench.cycles} times each, a quarter of that with 255 VIPs. ucarp and "
             f"keepalived: {min(_PEERS, bench.cycles)} times, because they keep the address for as "
             f"long as anybody looks ({faults.WATCHED:g} s); ucarp flaps at 31 ms. Busy: twice as "
             "many processes as processors count for themselves.",

@@ -118,7 +118,7 @@ def reload() -> dict[str, float]:
             mark = daemon.mark()
             for file in sorted((directory / host.name).iterdir()):
                 text = file.read_text()
-                file.write_text(text.replace("--preempt", f"--preempt --advskew={ADVSKEW}"))
+                file.write_text(text.replace("--advskew=0", f"--advskew={ADVSKEW}"))
             written = time.monotonic()
             wait_until(
                 lambda: daemon.log(mark).count("changed in place") >= len(GROUPS) or None,

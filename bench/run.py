@@ -25,7 +25,7 @@ class Bench:
     @property
     def fewer(self) -> int:
         """Runs of what takes long and differs little from run to run."""
-        return max(1, self.runs - 1)
+        return max(1, self.runs // 2)
 
     def attempt(
         self, samples: Samples, who: str, what: str, measure: Callable[[], dict[str, float]]

@@ -20,7 +20,7 @@ from vipd.lab.waiting import wait_until
 
 #: Seconds until a host owns all addresses; after that until nothing happens any more; and for which
 #: announcements are awaited.
-_WITHIN, _SETTLE, _ANNOUNCED = 120.0, 8.0, 2.0
+_WITHIN, _SETTLE, _ANNOUNCED = 120.0, 6.0, 2.0
 #: Hosts of one group, and by how much their advskews differ.
 HOSTS, _STEP = 32, 7
 

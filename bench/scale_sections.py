@@ -12,14 +12,13 @@ from bench.scale import Shape
 _THOUSAND = Shape(250, 4)
 _SHAPES = (
     Shape(1),
-    Shape(64),
     Shape(255),
     _THOUSAND,
     Shape(64, 4, ipv4=8, ipv6=8),
     Shape(4, 64),
 )
 #: ucarp is a process for each address, and each reads the packets of all.
-_UCARP_AT_MOST = 64
+_UCARP_AT_MOST = 255
 _ROWS = (
     (scale.MASTER_CPU, "%"),
     (scale.BACKUP_CPU, "%"),

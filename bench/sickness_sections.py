@@ -16,7 +16,7 @@ _LOSS = 50
 def checks(bench: Bench) -> list[Section]:
     """A check that fails, and twenty that do not."""
     samples: Samples = {}
-    cycles = max(1, bench.cycles // 2)
+    cycles = max(1, bench.cycles // 4)
     for who, name, weight in (
         (_OURS, "vipd", 0),
         (_WEIGHT, "keepalived", _LOSS),

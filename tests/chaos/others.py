@@ -11,6 +11,7 @@ from helpers import users
 from chaos import bounds
 from chaos.groups import GROUPS
 from chaos.plan import Fault, Kind
+from chaos.record import Condition
 from chaos.scene import PATIENCE, Act, BrokenError, Players, Scene, Until
 from vipd.lab import Host, Process
 
@@ -60,10 +61,18 @@ class Others:
             return
         with self._scene.told(fault, f"{host.name}: no descriptor left", "descriptors again"):
             unwell = self._scene.unwell(host)  # a check that cannot be started has failed
+            scripts = [
+                span
+                for group in GROUPS
+                if group.scripted
+                for span in self._scene.begin(host, Condition.SCRIPTLESS, group=group)
+            ]
             before = resource.prlimit(vipd.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(vipd.pid, resource.RLIMIT_NOFILE, (0, before[1]))
             vipd.signal(SIGHUP)
             yield Until.END
             resource.prlimit(vipd.pid, resource.RLIMIT_NOFILE, before)
+            for span in scripts:
+                span.end = time.time()
             for span in unwell:
                 span.end = time.time() + bounds.WELL_AFTER

@@ -1,12 +1,14 @@
 """The queue of one VIP's scripts, with real scripts and short patience."""
 
 import asyncio
+import errno
 import logging
 import os
 import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.configured import write_script
@@ -15,6 +17,7 @@ from vipd.daemon.base import children, program
 from vipd.daemon.base.children import Children
 from vipd.daemon.base.program import Job
 from vipd.daemon.log.logger import VipLog
+from vipd.daemon.vips import scripts
 from vipd.daemon.vips.scripts import Outcome, Scripts, Wanted
 from vipd.lab.waiting import wait_until
 
@@ -237,3 +240,50 @@ def test_a_shell_that_cannot_have_somebody_read_what_is_left_behind_is_told(
     play(scene)
     (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
     assert "/bin/sh ended with status 2" in record.getMessage()
+
+
+def short_of_descriptors(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """The next scripts cannot be started, so many of them."""
+    left = [OSError(errno.EMFILE, "Too many open files")] * times
+    start = Children.start
+
+    async def start_or_not(self: Children, *words: Any, **how: Any) -> children.Child:
+        if left:
+            raise left.pop()
+        return await start(self, *words, **how)
+
+    monkeypatch.setattr(Children, "start", start_or_not)
+    monkeypatch.setattr(scripts, "_AGAIN", 0.02)
+
+
+def test_a_downscript_that_could_not_be_started_for_a_moment_is_run_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        stage = Stage(tmp_path, "exit 0")
+        short_of_descriptors(monkeypatch, 3)
+        stage.want(DOWN)
+        await stage.queue.idle()
+        assert stage.ended == [(DOWN, None)]
+        while len(stage.outcomes) < 2:
+            await asyncio.sleep(0.01)
+        assert stage.ended == [(DOWN, None), (DOWN, 0)]
+        assert stage.outcomes[0].trouble == "cannot run downscript now: Too many open files"
+
+    play(scene)
+
+
+def test_it_is_not_run_later_when_the_other_state_is_wanted_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        stage = Stage(tmp_path, "exit 0")
+        short_of_descriptors(monkeypatch, 1)
+        stage.want(DOWN)
+        await stage.queue.idle()
+        stage.want(UP)
+        await stage.queue.idle()
+        await asyncio.sleep(0.1)
+        assert stage.ended == [(DOWN, None), (UP, 0)]
+
+    play(scene)

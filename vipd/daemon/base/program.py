@@ -4,12 +4,15 @@ import asyncio
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from errno import EAGAIN, EMFILE, ENFILE, ENOMEM
 
 from vipd.daemon.base.children import Child, Children
 from vipd.daemon.log.logger import VipLog, printable
 
 #: Seconds between SIGTERM and SIGKILL for a program that exceeds its time limit.
 MERCY = 2.0
+#: What a process or the machine may have again in a moment.
+_SCARCE = frozenset({EAGAIN, EMFILE, ENFILE, ENOMEM})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,14 @@ class Job:
 class Ended:
     """How a run ended, after ``seconds``: exit ``status`` (negative: killed by that signal), or
     None if the program could not be started, or did not end. ``trouble``: the error as text, or "".
-    ``said``: the last line of its output, safe to print."""
+    ``said``: the last line of its output, safe to print. ``scarce``: it was not started because
+    something is used up that may be there again in a moment."""
 
     status: int | None
     seconds: float
     trouble: str = ""
     said: str = ""
+    scarce: bool = False
 
 
 async def run(
@@ -47,7 +52,10 @@ async def run(
             job.command, job.environment, job.timeout, leaves_nothing=leaves_nothing
         )
     except OSError as error:
-        return Ended(None, loop.time() - started, _cannot_run(name, printable(str(error))))
+        seconds = loop.time() - started
+        if error.errno in _SCARCE:
+            return Ended(None, seconds, f"cannot run {name} now: {error.strerror}", scarce=True)
+        return Ended(None, seconds, _cannot_run(name, printable(str(error))))
     try:
         await _wait(child, name, job.timeout, log)
     except asyncio.CancelledError:

@@ -16,6 +16,8 @@ from vipd.daemon.log.logger import VipLog, printable
 
 #: Seconds until we look again whether a script has ended that another process runs.
 _LOOK_AGAIN = 0.05
+#: Seconds until a script that could not be started is tried again.
+_AGAIN = 1.0
 
 
 class Wanted(Enum):
@@ -33,17 +35,22 @@ runs."""
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a script ended: exit ``status`` (negative: killed by that signal), or None if it could
-    not be started, or did not end. ``trouble``: the error as text, or ""."""
+    not be started, or did not end. ``trouble``: the error as text, or "". ``scarce``: not started
+    because something is used up that may be there again in a moment."""
 
     wanted: Wanted
     status: int | None
     seconds: float
     trouble: str = ""
+    scarce: bool = False
 
 
 class Scripts:
     """The queue of one VIP. Only the last wanted state counts: a script that was requested while
-    another ran, and is not wanted any more when that one ends, is never run."""
+    another ran, and is not wanted any more when that one ends, is never run.
+
+    A DOWNSCRIPT that could not be started because something was used up is tried again until it
+    can: nobody else removes the address, and another host has it."""
 
     def __init__(self, done: Callable[[Outcome], None], log: VipLog, children: Children) -> None:
         self._done = done
@@ -53,6 +60,7 @@ class Scripts:
         self._begun: Begun | None = None
         self._job = Job((), {}, 0.0)
         self._worker: asyncio.Task[None] | None = None
+        self._again: asyncio.TimerHandle | None = None
         #: The script that runs now, and since when (the loop's clock).
         self.running: tuple[Wanted, float] | None = None
 
@@ -60,6 +68,9 @@ class Scripts:
         """Run ``job`` for this state, when the script that runs now (if any) has ended. ``begun``:
         another process runs DOWNSCRIPT already. It is waited for, and if it succeeds, it counts as
         ours."""
+        if self._again:
+            self._again.cancel()
+            self._again = None
         idle = self._worker is None or self._worker.done()
         if idle and not job.command:
             return
@@ -69,19 +80,32 @@ class Scripts:
         if idle:
             self._worker = tasks.start(self._work(), "running scripts")
 
+    def _try_again(self, job: Job) -> None:
+        self._again = None
+        self._wanted, self._job = Wanted.DOWN, job
+        self._worker = tasks.start(self._work(again=True), "running a script again")
+
     async def idle(self) -> None:
         """Return when no script runs or waits."""
         if self._worker:
             await asyncio.wait([self._worker])
 
-    async def _work(self) -> None:
+    async def _work(self, *, again: bool = False) -> None:
+        """``again``: the first one could not be started before, which was reported."""
         last: Wanted | None = None
         while self._wanted and (self._begun or self._wanted is not last):
             last, self._wanted = self._wanted, None
             job, begun, self._begun = self._job, self._begun, None
             down = begun is not None and await self._ended_elsewhere(begun, job.timeout)
-            if job.command and not (down and last is Wanted.DOWN):
-                self._done(await self._run(last, job))
+            if not job.command or (down and last is Wanted.DOWN):
+                continue
+            outcome = await self._run(last, job)
+            if not (again and outcome.scarce):
+                self._done(outcome)
+            again = False
+            if outcome.scarce and last is Wanted.DOWN and self._wanted in (None, last):
+                loop = asyncio.get_running_loop()
+                self._again = loop.call_later(_AGAIN, self._try_again, job)
         self._wanted = None
 
     async def _ended_elsewhere(self, begun: Begun, timeout: float) -> bool:
@@ -114,4 +138,4 @@ class Scripts:
             ended = await program.run(self._children, job, wanted.value, self._log)
         finally:
             self.running = None
-        return Outcome(wanted, ended.status, ended.seconds, ended.trouble)
+        return Outcome(wanted, ended.status, ended.seconds, ended.trouble, ended.scarce)

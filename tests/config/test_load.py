@@ -290,6 +290,17 @@ def test_manage_address(tmp_path: Path, manage: str, with_script: bool, manages:
     )
 
 
+@pytest.mark.parametrize(("options", "seconds"), [("-b0 -k100", 2), ("-r1 -k13", 3), ("-r3", 3)])
+def test_a_lease_is_long_enough_for_a_host_that_demotes_itself(
+    tmp_path: Path, options: str, seconds: int
+) -> None:
+    vip, _ = one(tmp_path, OPTIONS=options, DEMOTE_BY="240")
+    assert vip is not None
+    slowest = vip.advbase + min(vip.advskew + 240, 254) / 256
+    assert vip.lease_seconds == seconds
+    assert vip.guarded_for > slowest + 0.09
+
+
 GUARDED = [
     ({"LEASE": "off"}, "LEASE=off: a vipd that is frozen"),
     ({"MANAGE_ADDRESS": "no"}, "MANAGE_ADDRESS=no and no DOWNSCRIPT that can run: nobody removes"),

@@ -16,7 +16,8 @@ from sim.openbsd import OpenBSD
 from sim.scenario import Scenario
 from sim.seat import Seat
 from sim.ucarp import CAPTURE, LINK_SLEEP, STEP_DOWN_SLEEP, Ucarp
-from sim.vipd import KERNEL_LATE, Vipd
+from sim.vipd import KERNEL_LATE, Vipd, demoted
+from vipd.carp.health import Health
 
 # What is asked of vipd, written down once more: what is measured is no ruler.
 
@@ -101,9 +102,10 @@ class Bounds:
 
     def guarded(self, seat: Vipd) -> float:
         """The same, whose guard runs."""
-        lease, every = seat.lease(), seat.interval
-        if seat.setting.advbase == 0:  # the others wait for deadratio intervals
-            lease = min(lease, max(seat.setting.deadratio * every, every + MAY_BE_LATE))
+        lease, ours = seat.lease(), seat.setting
+        if ours.advbase == 0:  # the others wait for deadratio intervals
+            slowest = demoted(ours, Health.SICK).interval
+            lease = min(lease, max(ours.deadratio * ours.interval, slowest + MAY_BE_LATE))
         return lease * self.stretch + AT_ONCE
 
     def inherits(self, seat: Seat) -> float:

@@ -38,10 +38,11 @@ REGAIN_AFTER = 0.02
 
 @cache
 def settings(setting: Setting) -> VipConfig:
-    """What the files would say, as far as leases are concerned: they hold in sickness, too."""
+    """What the files would say, as far as leases are concerned."""
     options: dict[str, Any] = {
         "advbase": setting.advbase,
-        "advskew": demoted(setting, Health.SICK).advskew,
+        "advskew": setting.advskew,
+        "demote_by": setting.demote_by or "hand-over",
         "deadratio": setting.deadratio,
     }
     return model(**options)

@@ -10,6 +10,8 @@ from vipd.config.fields import VipFields
 MAX_SOCKET_PATH = 107
 """Longest path of a unix socket, in bytes (unix(7))."""
 
+ADVSKEW_MAX = 254
+"""What DEMOTE_BY adds advskew up to."""
 _MAY_BE_LATE = 0.1
 """Seconds by which an advertisement is expected to be late at most."""
 
@@ -66,8 +68,11 @@ class VipConfig(VipFields):
 
     @property
     def renewed_within(self) -> float:
-        """Seconds until the next advertisement renews the lease, with a margin for lateness."""
-        return self.interval + _MAY_BE_LATE
+        """Seconds until the next advertisement renews the lease, with a margin for lateness; of a
+        sick host, too, if DEMOTE_BY makes it slower."""
+        more = 0 if self.demote_by == "hand-over" else self.demote_by
+        slowest = self.advbase + max(self.advskew, min(self.advskew + more, ADVSKEW_MAX)) / 256
+        return (slowest or self.interval) + _MAY_BE_LATE
 
     @property
     def interval(self) -> float:

@@ -138,7 +138,7 @@ def test_a_flood_loses_the_oldest_and_the_next_program_is_told_how_many(tmp_path
 def test_a_program_that_hangs_delays_its_own_vip_only_and_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(program, "_MERCY", 0.3)
+    monkeypatch.setattr(program, "MERCY", 0.3)
     pids = tmp_path / "pids"
     hangs = write_script(
         tmp_path / "hangs", f"trap '' TERM; sleep 1000 & echo $$ $! >{pids}; wait; sleep 1000"

@@ -118,7 +118,7 @@ def test_a_queue_that_was_idle_runs_again(tmp_path: Path) -> None:
 def test_a_script_that_hangs_is_ended_with_all_it_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(program, "_MERCY", 0.3)
+    monkeypatch.setattr(program, "MERCY", 0.3)
     pids = tmp_path / "pids"
     stage = Stage(tmp_path, f"trap '' TERM\nsleep 1000 &\necho $$ $! >{pids}\nwait\nsleep 1000")
     stage.timeout = 2.0

@@ -102,6 +102,6 @@ def test_a_pair_is_set_up_changed_and_restarted_one_host_at_a_time(rollout: Roll
 
 
 def test_all_hosts_at_once_are_refused(rollout: Rollout) -> None:
-    done = rollout.play(GOOD, "-e", "serial=100%", playbook=rollout.at_once())
+    done = rollout.play(GOOD, playbook=rollout.at_once())
     assert done.returncode == 2
     assert "the play needs `serial: 1`" in done.stdout

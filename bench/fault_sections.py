@@ -34,7 +34,8 @@ def _situation(fault: str, size: str, every: str, load: str) -> str:
 def killed_and_frozen(bench: Bench) -> list[Section]:
     """Daemons that are killed and frozen."""
     samples: Samples = {}
-    rows: list[Figure] = []
+    beside: list[Figure] = []
+    alone: list[Figure] = []
     for size, every, load in (
         (_ONE, "1 s", _IDLE),
         (_ONE, "1 s", _BUSY),
@@ -44,19 +45,20 @@ def killed_and_frozen(bench: Bench) -> list[Section]:
         (_ONE, "31 ms", _BUSY),
     ):
         manner = _FAST if every != "1 s" else _STEADY
+        compared = size == _ONE and load == _IDLE
         how = {"many": size == _MANY, "is_busy": load == _BUSY}
         # 255 VIPs take longer to start again, and there are 255 of them in each cycle.
         cycles = bench.cycles if size == _ONE else max(1, bench.cycles // 4)
         for fault, measure in ((_KILL, faults.killed), (_FREEZE, faults.frozen)):
             what = _situation(fault, size, every, load)
             for name, kind in CONTESTANTS.items():
-                beside = size == _ONE and load == _IDLE and (kind.fast or not manner.fast)
-                if name != _OURS and not beside:
+                if name != _OURS and not (compared and (kind.fast or not manner.fast)):
                     continue
                 count = cycles if name == _OURS else min(_PEERS, cycles)
                 bench.attempt_many(
                     samples, name, what, partial(measure, kind, what, count, manner, **how)
                 )
+            rows = beside if compared else alone
             rows += _rows(samples, what, fault, size, every)
     return [
         Section(
@@ -65,13 +67,19 @@ def killed_and_frozen(bench: Bench) -> list[Section]:
             "(SIGSTOP), all of it but vipd's guard; once the other host owns the address alone, it "
             "is started again or goes on, and the other one's turn comes. Two owners and no owner: "
             "by the kernels' account, of the address that it was longest for. Client: pings every "
-            f"5 ms. vipd: {bench.cycles} times each, a quarter of that with 255 VIPs. ucarp and "
-            f"keepalived: {min(_PEERS, bench.cycles)} times, because they keep the address for as "
-            f"long as anybody looks ({faults.WATCHED:g} s); ucarp flaps at 31 ms. Busy: twice as "
-            "many processes as processors count for themselves.",
+            f"5 ms. vipd: {bench.cycles} times each. ucarp and keepalived: "
+            f"{min(_PEERS, bench.cycles)} times, because they keep the address for as long as "
+            f"anybody looks ({faults.WATCHED:g} s); ucarp flaps at 31 ms.",
             tuple(CONTESTANTS),
-            tuple(rows),
+            tuple(beside),
             picture="owners",
+        ),
+        Section(
+            "Killed and frozen: busy, and 255 VIPs",
+            "The same. Busy: twice as many processes as processors count for themselves. 255 VIPs: "
+            "a quarter as often, but 255 addresses each time.",
+            (_OURS,),
+            tuple(alone),
         ),
         *_without_guard(bench),
     ]

@@ -42,6 +42,8 @@ FILES = (
         for pair in (
             "both-families/web01",
             "both-families/web02",
+            "health-checks/web01",
+            "health-checks/web02",
             "unicast/web01",
             "unicast/web02",
             "router-pair/r1",

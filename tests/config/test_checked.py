@@ -8,7 +8,7 @@ import pytest
 from helpers.configured import model
 
 from vipd.config.checked import ValidationError, checked, plain
-from vipd.config.fields import Gateway
+from vipd.config.health_fields import Gateway
 from vipd.config.model import Settings, VipConfig
 from vipd.config.secret import SecretBytes
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.test_load import GOOD, one, read, text
-from vipd.config.fields import Check
+from vipd.config.health_fields import Check
 from vipd.config.problem import Severity
 
 TRUE = "/bin/true"

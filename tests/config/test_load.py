@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vipd.config.checked import plain
-from vipd.config.fields import Gateway
 from vipd.config.files import MAX_BYTES
+from vipd.config.health_fields import Gateway
 from vipd.config.load import load, loading
 from vipd.config.memory import Memory
 from vipd.config.model import VipConfig

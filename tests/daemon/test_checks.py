@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from helpers.configured import write_script
 
-from vipd.config.fields import Account, Check
+from vipd.config.health_fields import Account, Check
 from vipd.daemon.base.children import Children
 from vipd.daemon.health.checks import CheckRunner, Checks, Result
 from vipd.daemon.health.judgement import Judgement

@@ -13,7 +13,7 @@ from helpers.forging import FORGER_MAC, send
 from helpers.hosts import ip
 
 from health.witness import Make, Witness, play
-from vipd.config.fields import Gateway
+from vipd.config.health_fields import Gateway
 from vipd.daemon.health.track_gateway import Place, TrackGateway
 from vipd.daemon.health.verdict import Changed, Source
 from vipd.lab import Host

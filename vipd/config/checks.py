@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from vipd.config import commands, plain_values
-from vipd.config.fields import MAX_RUNS, Account, Check
+from vipd.config.health_fields import MAX_RUNS, Account, Check
 from vipd.config.problem import FileLocation, Problem, alarm, cited, error, shown, warning
 from vipd.config.shell import Binding, Value
 from vipd.config.trust import Danger, Trust, unknown_owner

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vipd.config import commands, plain_values, tracked, values
-from vipd.config.fields import MAX_LISTEN_FIRST
+from vipd.config.health_fields import MAX_LISTEN_FIRST
 from vipd.config.shell import Value
 from vipd.config.values import Report
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from vipd.config.field import Field, Model, settings
-from vipd.config.fields import VipFields
+from vipd.config.health_fields import HealthFields
 
 MAX_SOCKET_PATH = 107
 """Longest path of a unix socket, in bytes (unix(7))."""
@@ -17,7 +17,7 @@ _MAY_BE_LATE = 0.1
 
 
 @settings
-class VipConfig(VipFields):
+class VipConfig(HealthFields):
     """The settings of one virtual IP. Two are equal when all fields are equal."""
 
     def differences(self, other: "VipConfig") -> list[str]:

@@ -2,7 +2,8 @@
 
 import re
 
-from vipd.config.fields import MAX_NAME, MAX_SECONDS, MIN_INTERVAL
+from vipd.config.fields import MAX_SECONDS
+from vipd.config.health_fields import MAX_NAME, MIN_INTERVAL
 from vipd.config.numbers import decimal, looks_decimal
 from vipd.config.problem import cited, error
 from vipd.config.shell import Value

@@ -4,7 +4,7 @@ import re
 from ipaddress import IPv4Address, IPv6Address
 
 from vipd.config import values
-from vipd.config.fields import Gateway
+from vipd.config.health_fields import Gateway
 from vipd.config.problem import cited, error, shown
 from vipd.config.shell import Value
 from vipd.config.values import Report

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from vipd import __version__
-from vipd.config.fields import Check
+from vipd.config.health_fields import Check
 from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Children
 from vipd.daemon.base.kept_files import open_to_lock

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vipd.config.checks import PREFIX
-from vipd.config.fields import MAX_RUNS, Check
+from vipd.config.health_fields import MAX_RUNS, Check
 from vipd.config.model import VipConfig
 from vipd.config.snapshot import Snapshot
 from vipd.lab.errors import LabError

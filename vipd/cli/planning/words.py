@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 
 import click
 
-from vipd.config.fields import MAX_NAME
+from vipd.config.health_fields import MAX_NAME
 
 AnyInterface = IPv4Interface | IPv6Interface
 

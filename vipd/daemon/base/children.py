@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import cycle
 
-from vipd.config.fields import Account
+from vipd.config.health_fields import Account
 from vipd.daemon.base import tasks
 from vipd.daemon.base.background import Background
 from vipd.daemon.log.logger import log, printable

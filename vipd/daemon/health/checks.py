@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from math import ceil
 
-from vipd.config.fields import Check
+from vipd.config.health_fields import Check
 from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Child, Children
 from vipd.daemon.health.judgement import Judgement

@@ -1,6 +1,6 @@
 """From single runs of a check to its verdict: how many count, and how long one stands."""
 
-from vipd.config.fields import Check
+from vipd.config.health_fields import Check
 from vipd.daemon.health.hold import Hold
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from vipd.config.fields import Check, Gateway
+from vipd.config.health_fields import Check, Gateway
 from vipd.config.model import VipConfig
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
-from vipd.config.fields import Gateway
+from vipd.config.health_fields import Gateway
 from vipd.daemon.health.hold import Hold
 from vipd.daemon.health.verdict import Changed, Verdict, not_before
 from vipd.linux.addresses import AnyAddress, AnyInterface

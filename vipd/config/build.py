@@ -142,11 +142,7 @@ class _Builder:
         reader = checks.CheckReader(
             self.file, self.variables.bindings, self.around.trust, self.problems, self.places
         )
-        settings["checks"] = reader.read()
-        if "hold" in reader.pace:
-            settings["track_hold"] = reader.pace["hold"]
-        if gateways := settings.get("track_gateway"):
-            settings["track_gateway"] = tuple(replace(g, **reader.pace) for g in gateways)
+        _add_checks(settings, reader)
         vip = self._checked(settings)
         return Built(
             vip, self.places, tuple(self.problems), tuple(self.files), unset=dict(self._unset())
@@ -348,3 +344,12 @@ class _Builder:
             what = f"{name} counts in vip-common.conf only: it is not about one VIP"
             hint = f"move {name} to vip-common.conf"
             self.problems.append(warning(binding.place, what, hint))
+
+
+def _add_checks(settings: dict[str, Any], reader: checks.CheckReader) -> None:
+    """The checks, and what they have in common with all that is tracked."""
+    settings["checks"] = reader.read()
+    if "hold" in reader.pace:
+        settings["track_hold"] = reader.pace["hold"]
+    if gateways := settings.get("track_gateway"):
+        settings["track_gateway"] = tuple(replace(each, **reader.pace) for each in gateways)

@@ -52,7 +52,7 @@ from vipd.linux.links import Links
 from vipd.linux.netlink import Netlink
 
 if TYPE_CHECKING:
-    from vipd.daemon.metrics.families import DaemonView
+    from vipd.daemon.metrics.views import DaemonView
 
 
 class UnusableError(Exception):
@@ -228,7 +228,7 @@ async def _run(
     service = Service(supervisor, reload, Notify(os.environ), loop)
 
     def view() -> "DaemonView":
-        from vipd.daemon.metrics.families import look  # only when it is needed
+        from vipd.daemon.metrics.views import look  # only when it is needed
 
         return look(
             supervisor, reload, maintenance, tally, services.timers, outlet, services.shared.budget

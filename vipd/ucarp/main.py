@@ -9,7 +9,6 @@ nobody adds the address, as with ucarp.
 import asyncio
 import logging
 import os
-import re
 import select
 import signal
 import socket
@@ -17,9 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from ipaddress import IPv4Address, IPv4Interface
-from logging.handlers import SysLogHandler
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -38,9 +35,7 @@ from vipd.daemon.guard.keeper import Keeper
 from vipd.daemon.guard.lines import PLAIN
 from vipd.daemon.health.groups import Groups
 from vipd.daemon.health.pool import Pool
-from vipd.daemon.log import logger
 from vipd.daemon.log.logger import log
-from vipd.daemon.log.outlet import Outlet, Stream
 from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.interface import shared
@@ -55,6 +50,7 @@ from vipd.linux.links import Links
 from vipd.linux.names import canonical, real_name
 from vipd.linux.netlink import Netlink
 from vipd.ucarp import getopt
+from vipd.ucarp.say import Say
 
 USAGE = """\
 --interface=<if> (-i <if>): bind interface <if>
@@ -95,9 +91,6 @@ ucarp --interface=eth0 --srcip=10.1.1.1 --vhid=1 --pass=mypassword \\
 
 _LONGEST_PASSWORD = 19
 _LONGEST_INTERFACE = 15
-_SYSLOG = "/dev/log"
-_FACILITIES = SysLogHandler.facility_names
-_TRANSITION = re.compile(r"(Switching to state: \w+) \(.*\)")
 #: What ucarp leaves behind: 1 for what is wrong with the options, 2 for what cannot be done.
 _BAD_OPTIONS, _CANNOT = 1, 2
 
@@ -134,7 +127,7 @@ def main() -> None:
         arguments.show(sys.argv)
     if len(sys.argv) <= 1:
         _usage()
-    say = _Say()
+    say = Say()
     say.start()
     wanted = _read(sys.argv[1:], say)
     _complete(wanted)
@@ -159,7 +152,7 @@ def _fail(status: int, message: str) -> NoReturn:
 # The options, each with the words that ucarp has for what is wrong with it
 
 
-def _read(words: Sequence[str], say: "_Say") -> Wanted:
+def _read(words: Sequence[str], say: "Say") -> Wanted:
     wanted = Wanted()
     readers: dict[str, Callable[[str], object]] = {
         "srcip": _address,
@@ -387,64 +380,6 @@ async def _run(config: VipConfig) -> None:
     guard.close()
     links.close()
     netlink.close()
-
-
-# Logging
-
-
-class _Say:
-    """To the syslog, unless ``facility`` is None (--facility=none); to the ``terminal``, too, until
-    -B has been read: warnings and errors to stderr, the rest to stdout."""
-
-    def __init__(self) -> None:
-        self.facility: int | None = _FACILITIES["daemon"]
-        self.terminal = True
-
-    def to(self, facility: str) -> None:
-        if facility.lower() == "none":
-            self.facility = None
-        elif facility.lower() in _FACILITIES:
-            self.facility = _FACILITIES[facility.lower()]
-        else:
-            log.error("Unknown syslog facility: [%s]", facility)
-
-    def start(self) -> None:
-        syslog = Outlet(self._entry, _Syslog())
-        quiet, loud = Outlet(_line, Stream(1)), Outlet(_line, Stream(2))
-        syslog.addFilter(lambda _: self.facility is not None)
-        quiet.addFilter(lambda record: self.terminal and record.levelno < logging.WARNING)
-        loud.addFilter(lambda record: self.terminal and record.levelno >= logging.WARNING)
-        logger.send_to(syslog, quiet, loud)
-        log.setLevel(logging.INFO)
-
-    def _entry(self, record: logging.LogRecord) -> bytes:
-        """RFC 3164 as syslog(3) writes it to the local socket."""
-        priority = SysLogHandler.priority_map.get(record.levelname, "info")
-        number = (self.facility or 0) << 3 | SysLogHandler.priority_names[priority]
-        time = datetime.fromtimestamp(record.created).strftime("%b %e %T")
-        return f"<{number}>{time} ucarp[{os.getpid()}]: {_words(record)}".encode(errors="replace")
-
-
-def _words(record: logging.LogRecord) -> str:
-    """The text as ucarp logs it, without a transition's reason: scripts compare whole lines."""
-    event = getattr(record, "event", None)
-    text = event.text if event else record.getMessage()
-    return f"[{record.levelname}] " + _TRANSITION.sub(r"\1", text)
-
-
-def _line(record: logging.LogRecord) -> bytes:
-    time = datetime.fromtimestamp(record.created).isoformat(timespec="microseconds")
-    return f"{time}: {_words(record)}\n".encode(errors="replace")
-
-
-class _Syslog:
-    """Sends each line as one datagram; never blocks."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-
-    def __call__(self, data: bytes, /) -> int:
-        return self._socket.sendto(data, _SYSLOG)
 
 
 if __name__ == "__main__":

@@ -236,21 +236,7 @@ class Reload:
     def _report_files(self, snapshot: Snapshot) -> None:
         for problem in snapshot.problems:
             if problem not in self._in_files:
-                level = log.error if problem.severity is Severity.ERROR else log.warning
-                level(
-                    "%s:%d:%d: %s; %s",
-                    problem.file,
-                    problem.line,
-                    problem.column,
-                    problem.message.rstrip("."),
-                    problem.hint,
-                    extra={
-                        "file": problem.file,
-                        "line": problem.line,
-                        "column": problem.column,
-                        "reason": problem.message,
-                    },
-                )
+                _log(problem)
         for path in sorted(snapshot.gone.keys() - self._gone):
             log.info(
                 "%s is gone: that counts if it does not come back within %g s; vipctl reload does "
@@ -288,6 +274,24 @@ class Reload:
             code="reload",
             reload={result.name.lower(): number for result, number in counts.items()},
         )
+
+
+def _log(problem: Problem) -> None:
+    level = log.error if problem.severity is Severity.ERROR else log.warning
+    level(
+        "%s:%d:%d: %s; %s",
+        problem.file,
+        problem.line,
+        problem.column,
+        problem.message.rstrip("."),
+        problem.hint,
+        extra={
+            "file": problem.file,
+            "line": problem.line,
+            "column": problem.column,
+            "reason": problem.message,
+        },
+    )
 
 
 async def _nobody_asks(_settings: Settings) -> None: ...

@@ -4,30 +4,19 @@
 `vipd.daemon.metrics.text` writes them, and `vipd.daemon.metrics.server` serves them.
 """
 
-import asyncio
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from vipd import __version__
 from vipd.carp.health import Health
-from vipd.carp.packet import Drop
 from vipd.carp.states import State
-from vipd.config.model import VipConfig
-from vipd.config.problem import Problem, Severity
-from vipd.daemon.control.maintenance import Maintenance
-from vipd.daemon.diagnosis.log_budget import LogBudget
+from vipd.config.problem import Severity
 from vipd.daemon.events.counters import Histogram
-from vipd.daemon.events.tally import Tally, VipTally
-from vipd.daemon.files.reload import Reload
 from vipd.daemon.health.checks import CheckRunner, Result
-from vipd.daemon.log.outlet import Outlet
-from vipd.daemon.vips.supervisor import Supervisor
-from vipd.daemon.vips.timers import Timers
-from vipd.daemon.vips.vip import VipRunner
+from vipd.daemon.metrics.views import DaemonView, Labels, VipView
 
-Labels = tuple[str, ...]
 Value = float | Histogram
 Values = Iterable[tuple[Labels, Value]]
 
@@ -35,35 +24,6 @@ VIP_LABELS = ("id", "vhid", "interface")
 #: Labels of every metric of a VIP.
 
 _STATES = {State.INIT: 0, State.BACKUP: 1, State.MASTER: 2}
-
-
-@dataclass(frozen=True, slots=True)
-class VipView:
-    """One VIP, as the metrics see it: ``vip`` is None while it waits to be restarted."""
-
-    config: VipConfig
-    vip: VipRunner | None
-    tally: VipTally
-    maintenance: bool
-    now: float  # on the loop's clock
-
-    @property
-    def labels(self) -> Labels:
-        return (self.config.id, str(self.config.vhid), self.config.interface)
-
-
-@dataclass(frozen=True, slots=True)
-class DaemonView:
-    """The daemon, as the metrics see it. ``drops`` by interface, then by VHID (0: a group that does
-    not run here)."""
-
-    vips: tuple[VipView, ...]
-    drops: Mapping[str, Mapping[tuple[int, Drop], int]]
-    problems: frozenset[Problem]
-    tally: Tally
-    lateness: Histogram
-    lost_lines: int
-    unlogged: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +44,6 @@ class OfVips(Family):
 @dataclass(frozen=True, slots=True)
 class OfDaemon(Family):
     read: Callable[[DaemonView], Values]
-
-
-def look(
-    supervisor: Supervisor,
-    reload: Reload,
-    maintenance: Maintenance,
-    tally: Tally,
-    timers: Timers,
-    outlet: Outlet,
-    budget: LogBudget,
-) -> DaemonView:
-    """The daemon as it is now."""
-    now = asyncio.get_running_loop().time()
-    return DaemonView(
-        tuple(
-            VipView(config, vip, tally.vips[config.id], config.id in maintenance, now)
-            for config, vip in supervisor.wanted()
-        ),
-        {interface.name: interface.dropped.counts for interface in supervisor.interfaces.values()},
-        reload.problems,
-        tally,
-        timers.lateness,
-        outlet.lost,
-        budget.unlogged,
-    )
 
 
 def _counter(name: str) -> Callable[[VipView], Values]:

@@ -19,8 +19,8 @@ from vipd.daemon.base.visitors import BACKLOG, Visitor, Visitors
 from vipd.daemon.log.logger import Log
 
 if TYPE_CHECKING:
-    from vipd.daemon.metrics.families import DaemonView
     from vipd.daemon.metrics.text import Exposition
+    from vipd.daemon.metrics.views import DaemonView
 
 #: Seconds between two turns of the loop while the text is made.
 SLICE = 0.002

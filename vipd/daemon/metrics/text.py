@@ -14,13 +14,12 @@ from prometheus_client.registry import Collector
 from vipd.daemon.events.counters import Histogram
 from vipd.daemon.metrics.families import (
     VIP_LABELS,
-    DaemonView,
     Family,
-    Labels,
     OfVips,
     Value,
     readings,
 )
+from vipd.daemon.metrics.views import DaemonView, Labels
 
 __all__ = ["CONTENT_TYPE", "Exposition"]
 

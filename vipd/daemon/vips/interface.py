@@ -70,7 +70,7 @@ class Interface:
         self.dropped = DroppedPackets(
             name, self.complaints, shared.proof, self.neighbourhood, self._members
         )
-        self._receiver = Receiver(
+        self.receiver = Receiver(
             name, loop, self._members, self.dropped, self.complaints, self._listen, self._trust
         )
         self._stale = False
@@ -103,9 +103,9 @@ class Interface:
     def _follow_members(self) -> None:
         self._stale = False
         configs = self._configs()
-        self._receiver.follow()
+        self.receiver.follow()
         self.dropped.follow(configs)
-        self._switch_memory.follow(bool(self.wire and self._receiver.peers))
+        self._switch_memory.follow(bool(self.wire and self.receiver.peers))
         self._set_up()
 
     def _set_up(self) -> None:
@@ -137,12 +137,12 @@ class Interface:
 
     def _listen(self, wire: Wire) -> bool:
         more = range(1, 256) if self.neighbourhood.surveying else self.dropped.misread
-        groups = self._receiver.groups
+        groups = self.receiver.groups
         vhids = {family: {*own, *more} for family, own in groups.items() if own}
         one_of = self.dropped.sampling.weight
-        routed = bool(self._receiver.peers)
+        routed = bool(self.receiver.peers)
         done = self._step("listen for all VHIDs", lambda: wire.listen(vhids, one_of, routed))
-        self._receiver.look()
+        self.receiver.look()
         return done
 
     def _trust(self, macs: tuple[bytes, ...]) -> None:
@@ -150,7 +150,7 @@ class Interface:
             step = "give known hosts a socket of their own"
             if not self._step(step, lambda: wire.trust(macs)):
                 self._try_again()
-            self._receiver.look()
+            self.receiver.look()
 
     def _step(self, what: str, act: Callable[[], None]) -> bool:
         """Whether the kernel did it."""
@@ -267,7 +267,7 @@ class Interface:
         self.neighbourhood.close()
         self._switch_memory.close()
         if self.wire:
-            self._receiver.close()
+            self.receiver.close()
             self.wire.close()
             self.wire = None
 
@@ -282,20 +282,8 @@ class Interface:
         self.problem = ""
         self._pause = _RETRY[0]
         self.neighbourhood.open(self.wire)
-        self._receiver.open(self.wire)
+        self.receiver.open(self.wire)
         self.members_changed()
-
-    def catch_up(self) -> None:
-        """Take in all that has come while we did not run."""
-        self._receiver.catch_up()
-
-    def read_before(self, now: float) -> None:
-        """Take in what waits, if it is not known since ``now`` that nothing does."""
-        self._receiver.read_before(now)
-
-    def state_changed(self) -> None:
-        """A member is in another state."""
-        self._receiver.changed()
 
     def _complain(self, complaint: RateLimitedProblem) -> None:
         subject = Subject(complaint.id, complaint.vhid, self.name)

@@ -57,7 +57,7 @@ class Interfaces:
     def catch_up(self) -> None:
         """Read all packets and notices that came while we did not run."""
         for interface in self._by_name.values():
-            interface.catch_up()
+            interface.receiver.catch_up()
 
     def close(self) -> None:
         """Stop reading the kernel's notices."""

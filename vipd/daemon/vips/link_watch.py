@@ -56,6 +56,11 @@ class LinkWatch:
         self._group = vip.config.interface, vip.config.vhid  # what it is for
         self._mac = b""
 
+    @property
+    def settled(self) -> bool:
+        """Whether the VIP listens, or has said what it waits for."""
+        return self._vip.machine.state is not State.INIT or bool(self.waiting_for)
+
     def close(self) -> None:
         """Another process of this host may run the group."""
         if self._group_lock:

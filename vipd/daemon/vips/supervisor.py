@@ -137,7 +137,7 @@ class Supervisor:
     def settled(self) -> bool:
         """Whether every VIP listens, waits for something, or failed."""
         return all(
-            running.vip.settled if running.vip else bool(running.trouble)
+            running.vip.link.settled if running.vip else bool(running.trouble)
             for running in self.runs.values()
             if not running.ending
         )

@@ -115,11 +115,6 @@ class VipRunner:
         self.stopping = True
         self.ask(self.machine.stop)
 
-    @property
-    def settled(self) -> bool:
-        """Whether it listens, or has said what it waits for."""
-        return self.machine.state is not State.INIT or bool(self.link.waiting_for)
-
     def step_down(self, hold: float, reason: Reason) -> None:
         """Hand over, and do not be master for ``hold`` seconds (``inf``: until `resume`)."""
         self.ask(lambda now: self.machine.step_down(now, hold, reason))
@@ -198,7 +193,7 @@ class VipRunner:
                 self.lapse(now)
                 return
             if self.machine.state is State.BACKUP:
-                self._interface.read_before(now)
+                self._interface.receiver.read_before(now)
             self.carry_out(self.machine.tick(now))
         except Exception as error:
             self._failed(error)
@@ -263,7 +258,7 @@ class VipRunner:
     def _enter(self, transition: Transition) -> TransitionTiming:
         timed = self.transitions.begin(transition, self.config.manages_address)
         self.addresses.appeared = inf
-        self._interface.state_changed()
+        self._interface.receiver.changed()
         if transition.new is State.MASTER:
             self._interface.neighbourhood.look_after()
             self._repeater.start(self.config.announce_every, len(self.config.moving))
@@ -285,8 +280,8 @@ class VipRunner:
             # ucarp would end without DOWNSCRIPT and leave the address behind, on two hosts
             or (leaving_unscripted and self.config.manage_address != "no")
         )
-        owed = self._services.wills and self.config.id in self._services.wills.owed
-        if not leaving_unscripted and not (at_start and self.config.neutral and not owed):
+        neutral = at_start and self.config.neutral and not self.owned.will.is_owed
+        if not (leaving_unscripted or neutral):
             self.scripts.want(Wanted.DOWN, begun)
 
     def announce(self, only: Collection[AnyAddress] | None = None, *, reply: bool = False) -> None:

@@ -44,6 +44,11 @@ class Will:
         #: What the guard sees of the VIP.
         self.place = guard.place(self.leave) if guard else Place(None, None, 0)
 
+    @property
+    def is_owed(self) -> bool:
+        """Whether the daemon before us would have run the VIP's DOWNSCRIPT, and nobody has."""
+        return self._wills is not None and self._vip in self._wills.owed
+
     def leave(self) -> None:
         """Tell the guard at once, and write it soon, because clients do not wait for it."""
         number, script = self._numbers.last, self._script()

@@ -275,11 +275,9 @@ class VipRunner:
         leaving_unscripted = self.stopping and not self.config.shutdown
         self.addresses.released()
         begun = self.owned.will.place.script
-        self.owned.release(
-            self.config.manages_address
-            # ucarp would end without DOWNSCRIPT and leave the address behind, on two hosts
-            or (leaving_unscripted and self.config.manage_address != "no")
-        )
+        # ucarp would end without DOWNSCRIPT and leave the address behind, on two hosts
+        nobody_else = leaving_unscripted and self.config.manage_address != "no"
+        self.owned.release(self.config.manages_address or nobody_else)
         neutral = at_start and self.config.neutral and not self.owned.will.is_owed
         if not (leaving_unscripted or neutral):
             self.scripts.want(Wanted.DOWN, begun)

@@ -21,6 +21,9 @@ class Mode(Enum):
     MASTER = State.MASTER, "owning and advertising"
     LEAVING = State.MASTER, "bowed out: answering until the successor is heard"
 
+    #: As in `vipd.carp.packet.Drop`: each rule is looked up by its mode and input.
+    __hash__ = object.__hash__
+
     def __init__(self, state: State, meaning: str) -> None:
         self.state = state
         self.meaning = meaning
@@ -45,6 +48,8 @@ class Input(Enum):
     LAPSED = "the lease on our addresses ran out before an advertisement renewed it"
     SENT = "an advertisement left, after one that did not"
     UNSENT = "an advertisement could not be sent"
+
+    __hash__ = object.__hash__
 
 
 class Reason(Enum):

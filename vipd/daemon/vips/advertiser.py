@@ -45,6 +45,8 @@ class Advertiser:
         self._clock = services.clock
         self._unreachable: set[Address] = set()
         self._config = config
+        self._ways: tuple[tuple[Address, Address], ...] = ()  # from where to where
+        self._ways_of: Parameters | None = None  # whose these are
         self.passwords = Passwords(config)
 
     def change(self, config: VipConfig) -> None:
@@ -52,7 +54,7 @@ class Advertiser:
         if config.passwords != self._config.passwords:
             self._warn_of_the_cut_off(config)
             self.passwords = Passwords(config)
-        self._config = config
+        self._config, self._ways_of = config, None
         for peer in self._unreachable.difference(config.peers or ()):
             self._unreachable.discard(peer)
             self._complaints.forget(("peer", peer))
@@ -146,16 +148,21 @@ class Advertiser:
     ) -> Iterator[tuple[Address, bytes]]:
         """One advertisement in each family, or for each of PEERS, and with each password, and the
         address that it goes to. Both families have the same counter, as with OpenBSD."""
+        if self._ways_of is not ours:
+            self._ways, self._ways_of = tuple(self._find_ways(ours)), ours
+        vhid = self._config.vhid
+        for source, destination in self._ways:
+            for each in signed:
+                ad = Advertisement(source, destination, vhid, *words, *each, ours.host)
+                yield destination, encode(ad)
+
+    def _find_ways(self, ours: Parameters) -> Iterator[tuple[Address, Address]]:
         config = self._config
         for source in ours.sources:
             group = config.mcast if source.version == 4 else MULTICAST_IPV6
             for destination in (group,) if config.peers is None else config.peers:
                 if destination.version == source.version and destination not in ours.sources:
-                    for each in signed:
-                        ad = Advertisement(
-                            source, destination, config.vhid, *words, *each, ours.host
-                        )
-                        yield destination, encode(ad)
+                    yield source, destination
 
     def _warn_of_the_cut_off(self, config: VipConfig) -> None:
         """Masters that have just signed with nothing but a password that is not there any more."""

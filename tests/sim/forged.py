@@ -53,6 +53,7 @@ _FORGED = b"forged".ljust(20)
 #: Recordings that are kept.
 _TAPE = 300
 _TAGS = Tags(b"love", 1)
+_READ = Tags.read  # the forger knows what is right, whatever the receivers take for it
 
 
 class Daemon:
@@ -270,7 +271,7 @@ class Forger:
 
     def _arrives(self, host: Host, seat: TaggedVipd, ad: Advertisement) -> None:
         """Unless that were to relay what this host has not heard yet; see above."""
-        if _TAGS.read(ad, ad.host).name == "GENUINE":
+        if _READ(_TAGS, ad, ad.host).name == "GENUINE":
             known = dict(seat.authenticity.known).get(ad.host)
             if known is None or is_newer(sequence_of(ad.counter), known) or host.frozen:
                 self._world.tally["relayed"] += 1

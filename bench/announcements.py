@@ -23,20 +23,9 @@ class Announcements:
     def __init__(self, host: Host, file: Path) -> None:
         require("tcpdump")
         self._file = file
-        options = [
-            "-i",
-            "any",
-            "-Q",
-            "out",
-            "-B",
-            "16384",
-            "-U",
-            "-n",
-            "-Z",
-            "root",
-            "-w",
-            str(file),
-        ]
+        # Each packet takes as much of the buffer as the longest could.
+        room = ["-s", "128", "-B", "16384"]
+        options = ["-i", "any", "-Q", "out", *room, "-U", "-n", "-Z", "root", "-w", str(file)]
         self._process: Process = host.start(["tcpdump", "--immediate-mode", *options, _FILTER])
         self._process.wait_for("listening on")
 

@@ -7,7 +7,16 @@ from vipd.carp import timing
 from vipd.carp.health import Health
 from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement
-from vipd.carp.rank import BOW_OUT, SICK_ADVBASE, SICK_DEMOTION, Rank, bows_out, is_sick, rank
+from vipd.carp.rank import (
+    BOW_OUT,
+    SICK_ADVBASE,
+    SICK_DEMOTION,
+    Rank,
+    bows_out,
+    is_sick,
+    rank,
+    rank_of,
+)
 
 #: Highest advskew that DEMOTE_BY reaches: 255 is left to the bow-out.
 ADVSKEW_MAX = 254
@@ -86,10 +95,11 @@ class Parameters:
 
     def gives_up(self, ad: Advertisement) -> bool:
         """Whether its sender leaves, or advertises so seldom that it is bound to time out here. A
-        sick host only says so, and one that is demoted less than we are is worth waiting for."""
+        sick host only says so. One that is preferred to us (while we are sick) does not yield to
+        us: it is worth waiting for."""
         if bows_out(ad) and self.advertised != BOW_OUT:
             return True  # however long we would wait, and even if we are slower
-        if is_sick(ad) or ad.demotion < self.demotion:
+        if is_sick(ad) or rank_of(ad) < self.rank:
             return False
         return timing.interval(ad.advbase, ad.advskew) > self.master_down
 

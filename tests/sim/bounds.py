@@ -18,6 +18,7 @@ from sim.seat import Seat
 from sim.ucarp import CAPTURE, LINK_SLEEP, STEP_DOWN_SLEEP, Ucarp
 from sim.vipd import KERNEL_LATE, Vipd, demoted
 from vipd.carp.health import Health
+from vipd.carp.parameters import SLOWEST_DEMOTED
 
 # What is asked of vipd, written down once more: what is measured is no ruler.
 
@@ -91,7 +92,7 @@ class Bounds:
             patience += max(0.0, seat.listens_until - seat.host.clock())
         if seat.sick:  # it waits for a healthy host however slow
             known = [s.interval for s in seat.world.seats[seat.group]]
-            patience = max(patience, max(*known, seat.host.misled[1]) + GRACE)
+            patience = max(patience, max(*known, seat.host.misled[1], SLOWEST_DEMOTED) + GRACE)
         if isinstance(seat, Ucarp):  # looks at its clock once an interval
             patience += seat.interval
         return patience * self.stretch + self.heard(seat) + self.scripts(seat)

@@ -7,19 +7,13 @@ from vipd.carp import timing
 from vipd.carp.health import Health
 from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement
-from vipd.carp.rank import (
-    BOW_OUT,
-    SICK_ADVBASE,
-    SICK_DEMOTION,
-    Rank,
-    bows_out,
-    is_sick,
-    rank,
-    rank_of,
-)
+from vipd.carp.rank import BOW_OUT, SICK_ADVBASE, SICK_DEMOTION, Rank, bows_out, is_sick, rank
 
 #: Highest advskew that DEMOTE_BY reaches: 255 is left to the bow-out.
 ADVSKEW_MAX = 254
+#: A sick host waits for the next advertisement of another demoted one for so long at least,
+#: seconds: intervals in one group hardly differ by more.
+SLOWEST_DEMOTED = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +89,17 @@ class Parameters:
 
     def gives_up(self, ad: Advertisement) -> bool:
         """Whether its sender leaves, or advertises so seldom that it is bound to time out here. A
-        sick host only says so. One that is preferred to us (while we are sick) does not yield to
-        us: it is worth waiting for."""
+        sick host only says so. One that is demoted less than we are is worth waiting for; and so is
+        one that is demoted as we are, but not sick (an OpenBSD): to that we are the slower one,
+        and it does not yield to us."""
         if bows_out(ad) and self.advertised != BOW_OUT:
             return True  # however long we would wait, and even if we are slower
-        if is_sick(ad) or rank_of(ad) < self.rank:
+        if is_sick(ad) or ad.demotion < self.demotion:
             return False
-        return timing.interval(ad.advbase, ad.advskew) > self.master_down
+        patience = self.master_down
+        if self.hands_over and ad.demotion == self.demotion:
+            patience = max(patience, SLOWEST_DEMOTED)
+        return timing.interval(ad.advbase, ad.advskew) > patience
 
     def interval_of(self, ad: Advertisement) -> float:
         """Seconds from one advertisement of its sender to the next. That of a sick host is not in

@@ -26,8 +26,8 @@ SILENT
     It counts for nothing, and its place is free. Its time is our master-down time after its last
     advertisement, or its own interval (with a grace) if that is longer. A host whose interval is
     longer than our master-down time is bound to time out, and is silent from the beginning; unless
-    it is preferred to us, who are sick. The interval that a sick host (`is_sick`) announces is not
-    its own, and is not waited for.
+    we are sick, and it is less so (`Parameters.gives_up`). The interval that a sick host
+    (`is_sick`) announces is not its own, and is not waited for.
 LEFT
     It has bowed out (255/255). An advertisement with a lower counter than the bow-out's was sent
     before it and overtaken on the way: it is ignored. Without this, it makes the successor yield

@@ -13,7 +13,7 @@ The terms (docs/testing.md has the derivation in words):
 import itertools
 
 from sim.openbsd import OpenBSD
-from sim.scenario import Scenario
+from sim.scenario import Scenario, Setting
 from sim.seat import Seat
 from sim.ucarp import CAPTURE, LINK_SLEEP, STEP_DOWN_SLEEP, Ucarp
 from sim.vipd import KERNEL_LATE, Vipd, demoted
@@ -102,12 +102,9 @@ class Bounds:
         return (seat.lease() + KERNEL_LATE + seat.host.plan.lateness) * self.stretch
 
     def guarded(self, seat: Vipd) -> float:
-        """The same, whose guard runs."""
-        lease, ours = seat.lease(), seat.setting
-        if ours.advbase == 0:  # the others wait for deadratio intervals
-            slowest = demoted(ours, Health.SICK).interval
-            lease = min(lease, max(ours.deadratio * ours.interval, slowest + MAY_BE_LATE))
-        return lease * self.stretch + AT_ONCE
+        """The same, whose guard runs. A lease that is to be shorter is so with the next renewal."""
+        longest = max(_guarded_for(seat, setting) for setting in (seat.setting, seat.renewed_with))
+        return longest * self.stretch + AT_ONCE
 
     def inherits(self, seat: Seat) -> float:
         """Until this one has taken over from a master that was killed, whose guard has told it."""
@@ -201,3 +198,11 @@ class Bounds:
 def _beats(a: Seat, b: Seat) -> bool:
     """Whether ``b`` yields to ``a`` when both are master."""
     return a.rank < b.rank
+
+
+def _guarded_for(seat: Vipd, ours: Setting) -> float:
+    lease = seat.lease()
+    if ours.advbase == 0:  # the others wait for deadratio intervals
+        slowest = demoted(ours, Health.SICK).interval
+        lease = min(lease, max(ours.deadratio * ours.interval, slowest + MAY_BE_LATE))
+    return lease

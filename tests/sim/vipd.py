@@ -75,6 +75,8 @@ class Vipd(Seat):
         self.machine = Machine(self._parameters())
         self._queued = inf  # for which of our alarms we are on the agenda
         self._advertised = 0.0  # when
+        #: What the last renewal was made with: other settings count from the next one.
+        self.renewed_with = self.setting
         self._lease_until = inf  # as the process counts
         self._kernel_until = inf  # as the kernel does,
         self.rounded = 0.0  # which is so much longer: it counts whole seconds
@@ -334,6 +336,7 @@ class Vipd(Seat):
         """`Ownership.hold`: only an advertisement makes a lease longer."""
         if self.host.plan.lease:
             config = settings(self.setting)
+            self.renewed_with = self.setting
             before = self._lease_until
             lease, around = config.longest_lease, (self._advertised, before, now)
             lasts = guarded_for(self.setting), config.renewed_within
@@ -345,7 +348,7 @@ class Vipd(Seat):
         self.leave_will()
 
     def _renew(self, now: float) -> None:
-        self._advertised = now
+        self._advertised, self.renewed_with = now, self.setting
         if self._lease_until != inf:
             self._lease_until = max(self._lease_until, now + guarded_for(self.setting))
             self._ask_kernel(now + self.lease(), 0.0)

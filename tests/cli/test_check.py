@@ -23,9 +23,9 @@ OPTIONS="--preempt -k 10"
 """
 FIELDS = """id vhid interface source source_ipv6 addresses advbase advskew deadratio preempt neutral
 shutdown ignoreifstate nomcast mcast peers upscript downscript xparam manage_address lease
-script_timeout upscript_failure guard_script announce_every announce_to extra_addresses checks
-track_interface track_file track_unit track_down track_up track_gateway track_hold preempt_delay
-listen_first demote_by authenticate group notify password_also"""
+script_timeout upscript_failure guard_script announce_every announce_to extra_addresses
+authenticate notify checks track_interface track_file track_unit track_down track_up track_gateway
+track_hold preempt_delay listen_first demote_by group password_also"""
 
 
 @pytest.fixture

@@ -258,25 +258,22 @@ def test_a_reload_changes_checks_in_place(group: Group, service: Service, place:
     service.fails()
     health(first, "SICK")
     # Other times only: what was found stays true.
+    mark = first.mark()
     write_vip(files, **{**service.keys, "CHECK_RISE": "3"})
-    assert _reloaded(first) == ("CHANGED", "checks")
+    first.wait_for("changed in place: checks$", since=mark)
     assert vip_of(first)["health"] == "SICK"
     # Another question: nothing is known until it is answered.
     new = write_script(place / "new", "sleep 1")
+    mark = first.mark()
     write_vip(files, **{**service.keys, "CHECK_WEB": str(new), "CHECK_TIMEOUT": "10"})
-    assert _reloaded(first) == ("CHANGED", "checks")
+    first.wait_for("changed in place: checks$", since=mark)
     assert vip_of(first)["health"] == "UNKNOWN"
     health(first, "WELL")
+    mark = first.mark()
     write_vip(files)
-    assert _reloaded(first)[0] == "CHANGED"
+    first.wait_for("changed in place: .*checks", since=mark)
     assert vip_of(first)["findings"] == []
     assert transitions(first) == ["BACKUP", "MASTER"]
-
-
-def _reloaded(daemon: Process) -> tuple[str, str]:
-    with Client(daemon) as client:
-        (outcome,) = client.ask("Reload")["outcomes"]
-    return outcome["result"], outcome["why"]
 
 
 def test_a_host_without_verdicts_does_not_preempt_until_it_has_one(

@@ -112,7 +112,21 @@ class TaggedVipd(Vipd):
         super().start()
 
     def counter(self) -> int:
-        return next(self.numbers) if self.tags else super().counter()
+        if not self.tags:
+            return super().counter()
+        number = next(self.numbers)
+        if self._will and not self.numbers.is_before(self._will.number):
+            self.leave_will()  # `Will.keep_ahead`
+        return number
+
+    def final_counter(self) -> int:
+        return self.numbers.last if self.tags else super().final_counter()
+
+    def was_sent(self, counter: int) -> None:
+        if self.tags:
+            self.numbers.skip(counter)
+        else:
+            super().was_sent(counter)
 
     def stop(self) -> None:
         self.world.stopped.add(self.host.number)

@@ -200,6 +200,14 @@ class Vipd(Seat):
         self.host.counter += 1
         return self.host.counter
 
+    def final_counter(self) -> int:
+        """That of what the guard sends for us: later than all of ours, earlier than the next's."""
+        return self.host.reserved
+
+    def was_sent(self, counter: int) -> None:
+        """The guard has sent that."""
+        self.host.leave_behind(counter)
+
     @property
     def held_until(self) -> float:
         """Until when it keeps out of the election, or is modest, on its host's clock."""
@@ -401,7 +409,7 @@ class Vipd(Seat):
 
     def leave_will(self) -> None:
         """`Will.leave`"""
-        self._will = Will(self, self.host.reserved)
+        self._will = Will(self, self.final_counter())
         self.guarded_anew()
 
     def guarded_anew(self) -> None:
@@ -411,7 +419,7 @@ class Vipd(Seat):
     def _revoke(self) -> None:
         """`Will.revoke`"""
         if self._place.taken and self._will:
-            self.host.leave_behind(self._will.number)
+            self.was_sent(self._will.number)
         self._place.clear()
         self._will = None
 

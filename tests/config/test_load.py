@@ -301,6 +301,14 @@ def test_a_lease_is_long_enough_for_a_host_that_demotes_itself(
     assert vip.guarded_for > slowest + 0.09
 
 
+@pytest.mark.parametrize("lease", ["auto", "off", "2", "10"])
+def test_others_wait_as_long_whatever_our_lease(tmp_path: Path, lease: str) -> None:
+    vip, _ = one(tmp_path, LEASE=lease)
+    assert vip is not None
+    assert vip.believed_for == 3
+    assert vip.guarded_for == {"2": 2, "10": 10}.get(lease, 3)
+
+
 GUARDED = [
     ({"LEASE": "off"}, "LEASE=off: a vipd that is frozen"),
     ({"MANAGE_ADDRESS": "no"}, "MANAGE_ADDRESS=no and no DOWNSCRIPT that can run: nobody removes"),

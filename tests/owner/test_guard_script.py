@@ -6,6 +6,7 @@ from pathlib import Path
 from signal import SIGKILL
 
 import pytest
+from helpers.asking import vip_of
 from helpers.configured import VIP, write_script, write_vip
 from helpers.guarding import die_with_guard, guards, signal_guards
 from helpers.hosts import address_of, until
@@ -218,6 +219,7 @@ def test_guard_script_can_be_changed_while_it_runs(group: Group, scripts: Script
     mark = first.mark()
     file.write_text(f"{text}GUARD_SCRIPT=no\n")
     first.wait_for("changed in place: guard_script", since=mark, timeout=PATIENCE)
+    vip_of(first)  # which answers when the change is complete
     first.freeze()
     group.vipd("web02", SECOND).wait_for("state: MASTER", timeout=PATIENCE)
     assert scripts.times("down") == 0

@@ -54,12 +54,18 @@ class VipConfig(HealthFields):
     @property
     def guarded_for(self) -> float:
         """Seconds after an advertisement for which the guard leaves us the addresses: as long as
-        the lease; with advbase 0 as long as the others wait (deadratio intervals), if that is less,
-        but no shorter than an advertisement may take."""
-        lease = self.longest_lease if self.lease_seconds is None else self.lease_seconds
-        if self.advbase or self.lease != "auto":
-            return lease
-        return min(lease, max(self.deadratio * self.interval, self.renewed_within))
+        the lease; with advbase 0 as long as the others wait, if that is less."""
+        if self.lease == "auto":
+            return self.believed_for
+        return self.longest_lease if self.lease_seconds is None else self.lease_seconds
+
+    @property
+    def believed_for(self) -> float:
+        """Seconds after an advertisement for which hosts that are set as we are wait for the next
+        one (with advbase 0 deadratio intervals), but no shorter than one may take."""
+        if self.advbase:
+            return self.longest_lease
+        return min(self.longest_lease, max(self.deadratio * self.interval, self.renewed_within))
 
     @property
     def guards_script(self) -> bool:

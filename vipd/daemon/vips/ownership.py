@@ -223,7 +223,7 @@ class Ownership:
         DOWNSCRIPT removes."""
         if not (self._held or self._scripted):
             return
-        believed, until = self.advertised + self.config.guarded_for, self.lease_until
+        believed, until = self.advertised + self.config.believed_for, self.lease_until
         if self._scripted and self.config.lease_seconds is not None:
             until = min(until, believed)
         self.will.place.hold(until, believed)

@@ -1,7 +1,10 @@
 """The process that reads the files: whatever becomes of it, what runs goes on as it is."""
 
 import os
+import pickle
 import signal
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from helpers.hanging import hang
 from helpers.hosts import transitions, until
 from helpers.machine import children
 
+from vipd.daemon.files.reading import DAEMON, Order, shape
 from vipd.lab import Host, Lab, Process
 
 pytestmark = pytest.mark.lab
@@ -104,3 +108,19 @@ def test_the_files_are_read_when_a_process_can_be_started(web01: Host, files: Pa
     daemon.wait_for("the directory cannot be read: Cannot allocate memory; ", timeout=60)
     daemon.wait_for("state: MASTER", timeout=60)
     assert "Traceback" not in daemon.log()
+
+
+def test_a_daemon_that_ends_meanwhile_is_no_error(tmp_path: Path) -> None:
+    write_vip(tmp_path)
+    ours, its = socket.socketpair()
+    with its:
+        main = "from vipd.daemon.files.reading import main; main()"
+        program = f"import os; os.dup2({its.fileno()}, {DAEMON}); {main}"
+        process = subprocess.Popen(
+            [sys.executable, "-c", program], pass_fds=[its.fileno()], stderr=subprocess.PIPE
+        )
+    order = Order(tmp_path, None, asked=True, now=0.0, memory=b"")
+    ours.sendall(pickle.dumps(shape()) + pickle.dumps(order))
+    ours.close()  # before it has anything to answer
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, b"")

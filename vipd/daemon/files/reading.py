@@ -15,6 +15,7 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from vipd.config.model import Settings, VipConfig
 from vipd.config.snapshot import Snapshot
@@ -65,33 +66,44 @@ def main() -> None:
     gc.disable()  # it ends soon
     with suppress(OSError):  # for ps
         Path("/proc/self/comm").write_text(NAME)
-    from vipd.config.load import loading
-    from vipd.config.memory import Memory
+    from vipd.config import load, memory  # noqa: F401
 
-    with os.fdopen(DAEMON, "rb") as orders, os.fdopen(os.dup(DAEMON), "wb") as answers:
+    # The daemon may end at any moment; closing a stream writes what is left in it, too.
+    with (
+        suppress(ConnectionError),
+        os.fdopen(DAEMON, "rb") as orders,
+        os.fdopen(os.dup(DAEMON), "wb") as answers,
+    ):
         try:
             if pickle.load(orders) != shape():
                 sys.exit(OTHER_VERSION)
             order: Order = pickle.load(orders)
-        except EOFError:  # the daemon has ended
+        except EOFError:  # it has ended
             return
+        _carry_out(order, answers)
 
-        def tell(answer: str | Found | Failed) -> None:
-            pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
-            answers.flush()
 
-        memory: Memory = pickle.loads(order.memory) if order.memory else Memory()
-        memory.reading = tell
-        memory.begin(order.now, asked=order.asked)
-        try:
-            for snapshot in loading(order.directory, only=order.only, memory=memory):
-                if snapshot is not None:
-                    # Nobody in the daemon asks where a setting stands.
-                    snapshot = replace(snapshot, places={}, unset={})
-                    tell(Found(snapshot, pickle.dumps(memory)))
-        except BrokenPipeError:  # likewise
-            return
-        except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            where = f"{frame.filename}:{frame.lineno}, in {frame.name}"
-            tell(Failed(f"{type(error).__name__}: {error} ({where})"))
+def _carry_out(order: Order, answers: BinaryIO) -> None:
+    """Raises ConnectionError when the daemon has ended."""
+    from vipd.config.load import loading
+    from vipd.config.memory import Memory
+
+    def tell(answer: str | Found | Failed) -> None:
+        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+
+    memory: Memory = pickle.loads(order.memory) if order.memory else Memory()
+    memory.reading = tell
+    memory.begin(order.now, asked=order.asked)
+    try:
+        for snapshot in loading(order.directory, only=order.only, memory=memory):
+            if snapshot is not None:
+                # Nobody in the daemon asks where a setting stands.
+                snapshot = replace(snapshot, places={}, unset={})
+                tell(Found(snapshot, pickle.dumps(memory)))
+    except ConnectionError:
+        raise
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{frame.filename}:{frame.lineno}, in {frame.name}"
+        tell(Failed(f"{type(error).__name__}: {error} ({where})"))

@@ -38,6 +38,18 @@ reader.shape = other
 main()
 """
 
+#: The process is killed when it has answered in part.
+AMID = """
+from vipd.daemon.files import reading_process
+
+reading_process._PROGRAM = (
+    "import os, pickle, signal; data = pickle.dumps('x' * 99); "
+    "os.read(3, 65536); os.write(3, data[:50]); os.kill(os.getpid(), signal.SIGKILL)  # {!r}"
+)
+from vipd.daemon.__main__ import main
+main()
+"""
+
 #: Loading the program of the process fails.
 BROKEN = """
 from vipd.daemon.files import reading_process
@@ -124,3 +136,10 @@ def test_a_daemon_that_ends_meanwhile_is_no_error(tmp_path: Path) -> None:
     ours.close()  # before it has anything to answer
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, b"")
+
+
+def test_a_process_that_is_killed_amid_its_answer_is_named(web01: Host, files: Path) -> None:
+    write_vip(files)
+    daemon = web01.start([sys.executable, "-c", AMID, "--config-dir", files, *PLACES])
+    daemon.wait_for("the process that reads it ended", timeout=60)
+    assert "UnpicklingError" not in daemon.log()

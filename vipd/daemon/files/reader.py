@@ -83,7 +83,7 @@ class Reader:
                 messages.flush()
                 while isinstance(answer := pickle.load(messages), str):
                     self.current = answer
-        except (OSError, EOFError):
+        except (OSError, EOFError, pickle.UnpicklingError):  # ended, perhaps amid an answer
             answer = None
         finally:
             status = process.end()

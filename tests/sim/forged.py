@@ -49,6 +49,8 @@ HOUR, YEAR = 3600.0, 365.25 * 86400
 #: By how much wall clocks are off, seconds. The last is a machine without a clock, which boots in
 #: 1970.
 _OFF = (0.0, 0.0, 0.5, -2.0, HOUR, -HOUR, 40 * HOUR, YEAR, -YEAR, 30 * YEAR, -60 * YEAR)
+#: How each host is known in a group of one family, and in one of both.
+_NAMES = tuple((by_address(source), in_both(source)) for source in SOURCES)
 _FORGED = b"forged".ljust(20)
 #: Recordings that are kept.
 _TAPE = 300
@@ -261,7 +263,7 @@ class Forger:
         if draw.random() < 0.3:
             number = draw.randrange(len(SOURCES))
             source = SOURCES[number]
-            host = in_both(source) if self._world.scenario.both else by_address(source)
+            host = _NAMES[number][self._world.scenario.both]
             hosts = self._world.hosts
             if number >= len(hosts) or self._world.is_tagged(hosts[number]):
                 ad = ad._replace(source=source, host=host)
@@ -273,8 +275,7 @@ class Forger:
             return
         for host in self._world.hosts:
             seat = host.seats[ad.vhid - 1]
-            own = by_address(host.source), in_both(host.source)
-            if not isinstance(seat, TaggedVipd) or not seat.tags or ad.host in own:
+            if not isinstance(seat, TaggedVipd) or not seat.tags or ad.host in _NAMES[host.number]:
                 continue
             if seat.authenticity.mode is Mode.OFF or self._draw.random() < 0.3:
                 continue
@@ -285,11 +286,11 @@ class Forger:
 
     def _arrives(self, host: Host, seat: TaggedVipd, ad: Advertisement) -> None:
         """Unless that were to relay what this host has not heard yet; see above."""
-        if _READ(_TAGS, ad, ad.host).name == "GENUINE":
-            known = dict(seat.authenticity.known).get(ad.host)
-            if known is None or is_newer(sequence_of(ad.counter), known) or host.frozen:
-                self._world.tally["relayed"] += 1
-                return
+        known = dict(seat.authenticity.known).get(ad.host)
+        is_new = known is None or is_newer(sequence_of(ad.counter), known) or host.frozen
+        if is_new and _READ(_TAGS, ad, ad.host).name == "GENUINE":
+            self._world.tally["relayed"] += 1
+            return
         arrive(host, ad._replace(digest=_FORGED))
 
 
@@ -350,7 +351,7 @@ class ForgedWorld(World):
 
     def sender_of(self, ad: Advertisement) -> TaggedVipd | None:
         for host in self.hosts:
-            if ad.host in (by_address(host.source), in_both(host.source)):
+            if ad.host in _NAMES[host.number]:
                 seat = host.seats[ad.vhid - 1]
                 return seat if isinstance(seat, TaggedVipd) else None
         return None

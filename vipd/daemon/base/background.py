@@ -37,29 +37,22 @@ class Background:
     async def run(self, work: Callable[[], T]) -> T:
         """Return or raise what ``work()`` does; NoThreadError when no thread can be started. If the
         caller is cancelled, the work continues and its outcome is dropped."""
-        loop = asyncio.get_running_loop()
-        done = asyncio.Event()
-        outcome: _Outcome[T] = _Outcome(work)
+        return await self.begin(work)
 
-        def call() -> None:
-            outcome.find()
-            with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(done.set)
-
+    def begin(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Have ``work()`` done; the future has what `run` returns or raises."""
         if not _runs(self._life):
             # Work that a thread left undone when it ended too early is dropped.
             self._calls = SimpleQueue()
-            self._life = _start(self._calls)
-        self._calls.put(call)
-        life = self._life
-        while not done.is_set():
-            alive = _runs(life)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_SELDOM):
-                    await done.wait()
-            if not alive and not done.is_set():
-                raise NoThreadError(errno.ENOMEM, "a thread ended before its work was done")
-        return outcome.get()
+            try:
+                self._life = _start(self._calls)
+            except NoThreadError as error:
+                future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+                future.set_exception(error)
+                return future
+        begun = _Work(work, self._life)
+        self._calls.put(begun.carry_out)
+        return begun.future
 
     async def close(self) -> None:
         """End the thread; another call of `run` starts a new one. Returns when the thread has
@@ -96,21 +89,41 @@ def _serve(calls: "SimpleQueue[Callable[[], None] | None]", life: _Life) -> None
         del life  # the traceback of what the work raised may keep this frame
 
 
-class _Outcome(Generic[T]):
-    """Passes what a function returned or raised in one thread to another."""
+class _Work(Generic[T]):
+    """One piece of work: a thread carries it out, and `future`, of the loop, has its outcome."""
 
-    def __init__(self, work: Callable[[], T]) -> None:
+    def __init__(self, work: Callable[[], T], life: "weakref.ref[_Life] | None") -> None:
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self._loop.create_future()
         self._work = work
+        self._life = life
         self._results: list[T] = []
         self._error: BaseException | None = None
+        self._timer = self._loop.call_later(_LOOK_SELDOM, self._look)
+        self.future.add_done_callback(lambda _: self._timer.cancel())
 
-    def find(self) -> None:
+    def carry_out(self) -> None:
+        """In the thread."""
         try:
             self._results.append(self._work())
         except BaseException as error:  # whatever it is, the caller gets it
             self._error = error
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._tell)
 
-    def get(self) -> T:
+    def _tell(self) -> None:
+        if self.future.done():
+            return
         if self._error:
-            raise self._error
-        return self._results[0]
+            self.future.set_exception(self._error)
+        else:
+            self.future.set_result(self._results[0])
+
+    def _look(self, gone: bool = False) -> None:
+        """``gone``: its thread had ended before the last look, and has not told anything since."""
+        if gone:
+            error = NoThreadError(errno.ENOMEM, "a thread ended before its work was done")
+            self.future.set_exception(error)
+        else:
+            gone = not _runs(self._life)
+            self._timer = self._loop.call_later(_LOOK_SELDOM, self._look, gone)

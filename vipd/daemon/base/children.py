@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import cycle
 
 from vipd.config.health_fields import Account
@@ -82,19 +83,22 @@ class Children:
         become = _becoming(user) if user else ()
         start = _Start((*become, *command), {**self._environment, **environment}, leaves_nothing)
         self._starting += 1
-        work = tasks.start(self._started(start), "starting a script")
+        work = next(self._loaders).begin(start.carry_out)
+        work.add_done_callback(partial(self._started, start))
         try:
-            await asyncio.wait([work], timeout=timeout)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await start.done.wait()
         finally:
-            start.unwanted = not work.done()
+            start.unwanted = not start.done.is_set()
         if start.child:
             return start.child
         raise start.error or TimeoutError(f"{_SHELL} could not be loaded for {timeout:g} s")
 
-    async def _started(self, start: "_Start") -> None:
-        try:
-            await next(self._loaders).run(start.carry_out)
-        except OSError as error:
+    def _started(self, start: "_Start", work: asyncio.Future[None]) -> None:
+        self._starting -= 1
+        os.close(start.writer)
+        if error := work.exception():
             start.error = error
             os.close(start.reader)
         else:
@@ -104,10 +108,8 @@ class Children:
             )
             if start.unwanted:
                 start.child.kill(signal.SIGKILL)
-        finally:
-            os.close(start.writer)
-            self._starting -= 1
-            self._reap_orphans()
+        start.done.set()
+        self._reap_orphans()
 
     async def drain(self, reader: int) -> None:
         """Start a process that reads the output of background processes until they end."""
@@ -167,7 +169,9 @@ class _Start:
         os.set_blocking(self.reader, False)
         self.process = self.pidfd = -1
         self.child: Child | None = None
-        self.error: OSError | None = None
+        self.error: BaseException | None = None
+        #: Whether there is a child, or an error.
+        self.done = asyncio.Event()
         #: The caller does not wait for it any more.
         self.unwanted = False
 
@@ -209,15 +213,15 @@ class Child:
         self._pidfd = pidfd
         self._reader: int | None = reader
         self._loop.add_reader(pidfd, self._end)
-        self._listen()
+        # The pipe holds what most programs print: it is read once, when they have ended.
+        self._listening = self._loop.call_later(_PAUSE, self._listen)
 
     async def ends_within(self, seconds: float) -> bool:
         """Wait for its end, for so long at most; whether it has ended."""
-        try:
-            await asyncio.wait_for(self.ended.wait(), max(0.0, seconds))
-        except TimeoutError:
-            return False
-        return True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.ended.wait()
+        return self.ended.is_set()
 
     @property
     def how(self) -> str:
@@ -244,6 +248,7 @@ class Child:
     def _end(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
+        self._listening.cancel()
         if self._leaves_nothing:  # before it is reaped: until then its number is nobody else's
             self.kill(signal.SIGKILL)
         self.status = self._children.reap(self.process)
@@ -257,14 +262,14 @@ class Child:
         self.ended.set()
 
     def _listen(self) -> None:
-        if self._reader is not None and not self.ended.is_set():
-            self._loop.add_reader(self._reader, self._readable)
+        assert self._reader is not None
+        self._loop.add_reader(self._reader, self._readable)
 
     def _readable(self) -> None:
         assert self._reader is not None
         self._loop.remove_reader(self._reader)
         if self._read():
-            self._loop.call_later(_PAUSE, self._listen)
+            self._listening = self._loop.call_later(_PAUSE, self._listen)
 
     def _read(self) -> bool:
         """Read what is there; return whether more may come."""

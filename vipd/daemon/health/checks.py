@@ -5,6 +5,7 @@ import signal
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from math import ceil
@@ -129,11 +130,10 @@ class CheckRunner:
             due += every * max(1, ceil((self._clock() - _LATE - due) / every))
 
     async def _closed_within(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._closed.wait(), max(0.0, seconds))
-        except TimeoutError:
-            return False
-        return True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closed.wait()
+        return self._closed.is_set()
 
     async def _run(self, due: float) -> None:
         check, started = self.check, self._clock()

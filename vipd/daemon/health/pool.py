@@ -13,8 +13,12 @@ Environment = Callable[[], Mapping[str, str]]
 class Member(Protocol):
     """A VIP that uses a source."""
 
+    @property
+    def state(self) -> State:
+        """What it is now."""
+
     def environment(self) -> Mapping[str, str]:
-        """The variables that describe it, STATE among them."""
+        """The other variables that describe it; `Pool.changed` when they do."""
 
     def verdict_changed(self) -> None:
         """A source of this VIP has another verdict."""
@@ -31,16 +35,22 @@ class Pool:
     def __init__(self, makers: Makers) -> None:
         self._makers = makers
         self._sources: dict[Setting, Source] = {}
-        self._members: dict[Setting, list[Member]] = {}
+        self._members: dict[Setting, _Members] = {}
 
     def members(self, setting: Setting) -> int:
         """How many VIPs use the source for this setting."""
         return len(self._members.get(setting, ()))
 
+    def changed(self) -> None:
+        """The variables of a member may be others."""
+        for members in self._members.values():
+            members.same = None
+
     def join(self, setting: Setting, member: Member) -> Source:
         """The source for this setting, which runs from now on."""
-        members = self._members.setdefault(setting, [])
+        members = self._members.setdefault(setting, _Members())
         members.append(member)
+        members.same = None
         if source := self._sources.get(setting):
             return source
 
@@ -50,30 +60,43 @@ class Pool:
                 for each in tuple(members):
                     each.verdict_changed()
 
-        made = self._makers[type(setting)](setting, changed, lambda: common(members))
+        made = self._makers[type(setting)](setting, changed, members.environment)
         made.start()
         self._sources[setting] = made
         return made
 
     def leave(self, setting: Setting, member: Member) -> None:
         """Not used by this VIP any more; without any, it ends."""
-        self._members[setting].remove(member)
-        if self._members[setting]:
+        members = self._members[setting]
+        members.remove(member)
+        members.same = None
+        if members:
             return
         del self._members[setting]
         self._sources.pop(setting).close()
 
 
-def common(members: list[Member]) -> dict[str, str]:
-    """The variables that are the same for all of them. STATE is MASTER if one of them is."""
+class _Members(list[Member]):
+    """The VIPs that use one source. ``same``: the variables that are the same for all of them;
+    None: to be found anew, because that takes a millisecond for 255."""
+
+    same: Mapping[str, str] | None = None
+
+    def environment(self) -> Mapping[str, str]:
+        """What the source is told of them. STATE is MASTER if one of them is."""
+        if self.same is None:
+            self.same = _common(self)
+        states = {each.state for each in self}
+        for state in (State.MASTER, State.BACKUP, State.INIT):
+            if state in states:
+                return {**self.same, "STATE": state.value}
+        return self.same
+
+
+def _common(members: list[Member]) -> dict[str, str]:
     first, *others = (each.environment() for each in members)
-    same = {
+    return {
         name: value
         for name, value in first.items()
         if all(other.get(name) == value for other in others)
     }
-    states = {each.get("STATE", "") for each in (first, *others)}
-    for state in (State.MASTER, State.BACKUP, State.INIT):
-        if state.value in states:
-            return {**same, "STATE": state.value}
-    return same

@@ -9,6 +9,7 @@ from vipd.api.events import Kind
 from vipd.carp.effects import Effects
 from vipd.carp.health import Health
 from vipd.carp.machine import Machine
+from vipd.carp.states import State
 from vipd.config.model import VipConfig
 from vipd.daemon.health.pool import Pool
 from vipd.daemon.health.settings import Grouped, Setting, same_question, settings
@@ -48,6 +49,7 @@ class VipHealth:
 
     def change(self, config: VipConfig) -> None:
         """Use the sources of this configuration from now on."""
+        self._pool.changed()
         wanted = settings(config)
         old = self._sources
         self._sources = {}
@@ -91,8 +93,12 @@ class VipHealth:
 
     def environment(self) -> dict[str, str]:
         """The variables of its checks: those of the scripts that do not depend on a transition."""
-        config = self._vip.config
-        return {**config.environment, "STATE": self._vip.machine.state.value}
+        return self._vip.config.environment
+
+    @property
+    def state(self) -> State:
+        """What the VIP is now."""
+        return self._vip.machine.state
 
     def verdict_changed(self) -> None:
         """A source has another verdict."""

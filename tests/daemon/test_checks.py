@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from helpers.configured import write_script
 
-from vipd.carp.states import State
 from vipd.config.health_fields import Account, Check
 from vipd.daemon.base.children import Children
 from vipd.daemon.health.checks import CheckRunner, Checks, Result
@@ -315,7 +314,6 @@ class Vip:
 
     def __init__(self, **variables: str) -> None:
         self.variables = variables
-        self.state = State.BACKUP
         self.changes = self.asked = 0
 
     def environment(self) -> dict[str, str]:
@@ -332,8 +330,8 @@ def test_equal_checks_of_255_vips_run_once_and_tell_all(tmp_path: Path) -> None:
         path = write_script(tmp_path / "check", f'echo "$ID $INTERFACE $STATE" >>{runs}; exit 1')
         checks = Checks(Children(adopts=False), lambda: -inf)
         pool = Pool({Check: checks.make})
-        vips = [Vip(ID=f"{n:03}", INTERFACE="eth1") for n in range(1, 256)]
-        vips[99].state = State.MASTER
+        vips = [Vip(ID=f"{n:03}", INTERFACE="eth1", STATE="BACKUP") for n in range(1, 256)]
+        vips[99].variables["STATE"] = "MASTER"
         three = [replace(PATIENT, command=(str(path), name)) for name in "abc"]
         sources = [pool.join(each, vip) for each in three for vip in vips]
         assert len({id(source) for source in sources}) == 3
@@ -342,7 +340,7 @@ def test_equal_checks_of_255_vips_run_once_and_tell_all(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
         assert set(runs.read_text().splitlines()) == {" eth1 MASTER"}
         assert {vip.asked for vip in vips} == {3}, "not at each run"
-        vips[99].state = State.BACKUP
+        vips[99].variables["STATE"] = "BACKUP"
         vips[7].variables["INTERFACE"] = "eth2"
         pool.changed()
         while runs.read_text().splitlines()[-1] != "  BACKUP":

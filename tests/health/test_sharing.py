@@ -8,7 +8,6 @@ import pytest
 from helpers.configured import write_vip
 from helpers.hosts import ip
 
-from vipd.carp.states import State
 from vipd.config.load import load
 from vipd.config.model import VipConfig
 from vipd.daemon.health.pool import Pool
@@ -40,8 +39,6 @@ NAMES = {
 
 class Vip:
     """Notes the verdicts of its sources whenever it is told of a change."""
-
-    state = State.BACKUP
 
     def __init__(self) -> None:
         self.sources: dict[str, Source] = {}

@@ -13,12 +13,9 @@ Environment = Callable[[], Mapping[str, str]]
 class Member(Protocol):
     """A VIP that uses a source."""
 
-    @property
-    def state(self) -> State:
-        """What it is now."""
-
     def environment(self) -> Mapping[str, str]:
-        """The other variables that describe it; `Pool.changed` when they do."""
+        """The variables that describe it, STATE among them. It says when they are others, with
+        `Pool.changed`."""
 
     def verdict_changed(self) -> None:
         """A source of this VIP has another verdict."""
@@ -77,26 +74,27 @@ class Pool:
 
 
 class _Members(list[Member]):
-    """The VIPs that use one source. ``same``: the variables that are the same for all of them;
-    None: to be found anew, because that takes a millisecond for 255."""
+    """The VIPs that use one source. ``same``: what `environment` says, if that is known: to find it
+    takes a millisecond for 255."""
 
     same: Mapping[str, str] | None = None
 
     def environment(self) -> Mapping[str, str]:
-        """What the source is told of them. STATE is MASTER if one of them is."""
+        """The variables that are the same for all of them. STATE is MASTER if one of them is."""
         if self.same is None:
             self.same = _common(self)
-        states = {each.state for each in self}
-        for state in (State.MASTER, State.BACKUP, State.INIT):
-            if state in states:
-                return {**self.same, "STATE": state.value}
         return self.same
 
 
 def _common(members: list[Member]) -> dict[str, str]:
     first, *others = (each.environment() for each in members)
-    return {
+    same = {
         name: value
         for name, value in first.items()
         if all(other.get(name) == value for other in others)
     }
+    states = {each.get("STATE", "") for each in (first, *others)}
+    for state in (State.MASTER, State.BACKUP, State.INIT):
+        if state.value in states:
+            return {**same, "STATE": state.value}
+    return same

@@ -53,8 +53,8 @@ class VipRunner:
         self._alarm = services.timers.alarm(self._tick)
         self.scripts = ScriptRuns(self, services.children, clock)
         self.counters = Counters()
-        complain, budget = self.publisher.complain, services.shared.budget
-        self.complaints = RateLimitedProblems(complain, clock, budget)
+        budget = services.shared.budget
+        self.complaints = RateLimitedProblems(self.publisher.complain, clock, budget)
         around = interface.neighbourhood, self.complaints, clock, self.announce
         self.conflicts = ConflictDetector(self.machine, config, *around)
         self.advertiser = Advertiser(config, interface, services, self.complaints)
@@ -259,6 +259,7 @@ class VipRunner:
         timed = self.transitions.begin(transition, self.config.manages_address)
         self.addresses.appeared = inf
         self._interface.receiver.changed()
+        self.health.moved()
         if transition.new is State.MASTER:
             self._interface.neighbourhood.look_after()
             self._repeater.start(self.config.announce_every, len(self.config.moving))

@@ -9,7 +9,6 @@ from vipd.api.events import Kind
 from vipd.carp.effects import Effects
 from vipd.carp.health import Health
 from vipd.carp.machine import Machine
-from vipd.carp.states import State
 from vipd.config.model import VipConfig
 from vipd.daemon.health.pool import Pool
 from vipd.daemon.health.settings import Grouped, Setting, same_question, settings
@@ -49,7 +48,7 @@ class VipHealth:
 
     def change(self, config: VipConfig) -> None:
         """Use the sources of this configuration from now on."""
-        self._pool.changed()
+        self._pool.changed()  # the variables may be others
         wanted = settings(config)
         old = self._sources
         self._sources = {}
@@ -93,12 +92,13 @@ class VipHealth:
 
     def environment(self) -> dict[str, str]:
         """The variables of its checks: those of the scripts that do not depend on a transition."""
-        return self._vip.config.environment
+        config = self._vip.config
+        return {**config.environment, "STATE": self._vip.machine.state.value}
 
-    @property
-    def state(self) -> State:
-        """What the VIP is now."""
-        return self._vip.machine.state
+    def moved(self) -> None:
+        """The VIP has another state."""
+        if self._sources:
+            self._pool.changed()
 
     def verdict_changed(self) -> None:
         """A source has another verdict."""

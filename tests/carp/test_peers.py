@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vipd.carp.effects import Acquire, Release
+from vipd.carp.health import Health
 from vipd.carp.host import Address
 from vipd.carp.machine import Machine, meaning
 from vipd.carp.packet import Advertisement
@@ -70,6 +71,17 @@ def test_new_timers_while_a_take_over_is_near_do_not_put_it_off() -> None:
     machine.change(replace(US, deadratio=20), NOW + 0.5)
     machine.tick(NOW + 0.625)
     assert machine.state is State.MASTER
+
+
+@pytest.mark.parametrize(("deadratio", "wait"), [(1, 9.0625), (6, 9.0625), (20, 21.5)])
+def test_with_new_timers_a_sick_host_waits_for_a_slow_master_as_one_that_always_had_them(
+    deadratio: int, wait: float
+) -> None:
+    machine = backup()
+    machine.judge(Health.SICK, NOW)
+    machine.receive(advertisement(9, 0), NOW)
+    machine.change(replace(US, deadratio=deadratio), NOW + 0.5)
+    assert machine.outlook(NOW + 0.5).takeover_at == NOW + wait
 
 
 # Forged sources

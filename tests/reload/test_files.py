@@ -7,6 +7,7 @@ from signal import SIGHUP
 
 import pytest
 from helpers.advertising import LATE, bows_out, go_on, lateness, of_vhid, seen
+from helpers.asking import vip_of
 from helpers.captured import capture
 from helpers.configured import QUICK, VIP, write_script, write_vip
 from helpers.forging import frame, send, signed
@@ -129,6 +130,16 @@ def test_a_shorter_patience_counts_the_silence_so_far(lab: Lab, web01: Host, fil
     write_vip(files, OPTIONS=QUICK)
     lab.wait_owner(VIP, "web01")
     assert transitions(daemon) == ["BACKUP", "MASTER"]
+
+
+def test_a_shorter_lease_begins_at_once(lab: Lab, web01: Host, files: Path) -> None:
+    write_vip(files, OPTIONS="--advbase=0 --advskew=200 --deadratio=5")
+    daemon = web01.vipd(files)
+    lab.wait_owner(VIP, "web01")
+    write_vip(files, OPTIONS="--advbase=0 --advskew=32 --deadratio=3")
+    daemon.wait_for("changed in place")
+    left = vip_of(daemon).get("lease_left")
+    assert left is None or left <= 3 * 32 / 256
 
 
 def lived_twice(daemon: Process, vip: str) -> None:

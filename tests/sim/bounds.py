@@ -12,6 +12,7 @@ The terms (docs/testing.md has the derivation in words):
 
 import itertools
 
+from sim.host import Host
 from sim.openbsd import OpenBSD
 from sim.scenario import Scenario, Setting
 from sim.seat import Seat
@@ -45,8 +46,7 @@ class Bounds:
         rates = [1.0, *(1 + plan.drift for plan in scenario.hosts)]
         self.stretch = max(rates) / min(rates) + 1e-9
         self._kinds = {plan.kind for plan in scenario.hosts}
-        # Only vipd ignores what was sent before a host asked for a successor, and comes after that.
-        self.in_order = self._kinds == {"vipd"} or weather.fastest == weather.slowest
+        self._in_order = weather.fastest == weather.slowest
 
     # The parts
 
@@ -91,11 +91,12 @@ class Bounds:
         if isinstance(seat, Vipd):
             patience += max(0.0, seat.listens_until - seat.host.clock())
         if seat.sick:  # it waits for a healthy host however slow
-            known = [s.interval for s in seat.world.seats[seat.group]]
+            known = [max(s.interval, *s.spoke) for s in seat.world.seats[seat.group]]
             patience = max(patience, max(*known, seat.host.misled[1], SLOWEST_DEMOTED) + GRACE)
         if isinstance(seat, Ucarp):  # looks at its clock once an interval
             patience += seat.interval
-        return patience * self.stretch + self.heard(seat) + self.scripts(seat)
+        late = seat.host.plan.lateness  # of its timer; what it has heard may have been late, too
+        return patience * self.stretch + self.heard(seat) + late + self.scripts(seat)
 
     def lease(self, seat: Vipd) -> float:
         """A host that cannot say that it is master any more."""
@@ -160,12 +161,22 @@ class Bounds:
         at, every = seat.host.misled
         misled = (seat.host.when(at), every)
         now = seat.world.agenda.now
-        owned = [misled, *((now if s.owner else s.since, s.interval) for s in others)]
+        owned = [
+            misled,
+            *((now if s.owner else s.since, max(s.interval, *s.spoke)) for s in others),
+        ]
         doubted = max(at + 2 * (every + GRACE) * self.stretch for at, every in owned)
         doubt = max(0.0, doubted + self.heard(seat) - now)
         # It advertises when it takes over, and again if that gets lost.
         told = self.said(seat) if self.in_a_row else self.scripts(seat)
         return doubt + taken + waited + told + self.heard(owner)
+
+    def orderly(self, host: Host, seats: list[Seat]) -> bool:
+        """Whether none of these takes an advertisement of before a verdict about this host for a
+        later one. Only vipd ignores what was sent before a host asked for a successor and comes
+        after that; and DEMOTE_BY does not ask (of tagged advertisements that is known as well)."""
+        demotes = any(s.setting.demote_by for s in seats if s.host is host)
+        return self._in_order or (self._kinds == {"vipd"} and not demotes)
 
     def before_the_sick(self, seat: Seat) -> bool:
         """Whether a healthy successor is heard before a sick one acts."""

@@ -215,7 +215,7 @@ class Faults:
             host.still = False
             host.set_clock_back(clock_back)
             if clock_back:  # what it heard before is as new as if it had heard that now
-                host.misled = (host.clock(), self._slowest)
+                host.misled = (host.clock(), max(host.misled[1], self._slowest))
             self._goes_on(host)
 
         return resume

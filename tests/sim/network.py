@@ -37,6 +37,8 @@ class Network:
         if host.mute or not host.linked:
             return False
         counter, byte_4 = signed or (seat.counter(), seat.byte_4)
+        if seat.interval != seat.spoke[0]:
+            seat.spoke = seat.interval, seat.spoke[0]
         for family in self._families:
             key = (host.number, seat.group, advbase, advskew, byte_4, family)
             words = self._ads.get(key)

@@ -28,6 +28,8 @@ class Seat(ABC):
         self.since = 0.0
         self.state = State.INIT
         self.due = inf
+        #: The intervals that it advertised with: the last, and a different one before that.
+        self.spoke = 0.0, 0.0
 
     # What the world does to it
 

@@ -19,10 +19,10 @@ from sim.seat import Seat
 from vipd.carp.effects import Acquire, Announce, Effects, Release, SendAdvertisement, Transition
 from vipd.carp.health import Health
 from vipd.carp.host import in_both
-from vipd.carp.lease import first_lease
+from vipd.carp.lease import first_lease, shortened
 from vipd.carp.machine import Machine
 from vipd.carp.packet import Advertisement
-from vipd.carp.parameters import Parameters
+from vipd.carp.parameters import SLOWEST_DEMOTED, Parameters
 from vipd.carp.states import Mode, Reason, State
 from vipd.config.model import VipConfig
 from vipd.daemon.guard.keeper import Place
@@ -129,6 +129,9 @@ class Vipd(Seat):
         now = self.host.clock()
         self._do(self.machine.change(self._parameters(), now))
         if self.state is State.MASTER:
+            if self._lease_until != inf:
+                lasts = guarded_for(setting), settings(setting).renewed_within
+                self._lease_until = shortened(self._lease_until, *lasts, self._advertised, now)
             self._show()
             self.leave_will()
         if self.lease() != before and self.state is State.MASTER:
@@ -249,7 +252,10 @@ class Vipd(Seat):
         return not (self.sick or delayed) and super().takes_from(owner)
 
     def gives_up(self, owner: Seat) -> bool:
-        return owner.demotion >= self.demotion and not owner.sick and super().gives_up(owner)
+        if owner.sick or owner.demotion < self.demotion:
+            return False
+        waits = self.sick and owner.demotion == self.demotion  # an OpenBSD, which does not yield
+        return owner.announced > max(self.master_down, SLOWEST_DEMOTED if waits else 0.0)
 
     def _verdict(self) -> Health:
         if not self._has_verdict:

@@ -110,7 +110,7 @@ class Watch:
         for group, seats in enumerate(self._world.seats):
             present = [seat for seat in seats if seat.host.present]
             steady = (self._bounds.steady(a, b) for a in present for b in present if a is not b)
-            if settled[group] and all(steady) and self._bounds.in_order:
+            if settled[group] and all(steady) and self._bounds.orderly(host, present):
                 self._seamless[group] = True
                 self._moves[group] = 1 if self._bounds.one_move(present) else inf
 

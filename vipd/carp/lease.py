@@ -7,6 +7,14 @@ other hosts, which have been counting since the last advertisement, take over.
 from math import ceil
 
 
+def shortened(
+    until: float, guarded_for: float, renewed_within: float, advertised: float, now: float
+) -> float:
+    """Until when a lease holds that ran ``until`` then, if the files ask for a shorter one now (see
+    `first_lease`): not to its old end, and long enough for the next advertisement to renew it."""
+    return min(until, max(advertised + guarded_for, now + renewed_within))
+
+
 def first_lease(
     lease: int,
     guarded_for: float,

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from functools import partial
 from math import inf
 
-from vipd.carp.lease import first_lease
+from vipd.carp.lease import first_lease, shortened
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.events.counters import Counters
@@ -78,6 +78,9 @@ class Ownership:
     def go_on(self, config: VipConfig) -> None:
         """The configuration has changed, but for leases and who manages the addresses."""
         self.config = self.places.config = config
+        if self.lease_until != inf:
+            lasts, now = (config.guarded_for, config.renewed_within), self._services.clock()
+            self.lease_until = shortened(self.lease_until, *lasts, self.advertised, now)
         if self._held or self._scripted:
             self._show()
             self.will.leave()  # there is another password in it, perhaps

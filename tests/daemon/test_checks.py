@@ -5,13 +5,14 @@ import itertools
 import os
 import pwd
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from math import inf
 from pathlib import Path
 
 import pytest
 from helpers.configured import write_script
+from helpers.scenes import have_gone, play, written
 
 from vipd.config.health_fields import Account, Check
 from vipd.daemon.base.children import Children
@@ -46,35 +47,6 @@ class Stage:
     async def end(self) -> None:
         self.check.close()
         await self.checks.gone()
-
-
-def play(act: Callable[[], Awaitable[None]]) -> None:
-    async def scene() -> None:
-        async with asyncio.timeout(30):
-            await act()
-
-    asyncio.run(scene())
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended (a zombie that nobody has collected has)."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return True
-    return stat.rpartition(")")[2].split()[0] == "Z"
-
-
-async def written(file: Path) -> str:
-    """What is in a file, as soon as there is a whole line."""
-    while not file.exists() or not file.read_text().endswith("\n"):
-        await asyncio.sleep(0.005)
-    return file.read_text()
-
-
-async def have_gone(*pids: int) -> None:
-    while not all(map(gone, pids)):
-        await asyncio.sleep(0.005)
 
 
 @pytest.fixture

@@ -1,15 +1,14 @@
 """NOTIFY's queues, with real programs and short patience."""
 
 import asyncio
-import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from helpers.configured import write_script
+from helpers.scenes import exists, gone, play
 
-from daemon.test_script_queue import gone
 from vipd.daemon.base import program
 from vipd.daemon.base.children import Children
 from vipd.daemon.base.program import Ended, Job
@@ -18,6 +17,8 @@ from vipd.daemon.log.logger import VipLog
 from vipd.daemon.vips import notifier
 from vipd.daemon.vips.notifier import WAITING, Notifier
 from vipd.lab.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("log_propagates")
 
 
 class Stage:
@@ -58,27 +59,6 @@ class Told:
 
     def falls_behind(self) -> None:
         self._stage.behind.append(self._vip)
-
-
-@pytest.fixture(autouse=True)
-def _log_propagates(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger("vipd"), "propagate", True)
-    caplog.set_level(logging.DEBUG, "vipd")
-
-
-def play(act: Callable[[], Awaitable[None]]) -> None:
-    """Run a scene, for a bounded time."""
-
-    async def scene() -> None:
-        async with asyncio.timeout(60):
-            await act()
-
-    asyncio.run(scene())
-
-
-async def exists(file: Path) -> None:
-    while not file.exists():
-        await asyncio.sleep(0.005)
 
 
 def until_gone(pids: list[str]) -> None:

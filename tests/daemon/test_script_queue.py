@@ -6,12 +6,12 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.configured import write_script
+from helpers.scenes import exists, gone, play
 
 from vipd.daemon.base import children, program
 from vipd.daemon.base.children import Children
@@ -22,6 +22,8 @@ from vipd.daemon.vips.scripts import Outcome, Scripts, Wanted
 from vipd.lab.waiting import wait_until
 
 UP, DOWN = Wanted.UP, Wanted.DOWN
+
+pytestmark = pytest.mark.usefixtures("log_propagates")
 
 
 class Stage:
@@ -42,36 +44,6 @@ class Stage:
     @property
     def ended(self) -> list[tuple[Wanted, int | None]]:
         return [(outcome.wanted, outcome.status) for outcome in self.outcomes]
-
-
-@pytest.fixture(autouse=True)
-def _log_propagates(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger("vipd"), "propagate", True)
-    caplog.set_level(logging.DEBUG, "vipd")
-
-
-def play(act: Callable[[], Awaitable[None]]) -> None:
-    """Run a scene, for a bounded time."""
-
-    async def scene() -> None:
-        async with asyncio.timeout(20):
-            await act()
-
-    asyncio.run(scene())
-
-
-async def exists(file: Path) -> None:
-    while not file.exists():
-        await asyncio.sleep(0.005)
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended (a zombie that its new parent has not collected has)."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return True
-    return stat.rpartition(")")[2].split()[0] == "Z"
 
 
 @pytest.mark.parametrize(

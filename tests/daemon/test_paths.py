@@ -23,6 +23,7 @@ def test_a_plain_file_needs_its_directory_and_those_above(tmp_path: Path) -> Non
     assert watched_paths.directories == above(file)
     assert watched_paths.entries == {str(file), *above(file)} - {"/"}
     assert watched_paths.root == str(tmp_path / "conf")
+    assert watched_paths.written == {str(tmp_path / "conf")}
 
 
 def test_a_link_needs_its_own_directory_and_its_targets(tmp_path: Path) -> None:
@@ -35,6 +36,10 @@ def test_a_link_needs_its_own_directory_and_its_targets(tmp_path: Path) -> None:
     )
     needed = {str(tmp_path / name) for name in ("conf", "store", "store/deep")}
     assert watched_paths.directories == needed | above(tmp_path / "conf")
+    assert watched_paths.written == {str(tmp_path / "conf")}
+    (tmp_path / "store" / "deep" / "file").touch()
+    watched_paths = WatchedPaths.of(None, [str(tmp_path / "conf" / "vip-001.conf")])
+    assert watched_paths.written == {str(tmp_path / "store" / "deep")}
     assert watched_paths.counts(str(tmp_path / "link"))
     assert watched_paths.counts(str(tmp_path / "store" / "deep" / "file"))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from time import sleep
 
 import pytest
+from watchdog.events import FileSystemEvent
 from watchdog.observers.inotify import InotifyObserver
 
 from vipd.daemon.files import watch as watching
@@ -478,6 +479,34 @@ def test_what_does_not_matter_is_not_told(etc: Path, act: Callable[[Path], None]
         assert seer.found == []
 
     witness(etc, etc / "vip-001.conf", story)
+
+
+def test_what_is_written_in_a_directory_on_the_way_does_not_wake_us_up(
+    etc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[str] = []
+    seen = Watch._seen
+
+    def noted(watch: Watch, event: FileSystemEvent) -> None:
+        woken.append(Path(os.fsdecode(event.src_path)).name)
+        seen(watch, event)
+
+    monkeypatch.setattr(Watch, "_seen", noted)
+    busy = tmp_path / "busy"
+    busy.write_text("")
+
+    async def story(seer: Witness) -> None:
+        woken.clear()
+        with busy.open("a") as stream:
+            for _ in range(100):
+                stream.write("a line")
+                stream.flush()
+        seer.file.write_text("new")
+        await seer.finds("new")
+
+    witness(etc, etc / "vip-001.conf", story)
+    assert "busy" not in woken
+    assert "vip-001.conf" in woken
 
 
 def test_files_that_are_no_longer_followed_are_not_told(etc: Path, tmp_path: Path) -> None:

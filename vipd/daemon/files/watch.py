@@ -3,8 +3,10 @@
 inotify watches directories, not names. So every directory that a file's path depends on is watched:
 its own, those above it, and the same for each symbolic link on the way. An editor that writes a new
 file and renames it, a link that is swapped, a directory that is removed and created again: each is
-an event for a name in one of these directories. (inotify cannot see a mount on top of one of them,
-nor changes of a network file system by other machines. Send SIGHUP for these.)
+an event for a name in one of these directories. Directories that are only on the way may be busy
+(/tmp), so the kernel is not asked for what is written there, but for what comes and goes. (inotify
+cannot see a mount on top of one of them, nor changes of a network file system by other machines.
+Send SIGHUP for these.)
 
 A thread adds and removes the watches: resolving a path may take long on a slow disk, and watchdog's
 threads take up to 0.3 s to end.
@@ -47,16 +49,19 @@ _ATTEMPTS = 5
 
 # Not opened, read, or closed without a write: vipd itself reads these files.
 # Changes of mode and owner are modifications in watchdog 4 to 6, and events of their own in 7.
-_EVENTS: list[type[events.FileSystemEvent]] = [
+_REPLACED: list[type[events.FileSystemEvent]] = [
     events.FileCreatedEvent,
     events.FileDeletedEvent,
     events.FileMovedEvent,
-    events.FileModifiedEvent,
-    events.FileClosedEvent,
-    getattr(events, "FileAttribEvent", events.FileModifiedEvent),
     events.DirCreatedEvent,
     events.DirDeletedEvent,
     events.DirMovedEvent,
+]
+_EVENTS = [
+    *_REPLACED,
+    events.FileModifiedEvent,
+    events.FileClosedEvent,
+    getattr(events, "FileAttribEvent", events.FileModifiedEvent),
 ]
 _REPLACING = (events.EVENT_TYPE_CREATED, events.EVENT_TYPE_DELETED, events.EVENT_TYPE_MOVED)
 
@@ -91,7 +96,7 @@ class Watch:
         self._follow = self._change = False
         # Used by the background thread while it is busy.
         self._observer: BaseObserver | None = None
-        self._watched: frozenset[str] = frozenset()
+        self._watched: frozenset[tuple[str, bool]] = frozenset()
         self._warned = False
         self._partly = False  # some directories could not be watched
         # watchdog's thread uses these, too; each is replaced as a whole.
@@ -196,7 +201,7 @@ class Watch:
             before = self._watched_paths
             self._watched_paths = WatchedPaths.of(self._directory, files)
             missed |= not all(map(before.counts, self._watched_paths.entries))
-            if self._watched_paths.directories == self._watched and not self._stale:
+            if self._watched_paths.watches == self._watched and not self._stale:
                 return missed
             self._stale = False
             try:
@@ -227,7 +232,7 @@ class Watch:
         """Start it on the directories. Raises OSError if inotify is exhausted, unless patient."""
         handler = _Handler(self._seen)
         self._partly = patient  # polling is only a fallback
-        watched: set[str] = set()
+        watched: set[tuple[str, bool]] = set()
         observer.start()
         try:
             self._schedule(observer, handler, watched, patient=patient)
@@ -238,13 +243,19 @@ class Watch:
         return observer
 
     def _schedule(
-        self, observer: BaseObserver, handler: "_Handler", watched: set[str], *, patient: bool
+        self,
+        observer: BaseObserver,
+        handler: "_Handler",
+        watched: set[tuple[str, bool]],
+        *,
+        patient: bool,
     ) -> None:
-        for directory in sorted(self._watched_paths.directories):
+        for directory, written in sorted(self._watched_paths.watches):
             # inotify needs read permission, and watchdog does not report a refusal.
             self._partly |= not os.access(directory, os.R_OK)
             try:
-                observer.schedule(handler, directory, event_filter=_EVENTS)
+                what = _EVENTS if written else _REPLACED
+                observer.schedule(handler, directory, event_filter=what)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # removed since the last look: the next one notices it
             except OSError as why:
@@ -252,7 +263,7 @@ class Watch:
                     raise
                 # It cannot be read now; `follow` tries again.
                 self._partly = True
-            watched.add(directory)
+            watched.add((directory, written))
 
     def _warn_of_polling(self, why: OSError) -> None:
         if self._warned:

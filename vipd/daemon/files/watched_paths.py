@@ -17,12 +17,14 @@ _PREFIX = "vip-"
 class WatchedPaths:
     """The directories that some paths depend on: each one on the way, symbolic links followed.
 
-    `directories` are real paths (no link in them), parents before children when sorted.
+    `directories` are real paths (no link in them), parents before children when sorted. Of those
+    that are `written`, the contents of a file matter, too; of the others, only what comes and goes.
     `entries` are the names in them that matter, as whole paths. `root` is the real path of the
     directory in which new configuration files matter, too; None if it is missing, or there is none.
     """
 
     directories: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
     entries: frozenset[str] = frozenset()
     root: str | None = None
 
@@ -37,6 +39,7 @@ class WatchedPaths:
         root = walk.directory(_absolute(directory)) if directory else None
         if root is not None:
             walk.directories.add(root)
+            walk.written.add(root)
         parents: dict[str, str | None] = {}
         for file in files:
             parent, name = os.path.split(_absolute(file))
@@ -44,7 +47,13 @@ class WatchedPaths:
                 parents[parent] = walk.directory(parent)
             if (real := parents[parent]) is not None:
                 walk.resolve(real, name)
-        return cls(frozenset(walk.directories), frozenset(walk.entries), root)
+        directories, written = frozenset(walk.directories), frozenset(walk.written)
+        return cls(directories, written, frozenset(walk.entries), root)
+
+    @property
+    def watches(self) -> frozenset[tuple[str, bool]]:
+        """The directories, each with whether it is `written`."""
+        return frozenset((each, each in self.written) for each in self.directories)
 
     def counts(self, path: str) -> bool:
         """Whether a change of this path may matter."""
@@ -59,6 +68,7 @@ class _Walk:
 
     def __init__(self) -> None:
         self.directories: set[str] = set()
+        self.written: set[str] = set()
         self.entries: set[str] = set()
 
     def resolve(self, here: str, path: str) -> str | None:
@@ -82,8 +92,10 @@ class _Walk:
                 return None
             self._note(here, entry)
             if target is None:
-                if rest and not stat.S_ISDIR(mode):
-                    return None
+                if not stat.S_ISDIR(mode):
+                    self.written.add(here)
+                    if rest:
+                        return None
                 here = entry
                 continue
             links += 1

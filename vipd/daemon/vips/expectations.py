@@ -3,15 +3,16 @@ told, so that it wakes us up at once for anything else."""
 
 import asyncio
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Protocol
 
 from vipd.carp.machine import Machine
 from vipd.linux.wire import Wire
 from vipd.linux.wire_filter import Words
 
-#: For how long what is expected may wait to be read, seconds: a tenth of the shortest interval of
+#: For how long what is expected may wait to be read, seconds: a quarter of the shortest interval of
 #: which anything is expected.
-GATHER = 0.1
+GATHER = 0.25
 #: How long ago a packet may have come to count from then, seconds: it has waited for `GATHER`, and
 #: we may be late by as much. What is older has waited because we did not run, and counts from now:
 #: nobody is to be silent because we were.
@@ -19,8 +20,9 @@ RECENT = 2 * GATHER
 SHORTEST_ADVBASE = 1
 #: It pays for more VHIDs than this, or more packets at once; less cost one wake-up each.
 _MANY = 8
-#: Seconds from a change until it is looked for, and between two looks.
-_SOON, _SELDOM = 0.01, 1.0
+#: Seconds from a change until it is looked for; between two looks; and until the next one when a
+#: member has another state: a new master's rivals may say what was expected before.
+_SOON, _SELDOM, _PAUSE = 0.01, 1.0, 0.1
 
 
 class Follower(Protocol):
@@ -47,7 +49,7 @@ class Expectations:
         self._wire: Wire | None = None
         self._words: dict[Words, frozenset[int]] = {}
         self._busy = False  # a few VHIDs say a lot
-        self._next = 0.0
+        self._looked = -inf
         self._timer: asyncio.TimerHandle | None = None
 
     def open(self, wire: Wire) -> None:
@@ -58,17 +60,22 @@ class Expectations:
             self._timer.cancel()
         self._timer = self._wire = None
 
-    def look_soon(self, packets: int = 0) -> None:
+    def look_soon(self, packets: int = 0, *, moved: bool = False) -> None:
         """Something may be expected that was not, or the other way round. ``packets``: so many have
-        come at once."""
+        come at once. ``moved``: the state of a member is not what it was."""
         self._busy = self._busy or packets > _MANY
-        if self._timer is None and self._wire and (self._busy or len(self._members) > _MANY):
-            at = max(self._loop.time() + _SOON, self._next)
+        if not self._wire or not (self._busy or len(self._members) > _MANY):
+            return
+        at = max(self._loop.time() + _SOON, self._looked + (_PAUSE if moved else _SELDOM))
+        if self._timer and at < self._timer.when():
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
             self._timer = self._loop.call_at(at, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        self._next = self._loop.time() + _SELDOM
+        self._looked = self._loop.time()
         words = self._expected()
         if self._wire and words != self._words:
             self._words = words

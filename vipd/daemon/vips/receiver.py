@@ -134,7 +134,7 @@ class Receiver:
 
     def changed(self) -> None:
         """The state of a member is not what it was, so that it expects to hear something else."""
-        self._expectations.look_soon()
+        self._expectations.look_soon(moved=True)
 
     # When to read
 

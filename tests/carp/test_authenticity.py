@@ -186,6 +186,28 @@ def test_after_a_forgery_a_host_that_nobody_knows_is_heard_from_its_second_one_o
     assert us.hears(tagged(1, source=UCARP), 8 + SUSPICION) is True
 
 
+def test_hosts_that_nobody_knows_do_not_keep_each_other_from_being_heard(us: Receiver) -> None:
+    """After a bow-out all backups may become master at once, and they speak in turns."""
+    us.hears(altered(tagged(8), FASTEST))
+    new = [IPv4Address("203.0.113.0") + number for number in range(10)]
+    for sequence, heard in ((50, False), (51, True), (52, True)):
+        assert all(us.hears(tagged(sequence, source=each)) is heard for each in new)
+
+
+def test_a_recording_of_one_host_does_not_keep_another_from_being_heard(us: Receiver) -> None:
+    us.hears(altered(tagged(8), FASTEST))
+    for sequence, heard in ((50, False), (51, True)):
+        us.hears(tagged(7, source=UCARP))
+        assert us.hears(tagged(sequence, source=B)) is heard
+
+
+def test_however_many_hosts_show_up_so_many_are_doubted(us: Receiver) -> None:
+    us.hears(altered(tagged(8), FASTEST))
+    for number in range(3 * HOSTS):
+        us.hears(tagged(1, source=IPv4Address("203.0.113.0") + number))
+    assert len(us.memory._doubted) == HOSTS
+
+
 def test_what_an_earlier_process_has_heard_counts(us: Receiver) -> None:
     us.hears(tagged(9))
     later = Receiver()

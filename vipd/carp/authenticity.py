@@ -57,7 +57,7 @@ class Authenticity:
     ``sequence``: that of the advertisement that `judge` has just believed; None: it has no tag.
     """
 
-    __slots__ = ("_candidate", "_hosts", "_suspicious_until", "_untagged", "mode", "sequence")
+    __slots__ = ("_doubted", "_hosts", "_suspicious_until", "_untagged", "mode", "sequence")
 
     def __init__(self, mode: Mode = Mode.AUTO) -> None:
         self.mode = mode
@@ -65,7 +65,9 @@ class Authenticity:
         self._hosts: dict[bytes, _Host] = {}
         self._untagged: dict[bytes, float] = {}  # until when they count as such
         self._suspicious_until = -inf
-        self._candidate = b"", 0  # a host that was never heard, and the sequence that it showed
+        #: Hosts that were never heard, and the sequence that each has shown. Each by itself: of
+        #: several new masters that speak in turns, all are to be heard.
+        self._doubted: dict[bytes, int] = {}
 
     def judge(
         self, ad: Advertisement, host: bytes, tags: Tags, now: float, patience: float
@@ -125,8 +127,13 @@ class Authenticity:
         """Whether a host that was never heard must first show that it knows a second tag."""
         if self.mode is Mode.OFF or now >= self._suspicious_until:
             return False
-        before, self._candidate = self._candidate, (host, sequence)
-        return before[0] != host or not is_newer(sequence, before[1])
+        shown = self._doubted.pop(host, None)
+        if shown is not None and is_newer(sequence, shown):
+            return False
+        if len(self._doubted) >= HOSTS:
+            del self._doubted[next(iter(self._doubted))]  # not shown for the longest time
+        self._doubted[host] = sequence
+        return True
 
     @property
     def known(self) -> Iterator[tuple[bytes, int]]:

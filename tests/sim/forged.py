@@ -109,7 +109,7 @@ class TaggedVipd(Vipd):
         self.tags = self.world.tags[self.host.number]
         self.numbers = Sequence(self.daemon, self.world.begins[self.host.number])
         self.authenticity = Authenticity(self.world.mode(self.host))
-        self.authenticity.remember(self.daemon.known.get(self.group, {}))
+        self.authenticity.remember(self.daemon.known.get(self.group, {}), self.host.clock())
         self._written_at = self.world.agenda.now
         super().start()
 
@@ -152,7 +152,7 @@ class TaggedVipd(Vipd):
         now, tally = self.host.clock(), self.world.tally
         unknown = ad.host not in dict(self.authenticity.known)
         patience = self.machine.parameters.master_down
-        new = self.authenticity.judge(ad, ad.host, _TAGS, now, patience)
+        new = self.authenticity.judge(ad, ad.host, _TAGS, now, patience, self.host.came)
         if self.world.agenda.now > self._written_at + 10:
             self._written_at = self.world.agenda.now
             self.write()

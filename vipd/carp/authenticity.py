@@ -70,18 +70,25 @@ class Authenticity:
         self._doubted: dict[bytes, int] = {}
 
     def judge(
-        self, ad: Advertisement, host: bytes, tags: Tags, now: float, patience: float
+        self,
+        ad: Advertisement,
+        host: bytes,
+        tags: Tags,
+        now: float,
+        patience: float,
+        came: float = 0.0,
     ) -> Drop | bool:
         """Why it does not count; else whether it says something new (False: it is a copy of what
         was heard, or was overtaken by it).
 
         ``host``: who has sent it, as it says; ``tags``: those of the password that its digest was
         made with. ``patience``: the seconds of silence after which its sender is given up.
+        ``came``: when it came, if that may be long before ``now``, because the process was stopped.
         """
         self.sequence = None
         reading = tags.read(ad, host)
         if reading is Reading.GENUINE:
-            return self._is_new(ad, host, now, patience)
+            return self._is_new(ad, host, now, patience, min(came or now, now))
         if self.mode is Mode.OFF:
             return True
         if reading is Reading.ALTERED and now >= self._untagged.get(host, -inf):
@@ -96,7 +103,9 @@ class Authenticity:
         self._untagged[host] = now + patience
         return True
 
-    def _is_new(self, ad: Advertisement, host: bytes, now: float, patience: float) -> Drop | bool:
+    def _is_new(
+        self, ad: Advertisement, host: bytes, now: float, patience: float, came: float
+    ) -> Drop | bool:
         sequence = sequence_of(ad.counter)
         known = self._hosts.get(host)
         if known is None:
@@ -118,7 +127,7 @@ class Authenticity:
             new = True
         else:
             new = self.mode is Mode.OFF
-            if not new and not (now < known.at + 2 * COPIES and is_newer(sequence, known.before)):
+            if not new and not (came < known.at + 2 * COPIES and is_newer(sequence, known.before)):
                 return Drop.REPEATED
         self.sequence = sequence
         return new
@@ -140,11 +149,13 @@ class Authenticity:
         """The tagged hosts, and the latest sequence of each: what `remember` is given."""
         return ((host, known.sequence) for host, known in self._hosts.items())
 
-    def remember(self, known: Mapping[bytes, int]) -> None:
-        """What an earlier process has heard. Has no effect on hosts that were heard since."""
+    def remember(self, known: Mapping[bytes, int], now: float) -> None:
+        """What an earlier process has heard, which may have ended a moment ago: copies of it, and
+        what it has overtaken, may still come. Has no effect on hosts that were heard since."""
         for host, sequence in known.items():
             if host not in self._hosts and len(self._hosts) < HOSTS:
-                self._hosts[host] = _Host(sequence)
+                heard = self._hosts[host] = _Host(following(sequence, -FAR))
+                heard.sequence, heard.at = sequence, now
 
     def is_held(self, host: bytes, now: float) -> bool:
         """Whether only tagged advertisements of this host count now."""

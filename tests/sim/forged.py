@@ -16,7 +16,8 @@ counted:
   end of them, the scenario would not come to rest.
 - *held*: while a machine stood still, and its clock too, another one has got an older vipd. It is
   held to tags for two intervals more.
-- *doubted*: after a forgery the first advertisement of a host that was never heard is waited out.
+- *doubted*: after a forgery the first advertisement of a host that was never heard is waited out,
+  and no other one.
 - *chance*: the number of a ucarp or a BSD looks like a tagged one once in 2**16, and is not heard
   then, unless its sender has just been heard without.
 - *guessed*: one of 2**14 altered advertisements has the right tag by chance. It counts only if it
@@ -132,6 +133,7 @@ class TaggedVipd(Vipd):
         #: that this process heard: when it was sent, and when it was heard.
         self.learnt: dict[bytes, float] = {}
         self.told: dict[bytes, tuple[float, float]] = {}
+        self.doubted: dict[bytes, int] = {}  # hosts, and the sequence that each has shown
 
     def start(self) -> None:
         if self.world.agenda.now > self._begun and self.group == 0:
@@ -142,6 +144,7 @@ class TaggedVipd(Vipd):
         self.authenticity.remember(self.daemon.known.get(self.group, {}), self.host.clock())
         self._written_at = self.world.agenda.now
         self.told.clear()
+        self.doubted.clear()
         super().start()
 
     def counter(self) -> int:
@@ -208,10 +211,18 @@ class TaggedVipd(Vipd):
         if new:
             super().hear(ad)
         elif sequence is None and unknown:
-            tally["doubted"] += 1
-            self.world.watch.disturbed(self.host)
+            self._doubts(ad)
         elif self._is_behind(ad):
             self._not_heard(ad)
+
+    def _doubts(self, ad: Advertisement) -> None:
+        shows = sequence_of(ad.counter)
+        shown = self.doubted.get(ad.host)
+        if shown is not None and is_newer(shows, shown):
+            raise PromiseError(f"{self} doubts {self.world.sender_of(ad)} once more")
+        self.doubted[ad.host] = shows
+        self.world.tally["doubted"] += 1
+        self.world.watch.disturbed(self.host)
 
     def _is_behind(self, ad: Advertisement) -> bool:
         """Whether its sender does not know how far we remember it to have been."""

@@ -35,8 +35,8 @@ class Receiver:
     def __init__(self, mode: Mode = Mode.AUTO) -> None:
         self.memory = Authenticity(mode)
 
-    def hears(self, each: Advertisement, now: float = 0.0) -> Drop | bool:
-        return self.memory.judge(each, each.host, TAGS, now, PATIENCE)
+    def hears(self, each: Advertisement, now: float = 0.0, came: float = 0.0) -> Drop | bool:
+        return self.memory.judge(each, each.host, TAGS, now, PATIENCE, came)
 
 
 @pytest.fixture
@@ -101,6 +101,18 @@ def test_a_queue_that_is_read_family_by_family_is_no_reason_either(us: Receiver)
     us.hears(tagged(7), 7)
     assert all(us.hears(tagged(n), 60 + n / 1e5) is True for n in range(8, 67))
     assert not any(us.hears(tagged(n), 60.1 + n / 1e5) for n in range(8, 67))
+
+
+def test_a_copy_that_waited_in_the_socket_of_a_stopped_process_is_no_reason_either(
+    us: Receiver,
+) -> None:
+    """It had come before the process was stopped, right after what it is a copy of."""
+    us.hears(tagged(7), 7)
+    us.hears(tagged(9), 9)
+    assert us.hears(tagged(9), 60, came=9.01) is False
+    assert us.hears(tagged(8), 60, came=9.02) is False
+    assert us.hears(tagged(9), 60, came=30) is Drop.REPEATED
+    assert us.hears(tagged(9), 60, came=70) is Drop.REPEATED  # somebody sets the clock
 
 
 def test_a_host_whose_clock_is_anything_is_heard_as_long_as_its_sequence_grows(
@@ -186,13 +198,45 @@ def test_after_a_forgery_a_host_that_nobody_knows_is_heard_from_its_second_one_o
     assert us.hears(tagged(1, source=UCARP), 8 + SUSPICION) is True
 
 
+def test_hosts_that_nobody_knows_do_not_keep_each_other_from_being_heard(us: Receiver) -> None:
+    """After a bow-out all backups may become master at once, and they speak in turns."""
+    us.hears(altered(tagged(8), FASTEST))
+    new = [IPv4Address("203.0.113.0") + number for number in range(10)]
+    for sequence, heard in ((50, False), (51, True), (52, True)):
+        assert all(us.hears(tagged(sequence, source=each)) is heard for each in new)
+
+
+def test_a_recording_of_one_host_does_not_keep_another_from_being_heard(us: Receiver) -> None:
+    us.hears(altered(tagged(8), FASTEST))
+    for sequence, heard in ((50, False), (51, True)):
+        us.hears(tagged(7, source=UCARP))
+        assert us.hears(tagged(sequence, source=B)) is heard
+
+
+def test_however_many_hosts_show_up_so_many_are_doubted(us: Receiver) -> None:
+    us.hears(altered(tagged(8), FASTEST))
+    for number in range(3 * HOSTS):
+        us.hears(tagged(1, source=IPv4Address("203.0.113.0") + number))
+    assert len(us.memory._doubted) == HOSTS
+
+
 def test_what_an_earlier_process_has_heard_counts(us: Receiver) -> None:
     us.hears(tagged(9))
     later = Receiver()
-    later.memory.remember(dict(us.memory.known))
-    assert later.hears(tagged(9)) is Drop.REPEATED
-    assert later.hears(tagged(8, BOW_OUT)) is Drop.REPEATED
-    assert later.hears(tagged(10)) is True
+    later.memory.remember(dict(us.memory.known), 1.0)
+    assert later.hears(tagged(9), 1 + 2 * COPIES) is Drop.REPEATED
+    assert later.hears(tagged(8, BOW_OUT), 1 + 2 * COPIES) is Drop.REPEATED
+    assert later.hears(tagged(10), HOUR) is True
+
+
+def test_what_it_was_still_to_hear_is_no_reason_to_complain(us: Receiver) -> None:
+    """A vipd that is started again at once hears copies, and what was overtaken."""
+    us.hears(tagged(9))
+    later = Receiver()
+    later.memory.remember(dict(us.memory.known), 0.1)
+    assert later.hears(tagged(9), 0.2) is False
+    assert later.hears(tagged(8, BOW_OUT), 0.2) is False
+    assert later.hears(tagged(10), 1.0) is True
 
 
 def test_however_many_hosts_show_up_so_many_are_remembered(us: Receiver) -> None:

@@ -27,7 +27,7 @@ def test_the_next_vipd_knows_it(loop: asyncio.AbstractEventLoop, tmp_path: Path)
     file = tmp_path / "heard"
     heard = HeardBefore(loop, file)
     memory = heard.memory(*GROUP)
-    memory.remember({HOST: 5})
+    memory.remember({HOST: 5}, 0.0)
     assert heard.memory(*GROUP) is memory  # another life of the VIP
     heard.changed()
     heard.write()
@@ -62,7 +62,7 @@ def test_a_file_that_cannot_be_written_is_no_problem(
     loop: asyncio.AbstractEventLoop, tmp_path: Path
 ) -> None:
     heard = HeardBefore(loop, tmp_path / "nowhere" / "heard")
-    heard.memory(*GROUP).remember({HOST: 5})
+    heard.memory(*GROUP).remember({HOST: 5}, 0.0)
     heard.write()
 
 

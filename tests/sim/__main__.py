@@ -3,12 +3,11 @@
 import os
 import sys
 from argparse import ArgumentParser
-from pathlib import Path
 from time import monotonic
 
 from sim import routers
 from sim.play import Tally, play_on_all, shortest, story
-from sim.scenario import Scenario, from_json, from_seed
+from sim.scenario import Scenario, named
 
 
 def main() -> int:
@@ -25,17 +24,13 @@ def main() -> int:
         return _many(options.first, options.scenarios, options.jobs)
     if options.routers:
         return _routers(int(options.scenario))
-    scenario = _scenario(options.scenario)
+    scenario = named(options.scenario)
     if options.shorten:
         scenario = shortest(scenario)
     if options.json:
         print(scenario.to_json().decode())
         return 0
     return _one(scenario)
-
-
-def _scenario(text: str) -> Scenario:
-    return from_seed(int(text)) if text.isdigit() else from_json(Path(text).read_bytes())
 
 
 def _routers(seed: int) -> int:

@@ -198,7 +198,7 @@ class Faults:
     def _old_words_wait(self, host: Host) -> bool:
         """Whether it is about to hear an owner that is not one any more."""
         owners = {(s.group, s.host.source) for seats in self._world.seats for s in seats if s.owner}
-        return any((ad.vhid - 1, ad.source) not in owners for ad in host.waiting)
+        return any((ad.vhid - 1, ad.source) not in owners for ad, _ in host.waiting)
 
     def _pause(self, host: Host, fault: Fault) -> Undo:
         return self._stand_still(host, clock_back=fault.seconds)
@@ -234,8 +234,10 @@ class Faults:
         if timers_first:
             for seat in host.seats:
                 seat.catch_up()
-        for ad in waiting:
+        for ad, came in waiting:
+            host.came = came
             arrive(host, ad)
+        host.came = 0.0
         if not timers_first:
             for seat in host.seats:
                 seat.catch_up()

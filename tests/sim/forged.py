@@ -10,12 +10,16 @@ counted:
 - *untagged*: what ucarp, the BSDs and older vipds send is as unprotected as ever. So the forger
   records tagged advertisements only, sends to receivers that look at tags, and not in the name of
   hosts that send none.
-- *behind*: a host that lost its file with its clock behind what others remember is not heard until
-  it has heard one of them. Then it goes on behind that. What is promised begins anew at each such
-  advertisement, and if there were no end of them, the scenario would not come to rest.
+- *behind*: a host that lost its file with its clock behind what others remember (it was wrong, or
+  is slower than a group of ADVBASE 0 counts) is not heard until it has heard one of them. Then it
+  goes on behind that. What is promised begins anew at each such advertisement, and if there were no
+  end of them, the scenario would not come to rest.
 - *held*: while a machine stood still, and its clock too, another one has got an older vipd. It is
   held to tags for two intervals more.
-- *doubted*: after a forgery the first advertisement of a host that was never heard is waited out.
+- *doubted*: after a forgery the first advertisement of a host that was never heard is waited out,
+  and no other one.
+- *chance*: the number of a ucarp or a BSD looks like a tagged one once in 2**16, and is not heard
+  then, unless its sender has just been heard without.
 - *guessed*: one of 2**14 altered advertisements has the right tag by chance. It counts only if it
   is later than what the receiver remembers.
 """
@@ -32,7 +36,7 @@ from time import monotonic
 
 from sim.host import SOURCES, Host
 from sim.network import Network, arrive
-from sim.scenario import Scenario, from_seed
+from sim.scenario import Scenario, from_seed, named
 from sim.seat import Seat
 from sim.vipd import Vipd
 from sim.watch import PromiseError
@@ -89,6 +93,29 @@ class Daemon:
         self.known = {}
 
 
+class Sent:
+    """When each sequence was sent, first and last: a host without its file may use it again."""
+
+    def __init__(self) -> None:
+        self._times: dict[tuple[bytes, int, int], tuple[float, float]] = {}
+
+    def note(self, ad: Advertisement, now: float) -> None:
+        key = ad.host, ad.vhid, sequence_of(ad.counter)
+        self._times[key] = self._times.get(key, (now,))[0], now
+
+    def is_later(self, ad: Advertisement, heard: int) -> bool:
+        """Whether it was sent after this sequence of its host, which somebody has heard: then it is
+        no copy, and was not overtaken."""
+        sequence = sequence_of(ad.counter)
+        first_sent, sent = self._times[ad.host, ad.vhid, sequence]
+        if sequence == heard:
+            return sent > first_sent
+        return sent > self._times.get((ad.host, ad.vhid, heard), (-inf, -inf))[1]
+
+    def when(self, ad: Advertisement) -> float:
+        return self._times[ad.host, ad.vhid, sequence_of(ad.counter)][1]
+
+
 class TaggedVipd(Vipd):
     """``tags``: it is a vipd that knows them."""
 
@@ -102,6 +129,11 @@ class TaggedVipd(Vipd):
         self.numbers = Sequence(self.daemon, 0)
         self.authenticity = Authenticity()
         self._begun = self._written_at = -inf
+        #: When the latest sequence of each host was heard; of the last tagged advertisement of each
+        #: that this process heard: when it was sent, and when it was heard.
+        self.learnt: dict[bytes, float] = {}
+        self.told: dict[bytes, tuple[float, float]] = {}
+        self.doubted: dict[bytes, int] = {}  # hosts, and the sequence that each has shown
 
     def start(self) -> None:
         if self.world.agenda.now > self._begun and self.group == 0:
@@ -109,8 +141,10 @@ class TaggedVipd(Vipd):
         self.tags = self.world.tags[self.host.number]
         self.numbers = Sequence(self.daemon, self.world.begins[self.host.number])
         self.authenticity = Authenticity(self.world.mode(self.host))
-        self.authenticity.remember(self.daemon.known.get(self.group, {}))
+        self.authenticity.remember(self.daemon.known.get(self.group, {}), self.host.clock())
         self._written_at = self.world.agenda.now
+        self.told.clear()
+        self.doubted.clear()
         super().start()
 
     def counter(self) -> int:
@@ -152,10 +186,15 @@ class TaggedVipd(Vipd):
         now, tally = self.host.clock(), self.world.tally
         unknown = ad.host not in dict(self.authenticity.known)
         patience = self.machine.parameters.master_down
-        new = self.authenticity.judge(ad, ad.host, _TAGS, now, patience)
+        new = self.authenticity.judge(ad, ad.host, _TAGS, now, patience, self.host.came)
         if self.world.agenda.now > self._written_at + 10:
             self._written_at = self.world.agenda.now
             self.write()
+        sequence = self.authenticity.sequence
+        if new is True and sequence is not None:
+            self.learnt[ad.host] = self.world.agenda.now
+        if sequence is not None:
+            self.numbers.skip(sequence)
         if forged:
             tally["forged"] += 1
             if isinstance(new, Drop):
@@ -167,25 +206,50 @@ class TaggedVipd(Vipd):
             self._dropped(ad, new)
             return
         tally["honest"] += 1
-        sequence = self.authenticity.sequence
         if sequence is not None:
-            self.numbers.skip(sequence)
+            self.told[ad.host] = self.world.sent.when(ad), self.world.agenda.now
         if new:
             super().hear(ad)
         elif sequence is None and unknown:
-            tally["doubted"] += 1
-            self.world.watch.disturbed(self.host)
+            self._doubts(ad)
+        elif self._is_behind(ad):
+            self._not_heard(ad)
+
+    def _doubts(self, ad: Advertisement) -> None:
+        shows = sequence_of(ad.counter)
+        shown = self.doubted.get(ad.host)
+        if shown is not None and is_newer(shows, shown):
+            raise PromiseError(f"{self} doubts {self.world.sender_of(ad)} once more")
+        self.doubted[ad.host] = shows
+        self.world.tally["doubted"] += 1
+        self.world.watch.disturbed(self.host)
+
+    def _is_behind(self, ad: Advertisement) -> bool:
+        """Whether its sender does not know how far we remember it to have been."""
+        heard = dict(self.authenticity.known).get(ad.host)
+        return heard is not None and self.world.sent.is_later(ad, heard)
+
+    def _not_heard(self, ad: Advertisement) -> None:
+        """It says something new, and its number is old."""
+        sender = self.world.sender_of(ad)
+        if sender is None or not sender.daemon.lost:
+            raise PromiseError(f"{sender} is behind although it has its file")
+        ours = _NAMES[self.host.number][self.world.scenario.both]
+        sent, heard = sender.told.get(ours, (-inf, -inf))
+        if sent > self.learnt.get(ad.host, -inf) and self.world.sent.when(ad) > heard:
+            raise PromiseError(f"{sender} is behind although it has heard {self}")
+        self.world.tally["behind"] += 1
+        self.world.watch.disturbed(self.host, sender.host)
 
     def _dropped(self, ad: Advertisement, drop: Drop) -> None:
         """An honest advertisement was dropped: a fault, but for one that is behind, for a while."""
         sender = self.world.sender_of(ad)
-        heard = dict(self.authenticity.known).get(ad.host)
-        behind = heard is not None and not is_newer(sequence_of(ad.counter), heard)
-        if drop is Drop.REPEATED and sender is not None and sender.tags and behind:
-            if not sender.daemon.lost:
-                raise PromiseError(f"{sender} is behind although it has its file")
-            self.world.tally["behind"] += 1
-            self.world.watch.disturbed(self.host, sender.host)
+        if drop is Drop.REPEATED and self._is_behind(ad):
+            self._not_heard(ad)
+            return
+        if drop is Drop.FORGED and (sender is None or not sender.tags):
+            self.world.tally["chance"] += 1
+            self.world.watch.disturbed(self.host)
             return
         if drop is Drop.UNTAGGED and sender is None and self.authenticity.mode is Mode.STRICT:
             self.world.tally["strangers"] += 1  # it is told not to hear them
@@ -207,6 +271,7 @@ class TaggedNetwork(Network):
     def _send(self, seat: Seat, ad: Advertisement, family: int) -> None:
         if isinstance(seat, TaggedVipd) and seat.tags:
             ad = ad._replace(counter=_TAGS.counter(ad.counter, ad.host, said(ad)))
+            self._world.sent.note(ad, self._world.agenda.now)
             self._world.forger.records(ad)
         super()._send(seat, ad, family)
 
@@ -301,6 +366,7 @@ class ForgedWorld(World):
         draw = Random(f"forged {scenario.seed}")
         self.scenario = scenario
         self.tally = Counter[str]()
+        self.sent = Sent()
         self.wrong_clocks = draw.random() < 0.7
         vipds = [plan.kind == "vipd" for plan in scenario.hosts]
         old = draw.random() < 0.3
@@ -368,14 +434,22 @@ def play(seeds: Iterable[int]) -> Played:
     """Play the scenarios of these seeds, here: what was seen, and what did not hold."""
     seen, broken = Counter[str](), []
     for seed in seeds:
-        world = ForgedWorld(from_seed(seed))
-        try:
-            world.run()
-        except PromiseError as error:
-            broken.append((seed, str(error)))
-        seen += world.tally
+        tally, wrong = verdict(from_seed(seed))
+        if wrong:
+            broken.append((seed, wrong))
+        seen += tally
         seen["scenarios"] += 1
     return seen, broken
+
+
+def verdict(scenario: Scenario) -> tuple[Counter[str], str]:
+    """What is seen in it, and what does not hold, or ""."""
+    world = ForgedWorld(scenario)
+    try:
+        world.run()
+    except PromiseError as error:
+        return world.tally, str(error)
+    return world.tally, ""
 
 
 def play_on_all(first_seed: int, scenarios: int, jobs: int) -> Iterator[Played]:
@@ -390,10 +464,10 @@ def main() -> int:
     parser.add_argument("-n", "--scenarios", type=int, default=2_000)
     parser.add_argument("--first", type=int, default=0, metavar="SEED")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--story", type=int, metavar="SEED", help="tell the story of one")
+    parser.add_argument("--story", metavar="SEED_OR_FILE", help="tell the story of one")
     options = parser.parse_args()
     if options.story is not None:
-        world = ForgedWorld(from_seed(options.story), keep_story=True)
+        world = ForgedWorld(named(options.story), keep_story=True)
         try:
             world.run()
         except PromiseError as error:

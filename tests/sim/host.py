@@ -30,7 +30,8 @@ class Host:
     """``running``: its process lives. ``frozen``: it lives, but is stopped. ``still``: the machine
     stands still. ``linked``: it has carrier. ``mute``: what it sends is refused. ``reaches``: the
     hosts that get what it sends, when it can send. ``misled``: when, on its clock, it heard of a
-    host that is not there any more, and with which interval."""
+    host that is not there any more, and with which interval. ``came``: when, on its clock, what it
+    hears came, if that waited in a socket; 0: now."""
 
     def __init__(self, number: int, plan: HostPlan, agenda: Agenda, random: Random) -> None:
         self.number = number
@@ -49,7 +50,9 @@ class Host:
         self.deaf_to: set[int] = set()  # hosts whose packets do not get here
         self.lost_families: set[int] = set()  # whose packets do not get here
         self.noisy = False
-        self.waiting: list[Advertisement] = []  # in the sockets of a stopped process
+        #: In the sockets of a stopped process, and since when.
+        self.waiting: list[tuple[Advertisement, float]] = []
+        self.came = 0.0
         self.reaches: list[Host] = []
         self._agenda = agenda
         self._random = random

@@ -111,6 +111,6 @@ def arrive(host: Host, ad: Advertisement) -> None:
         return
     if host.frozen:
         if len(host.waiting) < _SOCKET:
-            host.waiting.append(ad)
+            host.waiting.append((ad, host.clock()))
         return
     host.seats[ad.vhid - 1].hear(ad)

@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from random import Random
 from typing import Literal
 
@@ -223,6 +224,11 @@ def from_seed(seed: int) -> Scenario:
     if not mixed and families.random() < 0.2:
         scenario = _in_both_families(families, scenario, scale)
     return _with_guards(Random(f"guards {seed}"), scenario, scale)  # likewise
+
+
+def named(text: str) -> Scenario:
+    """The one of a seed, or of a file."""
+    return from_seed(int(text)) if text.isdigit() else from_json(Path(text).read_bytes())
 
 
 def _with_guards(draw: Random, scenario: Scenario, scale: float) -> Scenario:

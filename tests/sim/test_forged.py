@@ -1,17 +1,20 @@
 """A forger, wrong clocks and mixed versions: some scenarios, and whether they would notice."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sim.forged import play
+from sim.forged import play, verdict
+from sim.scenario import from_json
 from vipd.carp import authenticity
 from vipd.carp.authenticity import Authenticity
 from vipd.carp.tag import Reading, Tags, following
 from vipd.daemon.vips.counter import Sequence
 
 SEEDS = range(60)
+REGRESSIONS = sorted((Path(__file__).parent / "regressions" / "forged").glob("*.json"))
 
 
 def test_no_honest_advertisement_is_dropped_and_no_forged_one_counts() -> None:
@@ -21,6 +24,11 @@ def test_no_honest_advertisement_is_dropped_and_no_forged_one_counts() -> None:
     assert seen["forged, FORGED"] > 2_000
     assert seen["forged, REPEATED"] > 300
     assert seen["forged, guessed"] <= 3
+
+
+@pytest.mark.parametrize("path", REGRESSIONS, ids=lambda path: path.stem)
+def test_what_was_found_once_stays_mended(path: Path) -> None:
+    assert verdict(from_json(path.read_bytes()))[1] == ""
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, where: Any, name: str, instead: Any) -> Counter[str]:

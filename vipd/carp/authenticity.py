@@ -57,7 +57,7 @@ class Authenticity:
     ``sequence``: that of the advertisement that `judge` has just believed; None: it has no tag.
     """
 
-    __slots__ = ("_candidate", "_hosts", "_suspicious_until", "_untagged", "mode", "sequence")
+    __slots__ = ("_doubted", "_hosts", "_suspicious_until", "_untagged", "mode", "sequence")
 
     def __init__(self, mode: Mode = Mode.AUTO) -> None:
         self.mode = mode
@@ -65,21 +65,30 @@ class Authenticity:
         self._hosts: dict[bytes, _Host] = {}
         self._untagged: dict[bytes, float] = {}  # until when they count as such
         self._suspicious_until = -inf
-        self._candidate = b"", 0  # a host that was never heard, and the sequence that it showed
+        #: Hosts that were never heard, and the sequence that each has shown. Each by itself: of
+        #: several new masters that speak in turns, all are to be heard.
+        self._doubted: dict[bytes, int] = {}
 
     def judge(
-        self, ad: Advertisement, host: bytes, tags: Tags, now: float, patience: float
+        self,
+        ad: Advertisement,
+        host: bytes,
+        tags: Tags,
+        now: float,
+        patience: float,
+        came: float = 0.0,
     ) -> Drop | bool:
         """Why it does not count; else whether it says something new (False: it is a copy of what
         was heard, or was overtaken by it).
 
         ``host``: who has sent it, as it says; ``tags``: those of the password that its digest was
         made with. ``patience``: the seconds of silence after which its sender is given up.
+        ``came``: when it came, if that may be long before ``now``, because the process was stopped.
         """
         self.sequence = None
         reading = tags.read(ad, host)
         if reading is Reading.GENUINE:
-            return self._is_new(ad, host, now, patience)
+            return self._is_new(ad, host, now, patience, min(came or now, now))
         if self.mode is Mode.OFF:
             return True
         if reading is Reading.ALTERED and now >= self._untagged.get(host, -inf):
@@ -94,7 +103,9 @@ class Authenticity:
         self._untagged[host] = now + patience
         return True
 
-    def _is_new(self, ad: Advertisement, host: bytes, now: float, patience: float) -> Drop | bool:
+    def _is_new(
+        self, ad: Advertisement, host: bytes, now: float, patience: float, came: float
+    ) -> Drop | bool:
         sequence = sequence_of(ad.counter)
         known = self._hosts.get(host)
         if known is None:
@@ -116,7 +127,7 @@ class Authenticity:
             new = True
         else:
             new = self.mode is Mode.OFF
-            if not new and not (now < known.at + 2 * COPIES and is_newer(sequence, known.before)):
+            if not new and not (came < known.at + 2 * COPIES and is_newer(sequence, known.before)):
                 return Drop.REPEATED
         self.sequence = sequence
         return new
@@ -125,19 +136,26 @@ class Authenticity:
         """Whether a host that was never heard must first show that it knows a second tag."""
         if self.mode is Mode.OFF or now >= self._suspicious_until:
             return False
-        before, self._candidate = self._candidate, (host, sequence)
-        return before[0] != host or not is_newer(sequence, before[1])
+        shown = self._doubted.pop(host, None)
+        if shown is not None and is_newer(sequence, shown):
+            return False
+        if len(self._doubted) >= HOSTS:
+            del self._doubted[next(iter(self._doubted))]  # not shown for the longest time
+        self._doubted[host] = sequence
+        return True
 
     @property
     def known(self) -> Iterator[tuple[bytes, int]]:
         """The tagged hosts, and the latest sequence of each: what `remember` is given."""
         return ((host, known.sequence) for host, known in self._hosts.items())
 
-    def remember(self, known: Mapping[bytes, int]) -> None:
-        """What an earlier process has heard. Has no effect on hosts that were heard since."""
+    def remember(self, known: Mapping[bytes, int], now: float) -> None:
+        """What an earlier process has heard, which may have ended a moment ago: copies of it, and
+        what it has overtaken, may still come. Has no effect on hosts that were heard since."""
         for host, sequence in known.items():
             if host not in self._hosts and len(self._hosts) < HOSTS:
-                self._hosts[host] = _Host(sequence)
+                heard = self._hosts[host] = _Host(following(sequence, -FAR))
+                heard.sequence, heard.at = sequence, now
 
     def is_held(self, host: bytes, now: float) -> bool:
         """Whether only tagged advertisements of this host count now."""

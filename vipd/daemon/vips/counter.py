@@ -15,7 +15,8 @@ RESERVED = 1 << 14
 #: The same without a file: what was reserved is soon behind the clock.
 _RESERVED_WITHOUT_FILE = 1 << 6
 #: The clock counts in quarters of a second, from the beginning of 2026, for 34 years: a group at
-#: advbase 1 does not count faster. A clock that is off by more than that is set to an end of it.
+#: advbase 1 does not count faster (one at advbase 0 does, and needs the file, or hears how far it
+#: was). A clock that is off by more than that is set to an end of it.
 _UNIT_NS = 250_000_000
 _ERA_NS = 1_767_225_600 * 1_000_000_000
 _CLOCK_MAX = 1 << 32

@@ -34,7 +34,7 @@ class HeardBefore:
         group = interface, vhid
         if group not in self._memories:
             memory = self._memories[group] = Authenticity()
-            memory.remember(self._before.pop(group, {}))
+            memory.remember(self._before.pop(group, {}), self._loop.time())
         return self._memories[group]
 
     def changed(self) -> None:

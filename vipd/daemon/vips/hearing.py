@@ -35,9 +35,11 @@ class Hearing:
         """Go on with another configuration."""
         self.authenticity.mode = Mode(config.authenticate)
 
-    def take(self, ad: Advertisement, own: Parameters, now: float) -> Advertisement | Drop | None:
+    def take(
+        self, ad: Advertisement, own: Parameters, now: float, came: float
+    ) -> Advertisement | Drop | None:
         """The advertisement as it counts; why it is not to be believed; or None if it says what
-        another one has said. ``own``: our own parameters."""
+        another one has said. ``own``: our own parameters; ``came``: see `Authenticity.judge`."""
         ours, both = self._ours, self._both_families
         if drop := ours.doubts(ad, own.sources):
             return drop
@@ -46,7 +48,7 @@ class Hearing:
         else:  # nobody sends a flow label; a router on the way may set one
             host = ad.host if len(ad.host) != LABEL_BYTES else by_address(ad.source)
         passwords, judge = ours.passwords, self.authenticity.judge
-        new = judge(ad, host, passwords.tags, now, own.master_down)
+        new = judge(ad, host, passwords.tags, now, own.master_down, came)
         if isinstance(new, Drop):
             return new
         if (sequence := self.authenticity.sequence) is not None:

@@ -54,7 +54,8 @@ class Member(Protocol):
     @property
     def conflicts(self) -> Owner: ...
 
-    def received(self, ad: Advertisement, now: float) -> Drop | None: ...
+    def received(self, ad: Advertisement, now: float, came: float) -> Drop | None:
+        """It counts from ``now``. ``came``: when the kernel got it; 0: it did not say."""
 
     def link_changed(self) -> None: ...
 
@@ -229,7 +230,7 @@ class Receiver:
                         # an older time would be past already, and a backup would take over.
                         now = clock()
                         heard = came if gathered and now - RECENT <= came <= now else now
-                        self._received(frame, heard, known)
+                        self._received(frame, heard, came, known)
                     packets += len(some)
                     if thread_time() >= end:
                         self._more = True
@@ -244,7 +245,7 @@ class Receiver:
             self._expectations.look_soon(packets)
         return packets
 
-    def _received(self, frame: bytes, now: float, known: bool) -> None:
+    def _received(self, frame: bytes, now: float, came: float, known: bool) -> None:
         packet = frame[ETHERNET_HEADER:]
         family = IPV6 if frame[12:14] == _IPV6 else IPV4
         ad = decode(packet, self.groups[family], self.peers)
@@ -252,7 +253,7 @@ class Receiver:
             self._dropped.add(ad, packet)
             return
         member = self._members.get(ad.vhid)
-        drop = member.received(ad, now) if member else Drop.VHID
+        drop = member.received(ad, now, came) if member else Drop.VHID
         if drop:
             self._dropped.add(drop, packet)
         elif not known:

@@ -160,10 +160,10 @@ class VipRunner:
 
     # What happens to it
 
-    def received(self, ad: Advertisement, now: float) -> Drop | None:
-        """An advertisement for our VHID; says why it was not taken, if it was not."""
+    def received(self, ad: Advertisement, now: float, came: float) -> Drop | None:
+        """Why this advertisement for our VHID was not taken; None: it was."""
         ours = self.machine.parameters
-        taken = self._hearing.take(ad, ours, now)
+        taken = self._hearing.take(ad, ours, now, came)
         if not isinstance(taken, Advertisement):
             return taken
         ad = taken

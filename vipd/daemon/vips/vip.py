@@ -45,16 +45,15 @@ class VipRunner:
         """``hold_until``: not master before this, a hold from an earlier run."""
         self.config = config
         self.machine = Machine(parameters(config, find_sources(config, tuple, ())))
-        self.publisher = Publisher(self, services.hub)
-        self.log, clock = self.publisher.log, services.clock
+        self.publisher = publisher = Publisher(self, services.hub)
+        self.log, clock = publisher.log, services.clock
         self.notices = Notices(self, services.notifier)
         self.transitions = Transitions(self.publisher, self.notices, clock)
         self._interface, self._services = interface, services
         self._alarm = services.timers.alarm(self._tick)
         self.scripts = ScriptRuns(self, services.children, clock)
         self.counters = Counters()
-        budget = services.shared.budget
-        self.complaints = RateLimitedProblems(self.publisher.complain, clock, budget)
+        self.complaints = RateLimitedProblems(publisher.complain, clock, services.shared.budget)
         around = interface.neighbourhood, self.complaints, clock, self.announce
         self.conflicts = ConflictDetector(self.machine, config, *around)
         self.advertiser = Advertiser(config, interface, services, self.complaints)

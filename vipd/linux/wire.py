@@ -38,6 +38,7 @@ _RECEIVE_BUFFER = 4 << 20
 _SMALL_BUFFER = 4096
 _PRIORITY_CONTROL = 7  # TC_PRIO_CONTROL: ahead of bulk traffic in the interface's queue
 _SO_PRIORITY = 12
+_FAMILIES = {family.ethertype.to_bytes(2, "big"): family for family in (IPV4, IPV6)}
 
 
 class _Listeners(NamedTuple):
@@ -217,18 +218,16 @@ class Wire:
         if refused:
             raise refused
 
-    def send(self, destination: bytes, packet: bytes) -> None:
-        """Send an IP packet to an Ethernet address. Raises OSError when it did not leave (ENETDOWN,
+    def send(self, frame: bytes) -> None:
+        """Send an IP packet in its `frame`. Raises OSError when it did not leave (ENETDOWN,
         ENOBUFS, EAGAIN: the queue is full)."""
-        family = family_of_packet(packet)
-        frame = self.frame(destination, packet)
-        if listeners := self._listeners.get(family):
+        if listeners := self._listeners.get(_FAMILIES[frame[12:14]]):
             listeners.others.send(frame)
         else:
             self.send_frame(frame)
 
     def frame(self, destination: bytes, packet: bytes) -> bytes:
-        """What `send` sends."""
+        """An IP packet to an Ethernet address."""
         ethertype = family_of_packet(packet).ethertype
         return destination + self.mac + ethertype.to_bytes(2, "big") + packet
 

@@ -49,8 +49,10 @@ class Neighbourhood:
     """
 
     PROBE_EVERY = 60.0  # seconds between two probes for one address, more if there are over 480
-    _PROBE_TICK = 1.0  # seconds
-    _PROBES = 8  # in one tick at most
+    _PROBES = 8  # in one second at most
+    #: Seconds from one look at the owners to the next: while one of them has not been probed yet,
+    #: and otherwise.
+    _LOOK, _LOOK_SELDOM = 1.0, 5.0
     #: Seconds after each read for which ARP waits in the socket: 64 packets in each.
     _READ_PAUSE = 0.05
     SURVEY = 4.0  # seconds; most hosts advertise once a second
@@ -133,14 +135,20 @@ class Neighbourhood:
 
     def look_after(self) -> None:
         """A VIP has become an owner: ask about its addresses for as long as there is one."""
-        if self._ticking is None and self._wire:
-            self._ticking = self._loop.call_later(self._PROBE_TICK, self._tick)
+        self._look_in(self._LOOK)
 
-    def _tick(self) -> None:
+    def _look_in(self, pause: float) -> None:
+        at = self._loop.time() + pause
+        if self._ticking and at < self._ticking.when():
+            self._ticking.cancel()
+            self._ticking = None
+        if self._ticking is None and self._wire:
+            self._ticking = self._loop.call_at(at, self._tick, pause)
+
+    def _tick(self, passed: float) -> None:
+        """``passed``: seconds since there was a reason to look."""
         self._ticking = None
         owners = {id(owner): owner for owner in self._owners.values() if owner.owns}
-        if owners:
-            self.look_after()
         alone = {key for key, owner in owners.items() if owner.owns_alone}
         now = self._loop.time()
         before = self._probed
@@ -149,15 +157,19 @@ class Neighbourhood:
             for address, owner in self._owners.items()
             if id(owner) in alone
         }
-        for address in self._due(now):
+        for address in self._due(now, passed):
             self._probed[address] = now
             self.probe(address)
+        if owners:
+            settled = len(alone) == len(owners) and not any(at < 0 for at in self._probed.values())
+            self._look_in(self._LOOK_SELDOM if settled else self._LOOK)
 
-    def _due(self, now: float) -> Iterator[AnyAddress]:
+    def _due(self, now: float, passed: float) -> Iterator[AnyAddress]:
         """Those for which it is time; spread over the minute from the second round on."""
-        oldest = sorted(self._probed, key=self._probed.__getitem__)[: self._PROBES]
+        most = int(self._PROBES * passed)
+        oldest = sorted(self._probed, key=self._probed.__getitem__)[:most]
         new = sum(at < 0 for at in self._probed.values())
-        share = ceil(len(self._probed) * self._PROBE_TICK / self.PROBE_EVERY)
+        share = ceil(len(self._probed) * passed / self.PROBE_EVERY)
         for number, address in enumerate(oldest):
             if now - self._probed[address] >= self.PROBE_EVERY and number < max(share, new):
                 yield address

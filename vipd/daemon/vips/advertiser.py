@@ -1,6 +1,7 @@
 """What a VIP says on the network: signed advertisements, and announcements of its addresses."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from errno import EPERM
 from functools import partial
 
@@ -9,6 +10,7 @@ from vipd.carp.machine import Machine
 from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, encode
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
+from vipd.carp.states import Mode
 from vipd.carp.timing import master_down
 from vipd.config.fields import PASSWORD_KEYS
 from vipd.config.model import VipConfig
@@ -24,7 +26,25 @@ from vipd.linux.family import multicast_mac
 from vipd.linux.links import Link
 from vipd.linux.sysctls import forwards_ipv6
 from vipd.linux.unicast import NO_WAY
-from vipd.linux.wire import BROADCAST
+from vipd.linux.wire import BROADCAST, Wire
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """An advertisement that can be sent: ``out`` has each address that it goes to, and the frame,
+    or the packet to be routed. ``counters``: by each password. The rest is what it was made for."""
+
+    wire: Wire
+    mac: bytes
+    ours: Parameters
+    words: tuple[int, int, int]
+    counters: list[int]
+    out: tuple[tuple[Address, bytes], ...]
+
+    def suits(self, wire: Wire, ours: Parameters, words: tuple[int, int, int]) -> bool:
+        """Whether it would be made in the same way now."""
+        made_for = self.wire is wire and self.mac == wire.mac and self.ours is ours
+        return made_for and self.words == words
 
 
 class Advertiser:
@@ -47,6 +67,7 @@ class Advertiser:
         self._config = config
         self._ways: tuple[tuple[Address, Address], ...] = ()  # from where to where
         self._ways_of: Parameters | None = None  # whose these are
+        self._ready: _Ready | None = None
         self.passwords = Passwords(config)
 
     def change(self, config: VipConfig) -> None:
@@ -54,7 +75,7 @@ class Advertiser:
         if config.passwords != self._config.passwords:
             self._warn_of_the_cut_off(config)
             self.passwords = Passwords(config)
-        self._config, self._ways_of = config, None
+        self._config, self._ways_of, self._ready = config, None, None
         for peer in self._unreachable.difference(config.peers or ()):
             self._unreachable.discard(peer)
             self._complaints.forget(("peer", peer))
@@ -62,10 +83,26 @@ class Advertiser:
     def heard(self, sequence: int) -> None:
         """Another host has got as far as that: we go on behind it."""
         self._sequence.skip(sequence)
+        self._ready = None
 
     def doubts(self, ad: Advertisement, sources: Collection[Address]) -> Drop | None:
         """Why an advertisement is not to be believed; None if it is. ``sources``: our own."""
         return self.passwords.doubts(ad, sources, self._last)
+
+    def prepare(self, machine: Machine, now: float) -> None:
+        """Sign and encode the advertisement that is due now. Hundreds of groups do that first, and
+        send then: so nothing comes between their advertisements."""
+        if machine.mode is Mode.MASTER and machine.due <= now and (wire := self._interface.wire):
+            ours = machine.parameters
+            self._ready = self._made(wire, ours, (*ours.advertised, ours.demotion))
+
+    def _made(self, wire: Wire, ours: Parameters, words: tuple[int, int, int]) -> _Ready:
+        signed = self.passwords.sign(next(self._sequence), ours.host, words)
+        out = self._packets(words, ours, signed)
+        if self._config.peers is None:
+            out = ((group, wire.frame(self._mac(group), packet)) for group, packet in out)
+        counters = [counter for counter, _ in signed]
+        return _Ready(wire, wire.mac, ours, words, counters, tuple(out))
 
     def send(self, advbase: int, advskew: int, ours: Parameters) -> bool:
         """Whether the advertisement left."""
@@ -73,15 +110,17 @@ class Advertiser:
         if wire is None:
             return False
         words = advbase, advskew, ours.demotion
-        signed = self.passwords.sign(next(self._sequence), ours.host, words)
-        self._last = [counter for counter, _ in signed]
+        ready, self._ready = self._ready, None
+        if ready is None or not ready.suits(wire, ours, words):
+            ready = self._made(wire, ours, words)
+        self._last = ready.counters
         left = False
-        for destination, packet in self._packets(words, ours, signed):
+        for destination, data in ready.out:
             try:
                 if self._config.peers is None:
-                    wire.send(self._mac(destination), packet)
+                    wire.send(data)
                 else:
-                    self._interface.unicast.send(packet, destination, self._interface.index)
+                    self._interface.unicast.send(data, destination, self._interface.index)
                 left = True
             except OSError as error:
                 if self._config.peers is not None and error.errno in NO_WAY:

@@ -46,6 +46,7 @@ class Ownership:
         script: MakeScript,
     ) -> None:
         self.config = config
+        self._lasts = config.guarded_for, config.believed_for
         #: Until when the lease holds (the loop's clock); ``inf``: there is none.
         self.lease_until = inf
         #: When our last advertisement left.
@@ -77,7 +78,7 @@ class Ownership:
 
     def go_on(self, config: VipConfig) -> None:
         """The configuration has changed, but for leases and who manages the addresses."""
-        self.config = self.places.config = config
+        self._follow(config)
         if self.lease_until != inf:
             lasts, now = (config.guarded_for, config.renewed_within), self._services.clock()
             self.lease_until = shortened(self.lease_until, *lasts, self.advertised, now)
@@ -89,9 +90,14 @@ class Ownership:
 
     def change(self, config: VipConfig, link: Link | None) -> None:
         """The configuration has changed in place, and with it the lease."""
-        self.config = self.places.config = config
+        self._follow(config)
         self._index = 0
         self.find(link)
+
+    def _follow(self, config: VipConfig) -> None:
+        self.config = self.places.config = config
+        # Needed for each advertisement, and reckoned from the configuration once.
+        self._lasts = config.guarded_for, config.believed_for
 
     def held(self) -> set[tuple[int, AnyAddress]]:
         """The addresses that we hold, each with the number of its interface."""
@@ -182,7 +188,7 @@ class Ownership:
         lease holds for longer when the kernel has said so."""
         self.advertised = self._services.clock()
         self.will.keep_ahead()
-        if self.lease_until != inf and self.config.lease_seconds is not None:
+        if self.lease_until != inf:
             renewals = [address.renewal for address in self._held]
             self._services.leases.renew(
                 renewals, partial(self._renewed, self.advertised, self._held)
@@ -192,17 +198,16 @@ class Ownership:
 
     def _renewed(self, advertised: float, held: list[Address], refused: dict[int, int]) -> None:
         """What became of the renewals for this advertisement: errno, by number of the address."""
-        lease = self.config.lease_seconds
-        if held is not self._held or self.lease_until == inf or lease is None:
+        if held is not self._held or self.lease_until == inf:
             return  # let go, or held in another way, meanwhile
-        lost = {
+        lost = refused and {
             number: code
             for number, code in refused.items()
             if not self._extras.refused(self.config, held[number], OSError(code, os.strerror(code)))
         }
         if not lost:
             self._counters.renewals += 1
-            self.lease_until = max(self.lease_until, advertised + self.config.guarded_for)
+            self.lease_until = max(self.lease_until, advertised + self._lasts[0])
             self._show()
             if self.will.place.taken:  # meanwhile, and the renewal may have brought them back
                 self.removal.remove(held)
@@ -226,7 +231,7 @@ class Ownership:
         DOWNSCRIPT removes."""
         if not (self._held or self._scripted):
             return
-        believed, until = self.advertised + self.config.believed_for, self.lease_until
+        believed, until = self.advertised + self._lasts[1], self.lease_until
         if self._scripted and self.config.lease_seconds is not None:
             until = min(until, believed)
         self.will.place.hold(until, believed)

@@ -16,11 +16,13 @@ class Alarm:
     with every advertisement that it receives. That changes only a number; the entry in the heap is
     corrected when its old time comes."""
 
-    __slots__ = ("_timers", "call", "queued", "wanted")
+    __slots__ = ("_timers", "call", "prepare", "queued", "wanted")
 
     def __init__(self, timers: "Timers", call: Callable[[float], None]) -> None:
         self._timers = timers
         self.call = call
+        #: Called before all alarms of a turn, with the same time.
+        self.prepare: Callable[[float], None] = _nothing
         self.wanted = inf
         self.queued = inf
 
@@ -29,6 +31,10 @@ class Alarm:
         self.wanted = when
         if when < self.queued:
             self._timers.queue(self, when)
+
+
+def _nothing(_now: float) -> None:
+    return
 
 
 class Timers:
@@ -91,6 +97,9 @@ class Timers:
                 alarm.queued = inf
                 due.append(alarm)
         began = self._loop.time()
+        for alarm in due:
+            if alarm.wanted <= now:
+                self._guard("preparing an alarm", alarm.prepare, now)
         for alarm in due:
             if alarm.wanted <= now and self._loop.time() - began <= self.LATE:
                 alarm.wanted = inf

@@ -57,6 +57,7 @@ class VipRunner:
         around = interface.neighbourhood, self.complaints, clock, self.announce
         self.conflicts = ConflictDetector(self.machine, config, *around)
         self.advertiser = Advertiser(config, interface, services, self.complaints)
+        self._alarm.prepare = partial(self.advertiser.prepare, self.machine)
         self._repeater = Repeater(
             lambda reply: self.guard(lambda: self.announce(reply=reply)), services.shared.pace
         )
@@ -70,8 +71,7 @@ class VipRunner:
         self.group = GroupMember(self, services.groups, clock, services.timers.alarm)
         self.link = LinkWatch(self, self.owned, interface, services)
         self.addresses = AddressWatch(self, self.owned, interface, services.clock)
-        if hold_until > (now := clock()):
-            self.machine.step_down(now, hold_until - now)
+        self.machine.step_down(now := clock(), hold_until - now)  # unless that is over
 
     async def run(self) -> None:
         """Live until `stop`, or until something breaks (whatever the exception)."""

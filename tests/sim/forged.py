@@ -98,10 +98,21 @@ class Sent:
 
     def __init__(self) -> None:
         self._times: dict[tuple[bytes, int, int], tuple[float, float]] = {}
+        self._latest: dict[tuple[bytes, int], int] = {}
+        self._fallen_back: set[tuple[bytes, int, int]] = set()
 
     def note(self, ad: Advertisement, now: float) -> None:
-        key = ad.host, ad.vhid, sequence_of(ad.counter)
+        sequence = sequence_of(ad.counter)
+        key, group = (ad.host, ad.vhid, sequence), (ad.host, ad.vhid)
         self._times[key] = self._times.get(key, (now,))[0], now
+        if is_newer(self._latest.get(group, sequence), sequence):
+            self._fallen_back.add(key)
+        else:
+            self._latest[group] = sequence
+
+    def is_behind(self, ad: Advertisement) -> bool:
+        """Whether its host had sent later sequences before it."""
+        return (ad.host, ad.vhid, sequence_of(ad.counter)) in self._fallen_back
 
     def is_later(self, ad: Advertisement, heard: int) -> bool:
         """Whether it was sent after this sequence of its host, which somebody has heard: then it is
@@ -244,8 +255,8 @@ class TaggedVipd(Vipd):
     def _dropped(self, ad: Advertisement, drop: Drop) -> None:
         """An honest advertisement was dropped: a fault, but for one that is behind, for a while."""
         sender = self.world.sender_of(ad)
-        if drop is Drop.REPEATED and self._is_behind(ad):
-            self._not_heard(ad)
+        if drop is Drop.REPEATED and (self._is_behind(ad) or self.world.sent.is_behind(ad)):
+            self._not_heard(ad)  # or its sender has just caught up, and has overtaken it
             return
         if drop is Drop.FORGED and (sender is None or not sender.tags):
             self.world.tally["chance"] += 1

@@ -76,5 +76,5 @@ def test_without_copies_honest_ones_are_dropped(monkeypatch: pytest.MonkeyPatch)
 def test_a_memory_that_is_lost_at_each_start_is_no_reason_to_drop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seen = counted(monkeypatch, Authenticity, "remember", lambda _self, _known: None)
+    seen = counted(monkeypatch, Authenticity, "remember", lambda _self, _known, _now: None)
     assert not seen["broken"]

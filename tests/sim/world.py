@@ -16,7 +16,7 @@ from sim.vipd import Vipd
 from sim.watch import PromiseError, Watch
 
 #: More than so many packets and timers, for each group on each host, is a host run wild.
-BUSY = 20_000
+BUSY = 50_000
 
 
 class World:

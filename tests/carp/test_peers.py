@@ -84,6 +84,16 @@ def test_with_new_timers_a_sick_host_waits_for_a_slow_master_as_one_that_always_
     assert machine.outlook(NOW + 0.5).takeover_at == NOW + wait
 
 
+def test_a_recovered_host_that_has_just_begun_to_listen_does_not_take_over_at_once() -> None:
+    machine = backup()
+    machine.judge(Health.SICK, NOW)
+    machine.receive(advertisement(122, 0), NOW)  # the sick wait for it, however slow
+    machine.link_down(NOW + 20)
+    machine.link_up(NOW + 30)
+    machine.judge(Health.WELL, NOW + 31)
+    assert machine.outlook(NOW + 31).takeover_at == NOW + 30 + US.master_down
+
+
 # Forged sources
 
 

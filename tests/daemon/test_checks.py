@@ -7,18 +7,22 @@ import pwd
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from errno import ENOSPC
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.configured import write_script
 from helpers.scenes import have_gone, play, written
 
 from vipd.config.health_fields import Account, Check
+from vipd.daemon.base import children
 from vipd.daemon.base.children import Children
 from vipd.daemon.health.checks import CheckRunner, Checks, Result
 from vipd.daemon.health.judgement import Judgement
 from vipd.daemon.health.pool import Pool
+from vipd.linux.spawn import spawn
 
 QUICK = Check("", (), interval=0.1, timeout=0.1, fall=1, rise=1, hold=0)
 PATIENT = replace(QUICK, timeout=10.0)
@@ -296,6 +300,51 @@ class Vip:
         self.changes += 1
 
 
+def test_a_check_goes_on_after_a_run_that_no_memory_was_left_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [MemoryError("none"), MemoryError("none")]
+
+    def fail_first(*args: Any, **more: Any) -> int:
+        if left:
+            raise left.pop()
+        return spawn(*args, **more)
+
+    async def act() -> None:
+        monkeypatch.setattr(children, "spawn", fail_first)
+        stage = Stage(tmp_path, "exit 0")
+        stage.check.start()
+        await stage.runs(Result.FAILED, 2)
+        await stage.runs(Result.OK)
+        assert stage.verdicts == [False, True]
+        await stage.end()
+
+    play(act)
+
+
+def test_a_program_whose_end_cannot_be_waited_for_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def act() -> None:
+        def refuse(*_: object) -> None:
+            raise OSError(ENOSPC, "no watch is left")
+
+        ours, before = Children(adopts=False), descriptors()
+        with monkeypatch.context() as patched:
+            patched.setattr(asyncio.get_running_loop(), "add_reader", refuse)
+            with pytest.raises(OSError, match="no watch is left"):
+                await ours.start(["/bin/sleep", "60"], {}, 30.0)
+        assert descriptors() == before
+        with pytest.raises(ChildProcessError):
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
+
+    play(act)
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_equal_checks_of_255_vips_run_once_and_tell_all(tmp_path: Path) -> None:
     async def act() -> None:
         runs = tmp_path / "runs"
@@ -314,7 +363,7 @@ def test_equal_checks_of_255_vips_run_once_and_tell_all(tmp_path: Path) -> None:
         assert {vip.asked for vip in vips} == {3}, "not at each run"
         vips[99].variables["STATE"] = "BACKUP"
         vips[7].variables["INTERFACE"] = "eth2"
-        pool.changed()
+        pool.changed(three)
         while runs.read_text().splitlines()[-1] != "  BACKUP":
             await asyncio.sleep(0.01)
         for each in three:

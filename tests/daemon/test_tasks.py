@@ -118,6 +118,14 @@ def test_what_it_returns_or_raises_is_the_callers() -> None:
     asyncio.run(run())
 
 
+def test_what_no_future_takes_is_the_callers_in_another_form() -> None:
+    async def run() -> None:
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await Background().run(lambda: next(iter(())))
+
+    asyncio.run(run())
+
+
 def test_it_may_be_closed_often_and_used_again() -> None:
     async def run() -> None:
         background, before = Background(), threading.active_count()

@@ -203,6 +203,24 @@ def test_a_file_comes_and_goes(etc: Path) -> None:
     witness(etc, etc / "vip-002.conf", story)
 
 
+def test_a_file_that_is_created_and_written_slowly_is_one_change(
+    etc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "SETTLED", 1.0)
+    monkeypatch.setattr(watching, "LONGEST", 30.0)
+
+    async def story(seer: Witness) -> None:
+        with seer.file.open("w") as secret:
+            for _ in range(15):
+                secret.write("x")
+                secret.flush()
+                await asyncio.sleep(0.1)
+        await seer.finds("x" * 15)
+        assert seer.found == ["x" * 15]
+
+    witness(etc, tmp_path / "secret", story)
+
+
 def test_a_password_file_whose_directory_is_missing_is_waited_for(
     etc: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,8 @@ from signal import SIGHUP, SIGINT, SIGKILL, SIGSTOP, SIGTERM
 from time import time
 
 import pytest
+from helpers.advertising import go_on, of_vhid
+from helpers.captured import capture
 from helpers.configured import VIP, write_script, write_vip
 from helpers.guarding import guards, proportional, signal_guards
 from helpers.hosts import address_of, until
@@ -124,6 +126,22 @@ def test_a_master_that_was_frozen_is_believed_when_it_is_master_again(group: Gro
         group.belongs_to("web01", lasting=2)
     assert seen.overlap < BEFORE_THE_KERNEL
     assert second.alive
+
+
+def test_a_master_that_was_frozen_says_nothing_from_before_its_guard_spoke(group: Group) -> None:
+    """What it had signed, and not sent, when it noticed that its lease was over."""
+    first = group.vipd("web01")
+    group.belongs_to("web01")
+    dump = capture(group.lab.hosts["web01"], "proto", "112")
+    go_on(dump, 1)
+    first.freeze()
+    first.wait_for(SILENT, timeout=PATIENCE)
+    first.thaw()
+    first.wait_for("state: BACKUP", timeout=PATIENCE, since=0)
+    group.belongs_to("web01")
+    go_on(dump, 1)
+    counters = [ad.counter for ad in of_vhid(dump, 1)]
+    assert counters == sorted(set(counters))
 
 
 def test_without_a_lease_only_death_counts(group: Group) -> None:

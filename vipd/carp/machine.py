@@ -277,15 +277,14 @@ class Machine(Situation):
 
     def _adopt(self, parameters: Parameters, now: float) -> None:
         old, self.parameters = self.parameters, parameters
-        silent_before = self.peers.silent_at()
+        for_a_peer = any(peer.silent_at() == self.due for peer in self.peers)
         self.peers.change(parameters)
         self.fast_path = None
         if self.mode is Mode.BACKUP:  # the time that has passed counts
             longer = parameters.stagger - old.stagger
             if self.why is Reason.MASTER_DOWN:
                 longer = parameters.master_down - old.master_down
-                silent = self.peers.silent_at()
-                if silent > -inf and self.due <= silent_before:  # it waits for them, not for us
+                if for_a_peer and (silent := self.peers.silent_at()) > -inf:
                     longer = silent - self.due
             self.due = max(now, self.due + longer)
         elif self.mode is Mode.MASTER:  # an advertisement too many is heard by the others at once

@@ -115,12 +115,17 @@ class _Work(Generic[T]):
         if self.future.done():
             return
         if self._error:
-            self.future.set_exception(self._error)
+            error = self._error
+            if isinstance(error, StopIteration):  # no future takes that one
+                error = RuntimeError(f"the work raised {error!r}")
+            self.future.set_exception(error)
         else:
             self.future.set_result(self._results[0])
 
     def _look(self, gone: bool = False) -> None:
         """``gone``: its thread had ended before the last look, and has not told anything since."""
+        if self.future.done():
+            return
         if gone:
             error = NoThreadError(errno.ENOMEM, "a thread ended before its work was done")
             self.future.set_exception(error)

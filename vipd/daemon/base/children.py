@@ -6,13 +6,14 @@ import os
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from errno import ENOMEM
 from functools import partial
 from itertools import cycle
 
 from vipd.config.health_fields import Account
 from vipd.daemon.base import tasks
 from vipd.daemon.base.background import Background
-from vipd.daemon.log.logger import log, printable
+from vipd.daemon.log.logger import explained, log, printable
 from vipd.linux.spawn import spawn
 
 #: How much of a program's last output is kept, bytes.
@@ -98,18 +99,31 @@ class Children:
     def _started(self, start: "_Start", work: asyncio.Future[None]) -> None:
         self._starting -= 1
         os.close(start.writer)
-        if error := work.exception():
-            start.error = error
-            os.close(start.reader)
-        else:
+        try:
+            work.result()
             self._ours.add(start.process)
-            start.child = Child(
-                start.process, start.pidfd, start.reader, self, start.leaves_nothing
-            )
+            start.child = self._watched(start)
             if start.unwanted:
                 start.child.kill(signal.SIGKILL)
-        start.done.set()
-        self._reap_orphans()
+        except BaseException as error:
+            os.close(start.reader)
+            if not isinstance(error, OSError):  # no memory, most likely: callers expect OSError
+                log.error("%s", explained("starting a program", error))
+                error = OSError(ENOMEM, f"{type(error).__name__}: {error}")
+            start.error = error
+        finally:
+            start.done.set()
+            self._reap_orphans()
+
+    def _watched(self, start: "_Start") -> "Child":
+        """The program that was started; if its end cannot be waited for, it ends now."""
+        try:
+            return Child(start.process, start.pidfd, start.reader, self, start.leaves_nothing)
+        except BaseException:
+            os.killpg(start.process, signal.SIGKILL)
+            self.reap(start.process)
+            os.close(start.pidfd)
+            raise
 
     async def drain(self, reader: int) -> None:
         """Start a process that reads the output of background processes until they end."""
@@ -169,7 +183,7 @@ class _Start:
         os.set_blocking(self.reader, False)
         self.process = self.pidfd = -1
         self.child: Child | None = None
-        self.error: BaseException | None = None
+        self.error: OSError | None = None
         #: Whether there is a child, or an error.
         self.done = asyncio.Event()
         #: The caller does not wait for it any more.

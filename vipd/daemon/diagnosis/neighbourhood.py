@@ -49,7 +49,7 @@ class Neighbourhood:
     """
 
     PROBE_EVERY = 60.0  # seconds between two probes for one address, more if there are over 480
-    _PROBES = 8  # in one second at most
+    _PROBES = 8  # in one second, on an average
     #: Seconds from one look at the owners to the next: while one of them has not been probed yet,
     #: and otherwise.
     _LOOK, _LOOK_SELDOM = 1.0, 5.0

@@ -89,6 +89,8 @@ class _Walk:
                 target = str(Path(entry).readlink()) if stat.S_ISLNK(mode) else None
             except (OSError, ValueError):  # missing, unreadable, or not a valid name
                 self._note(here, entry)
+                if not rest:  # a file, perhaps, which somebody may write slowly
+                    self.written.add(here)
                 return None
             self._note(here, entry)
             if target is None:

@@ -1,6 +1,6 @@
 """The sources of verdicts that run: equal ones run once for all VIPs that have them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from vipd.carp.states import State
@@ -38,10 +38,10 @@ class Pool:
         """How many VIPs use the source for this setting."""
         return len(self._members.get(setting, ()))
 
-    def changed(self) -> None:
-        """The variables of a member may be others."""
-        for members in self._members.values():
-            members.same = None
+    def changed(self, settings: Iterable[Setting]) -> None:
+        """The variables of a member that uses these may be others."""
+        for setting in settings:
+            self._members[setting].same = None
 
     def join(self, setting: Setting, member: Member) -> Source:
         """The source for this setting, which runs from now on."""

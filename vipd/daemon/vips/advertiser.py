@@ -32,19 +32,16 @@ from vipd.linux.wire import BROADCAST, Wire
 @dataclass(frozen=True, slots=True)
 class _Ready:
     """An advertisement that can be sent: ``out`` has each address that it goes to, and the frame,
-    or the packet to be routed. ``counters``: by each password. The rest is what it was made for."""
+    or the packet to be routed. ``counters``: by each password; ``sequence``: what they carry. The
+    rest is what it was made for."""
 
+    sequence: int
     wire: Wire
     mac: bytes
     ours: Parameters
     words: tuple[int, int, int]
     counters: list[int]
     out: tuple[tuple[Address, bytes], ...]
-
-    def suits(self, wire: Wire, ours: Parameters, words: tuple[int, int, int]) -> bool:
-        """Whether it would be made in the same way now."""
-        made_for = self.wire is wire and self.mac == wire.mac and self.ours is ours
-        return made_for and self.words == words
 
 
 class Advertiser:
@@ -83,7 +80,6 @@ class Advertiser:
     def heard(self, sequence: int) -> None:
         """Another host has got as far as that: we go on behind it."""
         self._sequence.skip(sequence)
-        self._ready = None
 
     def doubts(self, ad: Advertisement, sources: Collection[Address]) -> Drop | None:
         """Why an advertisement is not to be believed; None if it is. ``sources``: our own."""
@@ -97,12 +93,22 @@ class Advertiser:
             self._ready = self._made(wire, ours, (*ours.advertised, ours.demotion))
 
     def _made(self, wire: Wire, ours: Parameters, words: tuple[int, int, int]) -> _Ready:
-        signed = self.passwords.sign(next(self._sequence), ours.host, words)
+        sequence = next(self._sequence)
+        signed = self.passwords.sign(sequence, ours.host, words)
         out = self._packets(words, ours, signed)
         if self._config.peers is None:
             out = ((group, wire.frame(self._mac(group), packet)) for group, packet in out)
         counters = [counter for counter, _ in signed]
-        return _Ready(wire, wire.mac, ours, words, counters, tuple(out))
+        return _Ready(sequence, wire, wire.mac, ours, words, counters, tuple(out))
+
+    def _suits(
+        self, ready: _Ready, wire: Wire, ours: Parameters, words: tuple[int, int, int]
+    ) -> bool:
+        """Whether it would be made in the same way now; and nobody, like our guard, has spoken for
+        us meanwhile."""
+        here = ready.wire is wire and ready.mac == wire.mac
+        latest = self._sequence.is_latest(ready.sequence)
+        return here and latest and ready.ours is ours and ready.words == words
 
     def send(self, advbase: int, advskew: int, ours: Parameters) -> bool:
         """Whether the advertisement left."""
@@ -111,7 +117,7 @@ class Advertiser:
             return False
         words = advbase, advskew, ours.demotion
         ready, self._ready = self._ready, None
-        if ready is None or not ready.suits(wire, ours, words):
+        if ready is None or not self._suits(ready, wire, ours, words):
             ready = self._made(wire, ours, words)
         self._last = ready.counters
         left = False

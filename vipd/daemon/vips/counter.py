@@ -93,6 +93,10 @@ class Sequence:
         """Whether this one is later than any that was used so far."""
         return is_newer(number, self._used)
 
+    def is_latest(self, number: int) -> bool:
+        """Whether this one was used last."""
+        return number == self._used
+
     def skip(self, used: int) -> None:
         """Another process has used this one, an earlier `last`, or another host: go on behind
         it."""

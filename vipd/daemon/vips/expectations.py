@@ -33,7 +33,7 @@ class Expectations:
     """``members``: the VIPs on the interface, by VHID. ``changed`` is called when the kernel was
     told something else: there may be other sockets.
 
-    If the kernel is told late, what is not expected any more waits for `GATHER` at most: nothing is
+    If the kernel is told late, what is not expected any more waits for about `GATHER`: nothing is
     lost, and nothing is decided before it is heard.
     """
 

@@ -21,7 +21,7 @@ class Alarm:
     def __init__(self, timers: "Timers", call: Callable[[float], None]) -> None:
         self._timers = timers
         self.call = call
-        #: Called before all alarms of a turn, with the same time.
+        #: Called before the alarms of a turn, with the same time; not where that takes too long.
         self.prepare: Callable[[float], None] = _nothing
         self.wanted = inf
         self.queued = inf
@@ -98,6 +98,8 @@ class Timers:
                 due.append(alarm)
         began = self._loop.time()
         for alarm in due:
+            if self._loop.time() - began > self.LATE / 2:
+                break  # the others prepare when it is their turn
             if alarm.wanted <= now:
                 self._guard("preparing an alarm", alarm.prepare, now)
         for alarm in due:

@@ -48,7 +48,7 @@ class VipHealth:
 
     def change(self, config: VipConfig) -> None:
         """Use the sources of this configuration from now on."""
-        self._pool.changed()  # the variables may be others
+        self._variables_changed()
         wanted = settings(config)
         old = self._sources
         self._sources = {}
@@ -97,8 +97,10 @@ class VipHealth:
 
     def moved(self) -> None:
         """The VIP has another state."""
-        if self._sources:
-            self._pool.changed()
+        self._variables_changed()
+
+    def _variables_changed(self) -> None:
+        self._pool.changed(setting for setting, _ in self._sources.values())
 
     def verdict_changed(self) -> None:
         """A source has another verdict."""

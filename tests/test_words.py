@@ -31,7 +31,9 @@ def test_what_people_read_is_in_plain_words() -> None:
 
 def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
     readme = ROOT / "README.md"
-    assert len(readme.read_text().splitlines()) <= 100
+    before, _, written = readme.read_text().partition("<!-- make bench: begin -->")
+    by_hand = before + written.partition("<!-- make bench: end -->")[2]
+    assert len(by_hand.splitlines()) <= 100
     for file in (readme, *ROOT.glob("docs/*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", file.read_text()):
             assert (file.parent / target).exists(), f"{file.name}: {target}"

@@ -36,7 +36,7 @@ def test_a_link_needs_its_own_directory_and_its_targets(tmp_path: Path) -> None:
     )
     needed = {str(tmp_path / name) for name in ("conf", "store", "store/deep")}
     assert watched_paths.directories == needed | above(tmp_path / "conf")
-    assert watched_paths.written == {str(tmp_path / "conf")}
+    assert watched_paths.written == {str(tmp_path / name) for name in ("conf", "store/deep")}
     (tmp_path / "store" / "deep" / "file").touch()
     watched_paths = WatchedPaths.of(None, [str(tmp_path / "conf" / "vip-001.conf")])
     assert watched_paths.written == {str(tmp_path / "store" / "deep")}

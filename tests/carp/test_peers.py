@@ -17,7 +17,7 @@ from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.carp.peers import OVERTAKEN, PLACES, Peers
 from vipd.carp.rank import BOW_OUT
-from vipd.carp.states import Input, State
+from vipd.carp.states import Input, Reason, State
 
 from .stage import FASTER, HIGHER, LOWER, NOW, OUR_ADDRESS, US, advertisement, backup
 
@@ -82,6 +82,16 @@ def test_with_new_timers_a_sick_host_waits_for_a_slow_master_as_one_that_always_
     machine.receive(advertisement(9, 0), NOW)
     machine.change(replace(US, deadratio=deadratio), NOW + 0.5)
     assert machine.outlook(NOW + 0.5).takeover_at == NOW + wait
+
+
+def test_a_sick_host_that_loses_demote_by_relieves_nobody() -> None:
+    ours = replace(US, demote_by=100)
+    machine = backup(ours)
+    machine.judge(Health.SICK, NOW)
+    machine.receive(advertisement(254, 0)._replace(demotion=1), NOW)
+    assert machine.outlook(NOW).takeover_reason is Reason.MASTER_SICK
+    machine.change(replace(ours, demote_by=0), NOW + 0.01)
+    assert machine.outlook(NOW + 0.01).takeover_reason is Reason.MASTER_DOWN
 
 
 def test_a_recovered_host_that_has_just_begun_to_listen_does_not_take_over_at_once() -> None:

@@ -260,8 +260,12 @@ class Machine(Situation):
 
     def change(self, parameters: Parameters, now: float) -> Effects:
         """New parameters from the files, in place: no transition, unless what is heard later asks
-        for one. Our health stays what it was, see `judge`."""
+        for one. Our health stays what it was, see `judge`; but without DEMOTE_BY, a sick host hands
+        over from now on."""
+        before = self.parameters.hands_over
         self._adopt(replace(parameters, health=self.parameters.health), now)
+        if self.parameters.hands_over and not before:
+            return self._happen(Input.SICKENED, now)
         return ()
 
     def judge(self, health: Health, now: float) -> Effects:

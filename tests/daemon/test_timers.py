@@ -61,8 +61,7 @@ def test_slow_preparations_keep_no_alarm_from_ringing() -> None:
                 done.set()
 
         for number in range(100):
-            alarm = timers.alarm(partial(ring, number))
-            alarm.prepare = lambda _now: sleep(0.001)
+            alarm = timers.alarm(partial(ring, number), lambda _now: sleep(0.001))
             alarm.set(loop.time() + 0.01)
         await until(done)
 

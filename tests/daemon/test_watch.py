@@ -206,17 +206,16 @@ def test_a_file_comes_and_goes(etc: Path) -> None:
 def test_a_file_that_is_created_and_written_slowly_is_one_change(
     etc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "SETTLED", 1.0)
-    monkeypatch.setattr(watching, "LONGEST", 30.0)
-
     async def story(seer: Witness) -> None:
+        monkeypatch.setattr(watching, "SETTLED", 2.0)
+        monkeypatch.setattr(watching, "LONGEST", 60.0)
         with seer.file.open("w") as secret:
-            for _ in range(15):
+            for _ in range(25):
                 secret.write("x")
                 secret.flush()
                 await asyncio.sleep(0.1)
-        await seer.finds("x" * 15)
-        assert seer.found == ["x" * 15]
+        await seer.finds("x" * 25)
+        assert seer.found == ["x" * 25]
 
     witness(etc, tmp_path / "secret", story)
 

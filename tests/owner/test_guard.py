@@ -136,8 +136,9 @@ def test_a_master_that_was_frozen_says_nothing_from_before_its_guard_spoke(group
     go_on(dump, 1)
     first.freeze()
     first.wait_for(SILENT, timeout=PATIENCE)
+    since = first.mark()
     first.thaw()
-    first.wait_for("state: BACKUP", timeout=PATIENCE, since=0)
+    first.wait_for("state: BACKUP", timeout=PATIENCE, since=since)
     group.belongs_to("web01")
     go_on(dump, 1)
     counters = [ad.counter for ad in of_vhid(dump, 1)]

@@ -13,6 +13,7 @@ from itertools import cycle
 from vipd.config.health_fields import Account
 from vipd.daemon.base import tasks
 from vipd.daemon.base.background import Background
+from vipd.daemon.base.waiting import happens
 from vipd.daemon.log.logger import explained, log, printable
 from vipd.linux.spawn import spawn
 
@@ -87,9 +88,7 @@ class Children:
         work = next(self._loaders).begin(start.carry_out)
         work.add_done_callback(partial(self._started, start))
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout):
-                    await start.done.wait()
+            await happens(start.done, timeout)
         finally:
             start.unwanted = not start.done.is_set()
         if start.child:
@@ -232,10 +231,7 @@ class Child:
 
     async def ends_within(self, seconds: float) -> bool:
         """Wait for its end, for so long at most; whether it has ended."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.ended.wait()
-        return self.ended.is_set()
+        return await happens(self.ended, seconds)
 
     @property
     def how(self) -> str:

@@ -5,7 +5,6 @@ import signal
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from math import ceil
@@ -13,6 +12,7 @@ from math import ceil
 from vipd.config.health_fields import Check
 from vipd.daemon.base import tasks
 from vipd.daemon.base.children import Child, Children
+from vipd.daemon.base.waiting import happens
 from vipd.daemon.health.judgement import Judgement
 from vipd.daemon.health.verdict import Changed, Verdict
 from vipd.daemon.log.logger import printable
@@ -124,16 +124,10 @@ class CheckRunner:
     async def _run_on_schedule(self) -> None:
         every = self.check.interval
         due = self._clock() + self.phase
-        while not await self._closed_within(due - self._clock()):
+        while not await happens(self._closed, due - self._clock()):
             await self._run(due)
             # Starts that have passed meanwhile are left out.
             due += every * max(1, ceil((self._clock() - _LATE - due) / every))
-
-    async def _closed_within(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._closed.wait()
-        return self._closed.is_set()
 
     async def _run(self, due: float) -> None:
         check, started = self.check, self._clock()

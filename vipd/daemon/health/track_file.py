@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-from contextlib import suppress
 
 from vipd.config.problem import shown
 from vipd.daemon.base import tasks
 from vipd.daemon.base.background import Background
+from vipd.daemon.base.waiting import happens
 from vipd.daemon.files.watch import Watch
 from vipd.daemon.health.verdict import Changed, Verdict
 
@@ -95,9 +95,7 @@ class TrackFile:
             while True:
                 self._wanted.clear()
                 pause = await self._read()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(pause):
-                        await self._wanted.wait()
+                await happens(self._wanted, pause)
         finally:
             await self._background.close()
 

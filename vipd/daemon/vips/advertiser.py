@@ -90,10 +90,12 @@ class Advertiser:
         send then: so nothing comes between their advertisements."""
         if machine.mode is Mode.MASTER and machine.due <= now and (wire := self._interface.wire):
             ours = machine.parameters
-            self._ready = self._made(wire, ours, (*ours.advertised, ours.demotion))
+            words = *ours.advertised, ours.demotion
+            self._ready = self._made(wire, ours, words, next(self._sequence))
 
-    def _made(self, wire: Wire, ours: Parameters, words: tuple[int, int, int]) -> _Ready:
-        sequence = next(self._sequence)
+    def _made(
+        self, wire: Wire, ours: Parameters, words: tuple[int, int, int], sequence: int
+    ) -> _Ready:
         signed = self.passwords.sign(sequence, ours.host, words)
         out = self._packets(words, ours, signed)
         if self._config.peers is None:
@@ -107,8 +109,8 @@ class Advertiser:
         """Whether it would be made in the same way now; and nobody, like our guard, has spoken for
         us meanwhile."""
         here = ready.wire is wire and ready.mac == wire.mac
-        latest = self._sequence.is_latest(ready.sequence)
-        return here and latest and ready.ours is ours and ready.words == words
+        late = self._sequence.is_overtaken(ready.sequence)
+        return here and not late and ready.ours is ours and ready.words == words
 
     def send(self, advbase: int, advskew: int, ours: Parameters) -> bool:
         """Whether the advertisement left."""
@@ -118,7 +120,7 @@ class Advertiser:
         words = advbase, advskew, ours.demotion
         ready, self._ready = self._ready, None
         if ready is None or not self._suits(ready, wire, ours, words):
-            ready = self._made(wire, ours, words)
+            ready = self._made(wire, ours, words, next(self._sequence))
         self._last = ready.counters
         left = False
         for destination, data in ready.out:
@@ -146,12 +148,11 @@ class Advertiser:
         if (wire := self._interface.wire) is None:
             return None
         ours = machine.parameters
-        words = *BOW_OUT, ours.demotion
-        packets = self._packets(words, ours, self.passwords.sign(sequence, ours.host, words))
-        if self._config.peers is not None:
-            return Final(wire.interface, packets=[packet for _, packet in packets])
-        frames = [wire.frame(self._mac(group), packet) for group, packet in packets]
-        return Final(wire.interface, frames)
+        made = self._made(wire, ours, (*BOW_OUT, ours.demotion), sequence)
+        data = [each for _, each in made.out]
+        if self._config.peers is None:
+            return Final(wire.interface, data)
+        return Final(wire.interface, packets=data)
 
     def announce(
         self,

@@ -82,7 +82,7 @@ class Sequence:
 
     def __init__(self, counter: Reserve, used: int) -> None:
         self._counter = counter
-        self._used = used
+        self._used = self._skipped = used
 
     @property
     def last(self) -> int:
@@ -93,18 +93,22 @@ class Sequence:
         """Whether this one is later than any that was used so far."""
         return is_newer(number, self._used)
 
-    def is_latest(self, number: int) -> bool:
-        """Whether this one was used last."""
-        return number == self._used
+    def is_overtaken(self, number: int) -> bool:
+        """Whether we have skipped this one, after it was ours."""
+        return not is_newer(number, self._skipped)
 
     def skip(self, used: int) -> None:
         """Another process has used this one, an earlier `last`, or another host: go on behind
         it."""
         if is_newer(used, self._used):
-            self._used = used
-            if not is_newer(self._counter.last, used):
-                self._counter.reserve(used)
+            self._skipped = used
+            self._use(used)
 
     def __next__(self) -> int:
-        self.skip(following(self._used))
+        self._use(following(self._used))
         return self._used
+
+    def _use(self, number: int) -> None:
+        self._used = number
+        if not is_newer(self._counter.last, number):
+            self._counter.reserve(number)

@@ -45,8 +45,6 @@ class Ownership:
         final: MakeFinal,
         script: MakeScript,
     ) -> None:
-        self.config = config
-        self._guarded_and_believed = config.guarded_for, config.believed_for
         #: Until when the lease holds (the loop's clock); ``inf``: there is none.
         self.lease_until = inf
         #: When our last advertisement left.
@@ -60,6 +58,7 @@ class Ownership:
         scripted = lambda: script() if self._scripted else None  # noqa: E731
         self.will = Will(config.id, *around, lambda: self._held, scripted, final)
         self.places = Places(config, interface, services)
+        self._follow(config)
         self._extras = Extras(interface, services.links, complaints)
         self._index = 0  # of the interface that `_addresses` are for
         self._addresses: list[Address] = []
@@ -96,8 +95,8 @@ class Ownership:
 
     def _follow(self, config: VipConfig) -> None:
         self.config = self.places.config = config
-        # Needed for each advertisement, and reckoned from the configuration once.
-        self._guarded_and_believed = config.guarded_for, config.believed_for
+        # Each advertisement needs them, so they are reckoned once.
+        self._guarded_for, self._believed_for = config.guarded_for, config.believed_for
 
     def held(self) -> set[tuple[int, AnyAddress]]:
         """The addresses that we hold, each with the number of its interface."""
@@ -207,7 +206,7 @@ class Ownership:
         }
         if not lost:
             self._counters.renewals += 1
-            self.lease_until = max(self.lease_until, advertised + self._guarded_and_believed[0])
+            self.lease_until = max(self.lease_until, advertised + self._guarded_for)
             self._show()
             if self.will.place.taken:  # meanwhile, and the renewal may have brought them back
                 self.removal.remove(held)
@@ -231,7 +230,7 @@ class Ownership:
         DOWNSCRIPT removes."""
         if not (self._held or self._scripted):
             return
-        believed, until = self.advertised + self._guarded_and_believed[1], self.lease_until
+        believed, until = self.advertised + self._believed_for, self.lease_until
         if self._scripted and self.config.lease_seconds is not None:
             until = min(until, believed)
         self.will.place.hold(until, believed)

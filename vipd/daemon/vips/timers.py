@@ -18,11 +18,12 @@ class Alarm:
 
     __slots__ = ("_timers", "call", "prepare", "queued", "wanted")
 
-    def __init__(self, timers: "Timers", call: Callable[[float], None]) -> None:
+    def __init__(
+        self, timers: "Timers", call: Callable[[float], None], prepare: Callable[[float], None]
+    ) -> None:
         self._timers = timers
         self.call = call
-        #: Called before the alarms of a turn, with the same time; not where that takes too long.
-        self.prepare: Callable[[float], None] = _nothing
+        self.prepare = prepare
         self.wanted = inf
         self.queued = inf
 
@@ -62,8 +63,12 @@ class Timers:
         self._number = 0  # orders entries of the same time
         self._handle: asyncio.TimerHandle | None = None
 
-    def alarm(self, call: Callable[[float], None]) -> Alarm:
-        return Alarm(self, call)
+    def alarm(
+        self, call: Callable[[float], None], prepare: Callable[[float], None] = _nothing
+    ) -> Alarm:
+        """``prepare``: called before the alarms of a turn, with the same time; but only as long as
+        there is time for that."""
+        return Alarm(self, call, prepare)
 
     def queue(self, alarm: Alarm, when: float) -> None:
         alarm.queued = when

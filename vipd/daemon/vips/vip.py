@@ -46,18 +46,17 @@ class VipRunner:
         self.config = config
         self.machine = Machine(parameters(config, find_sources(config, tuple, ())))
         self.publisher = publisher = Publisher(self, services.hub)
-        self.log, clock = publisher.log, services.clock
+        self.log, clock, timers = publisher.log, services.clock, services.timers
         self.notices = Notices(self, services.notifier)
         self.transitions = Transitions(self.publisher, self.notices, clock)
         self._interface, self._services = interface, services
-        self._alarm = services.timers.alarm(self._tick)
         self.scripts = ScriptRuns(self, services.children, clock)
         self.counters = Counters()
         self.complaints = RateLimitedProblems(publisher.complain, clock, services.shared.budget)
         around = interface.neighbourhood, self.complaints, clock, self.announce
         self.conflicts = ConflictDetector(self.machine, config, *around)
         self.advertiser = Advertiser(config, interface, services, self.complaints)
-        self._alarm.prepare = partial(self.advertiser.prepare, self.machine)
+        self._alarm = timers.alarm(self._tick, partial(self.advertiser.prepare, self.machine))
         self._repeater = Repeater(
             lambda reply: self.guard(lambda: self.announce(reply=reply)), services.shared.pace
         )
@@ -68,10 +67,11 @@ class VipRunner:
         around_it = interface, services, self.counters, self.log, self.complaints
         self.owned = Ownership(config, *around_it, final, self.scripts.last_script)
         self.health = VipHealth(self, services.health)
-        self.group = GroupMember(self, services.groups, clock, services.timers.alarm)
+        self.group = GroupMember(self, services.groups, clock, timers.alarm)
         self.link = LinkWatch(self, self.owned, interface, services)
         self.addresses = AddressWatch(self, self.owned, interface, services.clock)
-        self.machine.step_down(now := clock(), hold_until - now)  # unless that is over
+        if hold_until > (now := clock()):
+            self.machine.step_down(now, hold_until - now)
 
     async def run(self) -> None:
         """Live until `stop`, or until something breaks (whatever the exception)."""
@@ -258,7 +258,7 @@ class VipRunner:
         timed = self.transitions.begin(transition, self.config.manages_address)
         self.addresses.appeared = inf
         self._interface.receiver.changed()
-        self.health.moved()
+        self.health.variables_changed()
         if transition.new is State.MASTER:
             self._interface.neighbourhood.look_after()
             self._repeater.start(self.config.announce_every, len(self.config.moving))

@@ -48,7 +48,7 @@ class VipHealth:
 
     def change(self, config: VipConfig) -> None:
         """Use the sources of this configuration from now on."""
-        self._variables_changed()
+        self.variables_changed()
         wanted = settings(config)
         old = self._sources
         self._sources = {}
@@ -95,11 +95,8 @@ class VipHealth:
         config = self._vip.config
         return {**config.environment, "STATE": self._vip.machine.state.value}
 
-    def moved(self) -> None:
-        """The VIP has another state."""
-        self._variables_changed()
-
-    def _variables_changed(self) -> None:
+    def variables_changed(self) -> None:
+        """The VIP has another state, or configuration."""
         self._pool.changed(setting for setting, _ in self._sources.values())
 
     def verdict_changed(self) -> None:

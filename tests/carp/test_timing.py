@@ -121,6 +121,6 @@ def test_a_host_that_takes_over_speaks_half_way_between_the_advertisements_of_th
     due = timing.between(heard, now, every)
     assert now < due <= now + every
     halves = (due - heard) / advbase % 1
-    assert abs(halves - 0.5) <= timing.GRID / advbase
+    assert abs(halves - 0.5) * advbase <= 1 / 128
     after = timing.next_advertisement(due, every, due % 1)
     assert after == pytest.approx(due + int(every), abs=1e-6)

@@ -15,6 +15,9 @@ TICK = 1 / 256
 TOGETHER = 1.0
 #: The same for intervals under a second.
 GRID = 1 / 16
+#: How exactly a new master meets the middle between the advertisements of the old one. Coarser than
+#: the few milliseconds within which 255 groups are heard, so that they speak in one or two turns.
+MIDDLE = 1 / 64
 #: How much later than a healthy host a sick one takes over from a master that leaves. Longer than
 #: the slowest healthy one takes, and shorter than a leaving master answers (`LEAVE_AT_MOST`).
 SICK_LATER = 0.5
@@ -66,14 +69,14 @@ def next_advertisement(now: float, every: float, phase: float = 0.0) -> float:
 
 def between(heard: float, now: float, every: float) -> float:
     """A time after ``now``, by one interval at most, that is half-way between the advertisements of
-    a host that spoke at ``heard`` and has our interval, of a second or more; on the finer grid, so
-    that all groups that were heard together speak together.
+    a host that spoke at ``heard`` and has our interval, of a second or more; rounded to a 1/64 s,
+    so that groups that were heard together speak together.
 
     If that host lives, and only the network between us is cut, one of us is heard within half an
-    interval when that heals. With the same phase it would take up to a whole one.
+    interval (and 1/128 s) when that heals. With the same phase it would take up to a whole one.
     """
     step = floor(every)
-    half = floor((heard + step / 2) / GRID) * GRID
+    half = round((heard + step / 2) / MIDDLE) * MIDDLE
     return half + (floor((now - half) / step) + 1) * step
 
 

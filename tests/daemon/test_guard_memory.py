@@ -1,8 +1,14 @@
 """What the daemon and its guard share, and what one run's counter leaves to the next."""
 
 import os
+import socket
 from pathlib import Path
 
+import pytest
+
+from vipd.daemon.cleanup.wills import Final, worded
+from vipd.daemon.guard import guard as guarding
+from vipd.daemon.guard.guard import SEPARATOR, Guard
 from vipd.daemon.guard.keeper import Place
 from vipd.daemon.guard.leases import NEVER, Leases, create
 from vipd.daemon.vips.counter import Counter
@@ -71,3 +77,33 @@ def test_what_the_guard_has_sent_is_left_behind_in_this_run_and_the_next(tmp_pat
     assert next(ours) == after + 1
     assert next(others) < sent  # which it has not sent for that one
     assert next(Counter(file).of(2)) > counter.last > after
+
+
+def test_a_hundred_wills_at_once_wake_the_guard_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes before the daemon, which would else wait for it after each of them."""
+    memory = create()
+    leases = Leases(memory)
+    os.close(memory)
+    daemon, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    end.setblocking(False)
+    done: list[str] = []
+    monkeypatch.setattr(guarding.lines, "write", lambda _form, said: done.extend(said))
+    pauses: list[float] = []
+
+    def leave(place: int) -> None:
+        leases.hold(place, NEVER, 0)
+        will = worded([], Final("vipd-none"))
+        daemon.send(SEPARATOR.join((b"%d" % place, b"vip%d" % place, b"", will)))
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        for place in range(2, 101):
+            leave(place)
+        daemon.close()
+
+    monkeypatch.setattr(guarding, "sleep", sleep)
+    leave(1)
+    Guard(end, leases, "text").run()
+    end.close()
+    assert len(pauses) == 1
+    assert len(done) == 100

@@ -8,6 +8,7 @@ import pytest
 
 from vipd.daemon.cleanup.wills import Final, worded
 from vipd.daemon.guard import guard as guarding
+from vipd.daemon.guard import lines
 from vipd.daemon.guard.guard import SEPARATOR, Guard
 from vipd.daemon.guard.keeper import Place
 from vipd.daemon.guard.leases import NEVER, Leases, create
@@ -87,7 +88,7 @@ def test_a_hundred_wills_at_once_wake_the_guard_up_once(monkeypatch: pytest.Monk
     daemon, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     end.setblocking(False)
     done: list[str] = []
-    monkeypatch.setattr(guarding.lines, "write", lambda _form, said: done.extend(said))
+    monkeypatch.setattr(lines, "write", lambda _form, said: done.extend(said))
     pauses: list[float] = []
 
     def leave(place: int) -> None:

@@ -39,11 +39,9 @@ TOS_LOWDELAY = 0x10
 DONT_FRAGMENT = 0x4000
 
 _IP = struct.Struct("!BBHHHBBH4s4s")
+#: The same header: what is before, between and behind identification and checksum.
+_IP_FROM_PARTS = struct.Struct("!4sH4sH8s")
 _CARP = struct.Struct("!BBBBBBHQ20s")
-#: The words of the IP header that are the same in every advertisement, added up.
-_IP_CONSTANT = (
-    (0x4500 | TOS_LOWDELAY) + IP_LENGTH + CARP_LENGTH + DONT_FRAGMENT + (TTL << 8 | PROTOCOL)
-)
 _IPV6 = struct.Struct("!IHBB16s16s")
 #: Version 6 and traffic class CS6 (network control, RFC 4594); the flow label is added.
 _IPV6_FIRST_WORD = 0x6C000000
@@ -115,46 +113,74 @@ def _sender(packed: bytes) -> tuple[Address, bytes]:
     return source, by_address(source)
 
 
+class Envelope:
+    """What the advertisements of a group from one address to another have in common: it is made
+    once, because hundreds of groups send in the same moment. ``host``: as in `Advertisement`."""
+
+    __slots__ = ("_begin", "_end", "_middle", "_sum", "_vhid")
+
+    def __init__(self, vhid: int, source: Address, destination: Address, host: bytes = b"") -> None:
+        self._vhid = vhid
+        if source.version == 4:
+            header = _ipv4_header(source, destination)
+            self._begin, self._middle, self._end = header[:4], header[6:10], header[12:]
+            self._sum = int.from_bytes(header, "big")
+        else:
+            self._begin = _ipv6_header(source, destination, label_of(host))
+            self._sum = 0
+
+    def around(self, words: tuple[int, int, int], counter: int, digest: bytes) -> bytes:
+        """The IP packet that says ``words`` (advbase, advskew and demotion).
+
+        A checksum is the negative sum of what it covers, modulo 2¹⁶ - 1: there 2¹⁶ is 1, so adding
+        numbers of any size is adding their 16-bit words with end-around carry (RFC 1071).
+        """
+        advbase, advskew, demotion = words
+        vhid = self._vhid
+        head = (
+            (VERSION_TYPE << 8 | vhid) + (advskew << 8 | AUTHLEN) + (demotion << 8 | advbase)
+        ) + counter
+        carp = _CARP.pack(
+            VERSION_TYPE,
+            vhid,
+            advskew,
+            AUTHLEN,
+            demotion,
+            advbase,
+            -(head + int.from_bytes(digest, "big")) % 0xFFFF,
+            counter,
+            digest,
+        )
+        if not self._sum:
+            return self._begin + carp
+        # Any identification will do for a packet that cannot be fragmented (RFC 6864; ucarp draws a
+        # random one).
+        identification = counter & 0xFFFF
+        checksum = -(self._sum + identification) % 0xFFFF
+        return (
+            _IP_FROM_PARTS.pack(self._begin, identification, self._middle, checksum, self._end)
+            + carp
+        )
+
+
 def encode(ad: Advertisement) -> bytes:
-    """The IP packet that carries ``ad``, of the family of its addresses.
-
-    A checksum is the negative sum of what it covers, modulo 2¹⁶ - 1: there 2¹⁶ is 1, so adding
-    numbers of any size is adding their 16-bit words with end-around carry (RFC 1071).
-    """
-    source, destination, vhid, advbase, advskew, demotion, counter, digest, host = ad
-    head = (
-        (VERSION_TYPE << 8 | vhid) + (advskew << 8 | AUTHLEN) + (demotion << 8 | advbase) + counter
-    )
-    if source.version == 4:
-        header = _ipv4_header(source, destination, counter)
-    else:
-        header = _ipv6_header(source, destination, label_of(host))
-    return header + _CARP.pack(
-        VERSION_TYPE,
-        vhid,
-        advskew,
-        AUTHLEN,
-        demotion,
-        advbase,
-        -(head + int.from_bytes(digest, "big")) % 0xFFFF,
-        counter,
-        digest,
+    """The IP packet that carries ``ad``, of the family of its addresses."""
+    return Envelope(ad.vhid, ad.source, ad.destination, ad.host).around(
+        said(ad), ad.counter, ad.digest
     )
 
 
-def _ipv4_header(source: Address, destination: Address, counter: int) -> bytes:
-    """The identification is taken from the counter: any value will do for a packet that cannot be
-    fragmented (RFC 6864; ucarp draws a random one)."""
-    identification = counter & 0xFFFF
+def _ipv4_header(source: Address, destination: Address) -> bytes:
+    """Without identification and checksum."""
     return _IP.pack(
         0x45,
         TOS_LOWDELAY,
         IP_LENGTH + CARP_LENGTH,
-        identification,
+        0,
         DONT_FRAGMENT,
         TTL,
         PROTOCOL,
-        -(_IP_CONSTANT + identification + int(source) + int(destination)) % 0xFFFF,
+        0,
         source.packed,
         destination.packed,
     )

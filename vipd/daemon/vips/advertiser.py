@@ -1,13 +1,13 @@
 """What a VIP says on the network: signed advertisements, and announcements of its addresses."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from errno import EPERM
 from functools import partial
 
 from vipd.carp.host import Address
 from vipd.carp.machine import Machine
-from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, encode
+from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, Envelope
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
 from vipd.carp.states import Mode
@@ -44,6 +44,16 @@ class _Ready:
     out: tuple[tuple[Address, bytes], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """``destination``, and its MAC address, or b"" if the kernel routes; ``envelope``: the
+    part of the packet that stays the same."""
+
+    destination: Address
+    mac: bytes
+    envelope: Envelope
+
+
 class Advertiser:
     """Signs and sends for one VIP. What cannot be sent is a problem, reported once a minute."""
 
@@ -62,7 +72,7 @@ class Advertiser:
         self._clock = services.clock
         self._unreachable: set[Address] = set()
         self._config = config
-        self._ways: tuple[tuple[Address, Address], ...] = ()  # from where to where
+        self._ways: tuple[_Way, ...] = ()
         self._ways_of: Parameters | None = None  # whose these are
         self._ready: _Ready | None = None
         self.passwords = Passwords(config)
@@ -91,15 +101,22 @@ class Advertiser:
         if machine.mode is Mode.MASTER and machine.due <= now and (wire := self._interface.wire):
             ours = machine.parameters
             words = *ours.advertised, ours.demotion
-            self._ready = self._made(wire, ours, words, next(self._sequence))
+            if not (self._ready and self._suits(self._ready, wire, ours, words)):
+                self._ready = self._made(wire, ours, words, next(self._sequence))
 
     def _made(
         self, wire: Wire, ours: Parameters, words: tuple[int, int, int], sequence: int
     ) -> _Ready:
+        """In each family, or for each of PEERS, and with each password. Both families have the same
+        counter, as with OpenBSD."""
+        if self._ways_of is not ours:
+            self._ways, self._ways_of = tuple(self._find_ways(ours)), ours
         signed = self.passwords.sign(sequence, ours.host, words)
-        out = self._packets(words, ours, signed)
-        if self._config.peers is None:
-            out = ((group, wire.frame(self._mac(group), packet)) for group, packet in out)
+        out: list[tuple[Address, bytes]] = []
+        for way in self._ways:
+            for counter, digest in signed:
+                packet = way.envelope.around(words, counter, digest)
+                out.append((way.destination, wire.frame(way.mac, packet) if way.mac else packet))
         counters = [counter for counter, _ in signed]
         return _Ready(sequence, wire, wire.mac, ours, words, counters, tuple(out))
 
@@ -189,26 +206,14 @@ class Advertiser:
             except OSError as error:
                 self._cannot_send(error)
 
-    def _packets(
-        self, words: tuple[int, int, int], ours: Parameters, signed: Sequence[tuple[int, bytes]]
-    ) -> Iterator[tuple[Address, bytes]]:
-        """One advertisement in each family, or for each of PEERS, and with each password, and the
-        address that it goes to. Both families have the same counter, as with OpenBSD."""
-        if self._ways_of is not ours:
-            self._ways, self._ways_of = tuple(self._find_ways(ours)), ours
-        vhid = self._config.vhid
-        for source, destination in self._ways:
-            for each in signed:
-                ad = Advertisement(source, destination, vhid, *words, *each, ours.host)
-                yield destination, encode(ad)
-
-    def _find_ways(self, ours: Parameters) -> Iterator[tuple[Address, Address]]:
+    def _find_ways(self, ours: Parameters) -> Iterator[_Way]:
         config = self._config
         for source in ours.sources:
             group = config.mcast if source.version == 4 else MULTICAST_IPV6
-            for destination in (group,) if config.peers is None else config.peers:
-                if destination.version == source.version and destination not in ours.sources:
-                    yield source, destination
+            for to in (group,) if config.peers is None else config.peers:
+                if to.version == source.version and to not in ours.sources:
+                    mac = self._mac(to) if config.peers is None else b""
+                    yield _Way(to, mac, Envelope(config.vhid, source, to, ours.host))
 
     def _warn_of_the_cut_off(self, config: VipConfig) -> None:
         """Masters that have just signed with nothing but a password that is not there any more."""

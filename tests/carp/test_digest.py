@@ -33,7 +33,18 @@ def test_a_digest_is_good_for_its_own_counter_only() -> None:
 
 @pytest.mark.parametrize("wrong", [b"", bytes(19), bytes(20), bytes(21)])
 def test_a_digest_of_any_length_can_be_refused(wrong: bytes) -> None:
-    assert not Digest(b"love", 1, [FOUR_LOW]).verify(COUNTER, wrong)
+    for counter in (0, COUNTER):
+        assert not Digest(b"love", 1, [FOUR_LOW]).verify(counter, wrong)
+
+
+def test_one_that_was_verified_helps_no_other() -> None:
+    digest = Digest(b"love", 1, [FOUR_LOW])
+    right = digest.sign(COUNTER)
+    for _ in range(2):
+        assert digest.verify(COUNTER, right)
+        assert not digest.verify(COUNTER + 1, right)
+        assert not digest.verify(COUNTER, bytes(20))
+        assert not digest.verify(COUNTER, right[:-1])
 
 
 # Several addresses

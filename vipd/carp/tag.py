@@ -77,7 +77,7 @@ def following(sequence: int, by: int = 1) -> int:
 class Tags:
     """Makes and reads the counters of one group with one password (1 to 20 bytes)."""
 
-    __slots__ = ("_hashed", "_keys", "_last", "_words")
+    __slots__ = ("_found", "_hashed", "_keys", "_last", "_words")
 
     def __init__(self, password: bytes, vhid: int) -> None:
         group = bytes((vhid,))
@@ -86,6 +86,9 @@ class Tags:
         #: What was hashed last, and the hash: mostly it is the same again.
         self._last: tuple[bytes, tuple[int, ...]] = b"", ()
         self._hashed = 0
+        #: The sequence whose keys were needed last, and these: of the advertisements that verify,
+        #: many have it in common, see `vipd.carp.digest.Digest`.
+        self._found = -1, 0
 
     def counter(self, sequence: int, host: bytes, words: tuple[int, int, int]) -> int:
         """The counter of an advertisement of this host (`vipd.carp.host`) that says ``words``:
@@ -107,7 +110,10 @@ class Tags:
 
     def _keys_of(self, sequence: int) -> int:
         """160 bits: from the lowest one, the key of the marker, and two numbers for the tag."""
-        return int.from_bytes(self._keys(sequence.to_bytes(5, "big")), "big")
+        if self._found[0] != sequence:
+            keys = self._keys(sequence.to_bytes(5, "big"))
+            self._found = sequence, int.from_bytes(keys, "big")
+        return self._found[1]
 
     def _tag(self, keys: int, host: bytes, words: tuple[int, ...]) -> int:
         if (host, words) != self._last:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from math import ceil
+from operator import itemgetter
 from typing import Protocol
 
 from vipd.linux.addresses import AnyAddress
@@ -77,6 +78,9 @@ class Neighbourhood:
         self._socket: Neighbours | None = None
         self._owners: Mapping[AnyAddress, Owner] = {}
         self._probed: dict[AnyAddress, float] = {}
+        self._probed_for: set[int] | None = (
+            None  # the owners that are alone; None: `_owners` changed
+        )
         self._ticking: asyncio.TimerHandle | None = None
         self._survey: asyncio.TimerHandle | None = None
         self._surveyed = -self._SURVEY_EVERY
@@ -104,7 +108,7 @@ class Neighbourhood:
     def watch(self, owners: Mapping[AnyAddress, Owner]) -> None:
         """Whose addresses these are. Raises OSError when ARP cannot be heard for all of them; it
         may be tried again."""
-        self._owners = owners
+        self._owners, self._probed_for = owners, None
         if self._wire is None:
             return
         if self._socket is None:
@@ -151,12 +155,13 @@ class Neighbourhood:
         owners = {id(owner): owner for owner in self._owners.values() if owner.owns}
         alone = {key for key, owner in owners.items() if owner.owns_alone}
         now = self._loop.time()
-        before = self._probed
-        self._probed = {
-            address: before.get(address, -self.PROBE_EVERY)
-            for address, owner in self._owners.items()
-            if id(owner) in alone
-        }
+        if alone != self._probed_for:  # each address takes a microsecond
+            self._probed_for, before = alone, self._probed
+            self._probed = {
+                address: before.get(address, -self.PROBE_EVERY)
+                for address, owner in self._owners.items()
+                if id(owner) in alone
+            }
         for address in self._due(now, passed):
             self._probed[address] = now
             self.probe(address)
@@ -167,11 +172,11 @@ class Neighbourhood:
     def _due(self, now: float, passed: float) -> Iterator[AnyAddress]:
         """Those for which it is time; spread over the minute from the second round on."""
         most = int(self._PROBES * passed)
-        oldest = sorted(self._probed, key=self._probed.__getitem__)[:most]
+        oldest = sorted(self._probed.items(), key=itemgetter(1))[:most]
         new = sum(at < 0 for at in self._probed.values())
         share = ceil(len(self._probed) * passed / self.PROBE_EVERY)
-        for number, address in enumerate(oldest):
-            if now - self._probed[address] >= self.PROBE_EVERY and number < max(share, new):
+        for number, (address, at) in enumerate(oldest):
+            if now - at >= self.PROBE_EVERY and number < max(share, new):
                 yield address
 
     # Hearing

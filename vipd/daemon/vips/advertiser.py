@@ -154,7 +154,7 @@ class Advertiser:
                 else:
                     self._cannot_send(error)
             else:
-                if destination in self._unreachable:
+                if self._unreachable and destination in self._unreachable:
                     self._unreachable.discard(destination)
                     self._complaints.forget(("peer", destination))
         return left

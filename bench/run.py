@@ -49,6 +49,19 @@ class Bench:
             print(error, file=sys.stderr)
             self.failures.append(f"{what}, {who}: {str(error).splitlines()[0]}")
 
+    def attempt_rows(
+        self, samples: Samples, what: str, measure: Callable[[], Mapping[str, Mapping[str, float]]]
+    ) -> None:
+        """Take values that are not of contestants: by name of figure, then of column."""
+        print(f"{what} …", file=sys.stderr, flush=True)
+        try:
+            for name, row in measure().items():
+                for column, value in row.items():
+                    add(samples, column, {name: value})
+        except (TimeoutError, LabError) as error:
+            print(error, file=sys.stderr)
+            self.failures.append(f"{what}: {str(error).splitlines()[0]}")
+
     def attempt_all(
         self,
         samples: Samples,

@@ -2,16 +2,16 @@
 
 from functools import partial
 
-from bench import scale
+from bench import kernel, scale
 from bench.contestants import CONTESTANTS
 from bench.figures import Bound, Figure, Samples, Section, figure
 from bench.run import Bench
 from bench.scale import Shape
 
 #: A thousand addresses are measured as often as everything, the others once.
-_THOUSAND = Shape(250, 4)
+_ONE, _THOUSAND = Shape(1), Shape(250, 4)
 _SHAPES = (
-    Shape(1),
+    _ONE,
     Shape(255),
     _THOUSAND,
     Shape(64, 4, ipv4=8, ipv6=8),
@@ -27,7 +27,10 @@ _ROWS = (
     (scale.ADDED, "ms"),
     (scale.ANNOUNCED, "ms"),
 )
-_PYTHON = "Python: every address is a netlink request and every group a frame, made one by one"
+_PYTHON = (
+    "Python: of each address, the kernel needs what the table below says. The rest is a decision, "
+    "its will, an announcement, an advertisement and a line of the log for each, made one by one"
+)
 
 
 def addresses(bench: Bench) -> list[Section]:
@@ -44,15 +47,15 @@ def addresses(bench: Bench) -> list[Section]:
             str(shape),
             partial(scale.measured, shape=shape, seconds=bench.window / 2),
             able,
-            runs=bench.runs if shape is _THOUSAND else 1,
+            runs=bench.runs if shape in (_ONE, _THOUSAND) else 1,
         )
     return [
         Section(
             "From one address to four thousand",
             f"A pair at rest over {bench.window / 2:g} s; then the master loses its power, and "
             "the other host takes over. Start-up: of the backup, until it listens for all. First "
-            "address: when the kernel has it. One run each, but for the thousand. ucarp is left "
-            f"out above {_UCARP_AT_MOST}: its cost grows with the square.",
+            "address: when the kernel has it. One run each, but for one and the thousand. ucarp is "
+            f"left out above {_UCARP_AT_MOST}: its cost grows with the square.",
             tuple(CONTESTANTS),
             tuple(
                 _figure(rows[shape], name, unit, shape) for name, unit in _ROWS for shape in rows
@@ -77,11 +80,35 @@ def addresses(bench: Bench) -> list[Section]:
             ),
             picture="costs",
         ),
+        _kernel(bench),
     ]
+
+
+def _kernel(bench: Bench) -> Section:
+    """Where the cost of an address bends, and why."""
+    samples: Samples = {}
+    bench.attempt_rows(samples, "the kernel's part", kernel.addresses)
+    return Section(
+        "What the kernel alone needs for an address",
+        f"The same requests as vipd's, one after the other, and nothing else, on "
+        f"{kernel.INTERFACES} interfaces. Adding and deleting is waited for each time; renewals "
+        "(of leases, one a second for each address of a master) go many with one system call. The "
+        "cost of a renewal bends with the number of IPv6 addresses of the host: for each, the "
+        "kernel looks at all of them (addrconf_verify_rtnl in net/ipv6/addrconf.c). For IPv4 it "
+        "looks through those of one interface (find_matching_ifa in net/ipv4/devinet.c).",
+        kernel.FAMILIES,
+        tuple(
+            figure(samples, kernel.title(request, size), "µs")
+            for request in kernel.REQUESTS
+            for size in kernel.SIZES
+        ),
+    )
 
 
 def _figure(samples: Samples, name: str, unit: str, shape: Shape) -> Figure:
     bound = None
+    if shape is _ONE and name == scale.START:
+        bound = Bound(250, "0.25 s", "Python starts, and imports what it needs, in two processes")
     if shape is _THOUSAND:
         if name in (scale.MASTER_CPU, scale.BACKUP_CPU):
             theirs = figure(samples, name, unit).median("keepalived")

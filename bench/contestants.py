@@ -138,6 +138,20 @@ class Vipd:
         directory: Path,
         manner: Manner = USUAL,
     ) -> Process:
+        return host.vipd(
+            self.write(host, groups, preferred=preferred, directory=directory, manner=manner)
+        )
+
+    def write(
+        self,
+        host: Host,
+        groups: Sequence[Group],
+        *,
+        preferred: bool,
+        directory: Path,
+        manner: Manner = USUAL,
+    ) -> Path:
+        """Write the files; the directory where they are."""
         files = directory / host.name
         files.mkdir(mode=0o700, parents=True)
         for group in groups:
@@ -150,7 +164,7 @@ class Vipd:
                 f'OPTIONS="{_options(preferred, manner)}"\n'
                 f"{self._checks(manner)}"
             )
-        return host.vipd(files)
+        return files
 
     @staticmethod
     def _checks(manner: Manner) -> str:

@@ -1,5 +1,5 @@
-"""What the kernel alone needs for an address, by how many it has already: the part of the cost of
-many addresses that no program can save."""
+"""What the kernel needs for an address, by how many there are: the part of the cost of many
+addresses that no program can save."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ from ipaddress import IPv4Interface, IPv6Interface
 
 from bench.crowd import host_on_all
 from bench.families import IPV4
-from vipd.lab import Lab
+from vipd.lab import Lab, LabError
 from vipd.linux.addresses import Address, AnyInterface
 from vipd.linux.netlink import Netlink
 
@@ -19,7 +19,8 @@ FAMILIES = ("IPv4", "IPv6")
 #: How many addresses there are in the end, on so many interfaces.
 SIZES = (4, 256, 1024, 2048)
 INTERFACES = 4
-#: Added and deleted one by one, each waited for; renewed many with one system call.
+#: Added, from none to all of them, and deleted again, one by one; renewed, when all are there, many
+#: with one system call.
 REQUESTS = ("add", "renew", "delete")
 _LEASE = 300  # seconds: none ends meanwhile
 
@@ -29,18 +30,22 @@ def addresses() -> dict[str, dict[str, float]]:
     with Lab(history=False) as lab:
         host = host_on_all(lab, "web01", 1, INTERFACES, IPV4)
         done = host.run([sys.executable, "-m", "bench.kernel"], timeout=60.0)
+    if done.returncode:
+        raise LabError(f"the kernel's part could not be measured: {done.stderr}")
     found: dict[str, dict[str, float]] = json.loads(done.stdout)
     return found
 
 
 def title(request: str, size: int) -> str:
-    return f"{request} one of {size} addresses"
+    return f"{request}, {size} addresses"
 
 
 def _here() -> dict[str, dict[str, float]]:
     """In this network namespace."""
     found: dict[str, dict[str, float]] = {}
     netlink = Netlink()
+    for family in FAMILIES:  # the first ones take longer
+        list(_measured(netlink, family, INTERFACES))
     for size in SIZES:
         for family in FAMILIES:
             for request, took in zip(REQUESTS, _measured(netlink, family, size), strict=True):
@@ -53,7 +58,11 @@ def _measured(netlink: Netlink, family: str, size: int) -> Iterator[float]:
     """Seconds for all of `REQUESTS`, in turn."""
     some = [_address(family, number) for number in range(size)]
     yield _seconds([partial(each.add, netlink) for each in some])
-    yield _seconds([partial(netlink.post, [each.renewal for each in some])])
+    renewals = [each.renewal for each in some]
+    refused: list[object] = []
+    yield _seconds([lambda: refused.extend(netlink.post(renewals))])
+    if refused:
+        raise OSError(f"the kernel refused {len(refused)} of {size} renewals")
     yield _seconds([partial(each.delete, netlink) for each in some])
 
 

@@ -18,6 +18,7 @@ PARTS: Mapping[str, Callable[[Bench], list[Section]]] = MappingProxyType(
         "checks": sickness_sections.checks,
         "mixed": sections.mixed,
         "many": sections.many,
+        "profile": sections.profiled,
         "ipv6": sections.ipv6,
         "scale": scale_sections.addresses,
         "hosts": scale_sections.hosts,

@@ -14,7 +14,7 @@ MIXED = (("vipd", "ucarp"), ("ucarp", "vipd"))
 _AS_KEEPALIVED = "no more than keepalived's"
 _IN_PYTHON = (
     "each advertisement is signed or checked, and decided on, by hundreds of steps of Python's "
-    "interpreter (see the profile below); keepalived is C, and signs nothing"
+    "interpreter (see “Where the time goes”); keepalived is C, and signs nothing"
 )
 
 _ONE_BY_ONE = (
@@ -152,25 +152,26 @@ def many(bench: Bench) -> list[Section]:
                 figure(samples, crowd.BACKUP_RSS, "MB"),
                 figure(samples, crowd.START, "ms", bound=start),
             ),
-        ),
-        _profile(bench),
+        )
     ]
 
 
-def _profile(bench: Bench) -> Section:
+def profiled(bench: Bench) -> list[Section]:
     """What a master and a backup do with their time."""
     samples: Samples = {}
     measure = partial(profile.profile, bench.window / 2)
     bench.attempt_rows(samples, f"profile of {crowd.COUNT} addresses", measure)
-    return Section(
-        "Where the time goes",
-        f"vipd with {crowd.COUNT} addresses at rest, over {bench.window / 2:g} s, by Python's "
-        "profiler, which makes functions that call many others look dearer than they are. The "
-        "kernel's time counts where it was called. A backup decides nothing on most of what it "
-        "hears: it finds that it is authentic, new, and says the same as before.",
-        profile.ROLES,
-        tuple(figure(samples, part, "%") for part in profile.PARTS),
-    )
+    return [
+        Section(
+            "Where the time goes",
+            f"vipd with {crowd.COUNT} addresses at rest, over {bench.window / 2:g} s, by Python's "
+            "profiler, which makes functions that call many others look dearer than they are. A "
+            "backup decides nothing on most of what it "
+            "hears: it finds that it is authentic, new, and says the same as before.",
+            profile.ROLES,
+            tuple(figure(samples, part, "%") for part in profile.PARTS),
+        )
+    ]
 
 
 def _steady(

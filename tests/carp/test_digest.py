@@ -37,14 +37,27 @@ def test_a_digest_of_any_length_can_be_refused(wrong: bytes) -> None:
         assert not Digest(b"love", 1, [FOUR_LOW]).verify(counter, wrong)
 
 
-def test_one_that_was_verified_helps_no_other() -> None:
+def test_a_wrong_one_stays_wrong_and_one_that_was_verified_helps_no_other() -> None:
     digest = Digest(b"love", 1, [FOUR_LOW])
     right = digest.sign(COUNTER)
-    for _ in range(2):
+    for counter, wrong in ((COUNTER + 1, right), (COUNTER, bytes(20)), (COUNTER, right[:-1])):
+        for _ in range(2):
+            assert not digest.verify(counter, wrong)
+            assert not digest.verify(counter, wrong)
+            assert digest.verify(COUNTER, right)
+
+
+def test_copies_of_either_form_verify_and_the_latest_is_answered_in_its_form() -> None:
+    local = IPv6Address("fe80::1")
+    digest = Digest(b"love", 7, [FOUR_LOW, local])
+    without = reference(b"love", 7, FOUR_LOW.packed)
+    with_it = reference(b"love", 7, FOUR_LOW.packed + local.packed)
+    for right in (without, with_it, with_it, without, with_it):
         assert digest.verify(COUNTER, right)
-        assert not digest.verify(COUNTER + 1, right)
-        assert not digest.verify(COUNTER, bytes(20))
-        assert not digest.verify(COUNTER, right[:-1])
+        assert digest.sign(COUNTER) == right
+        for _ in range(2):
+            assert not digest.verify(COUNTER, bytes(20))
+            assert not digest.verify(COUNTER + 1, right)
 
 
 # Several addresses

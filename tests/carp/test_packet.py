@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vipd.carp.digest import Digest
 from vipd.carp.host import Address, by_address
-from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, decode, encode
+from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, Envelope, decode, encode
 
 from .handmade import FLAWLESS, GROUP, Packet, checksum
 
@@ -158,6 +158,17 @@ def test_a_cut_ipv6_packet_is_refused(length: int) -> None:
 @given(IPV4 | IPV6, st.binary(max_size=8))
 def test_decoding_what_was_encoded_gives_the_same(ad: Advertisement, padding: bytes) -> None:
     assert decode(encode(ad) + padding, {ad.vhid: ad.destination}) == ad
+
+
+@given(IPV4 | IPV6, st.lists(st.tuples(BYTES, BYTES, BYTES, st.integers(0, 2**64 - 1)), min_size=2))
+def test_an_envelope_is_used_again(
+    ad: Advertisement, several: list[tuple[int, int, int, int]]
+) -> None:
+    envelope = Envelope(ad.vhid, ad.source, ad.destination, ad.host)
+    for advbase, advskew, demotion, counter in several:
+        other = ad._replace(advbase=advbase, advskew=advskew, demotion=demotion, counter=counter)
+        assert envelope.around((advbase, advskew, demotion), counter, ad.digest) == encode(other)
+        assert decode(encode(other), {ad.vhid: ad.destination}) == other
 
 
 @given(IPV4)

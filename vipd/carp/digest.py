@@ -89,8 +89,8 @@ class Digest:
         self._send = send
         self._other = other[0] if other else None
         #: Counter and digest that were verified last. They come again in the other family, and in
-        #: each copy that a network with a loop makes. Everybody has seen them: to compare with them
-        #: need not take constant time.
+        #: each copy that a network with a loop makes. To compare with them need not take constant
+        #: time: who finds them out can do no more with them than who repeats what he has heard.
         self._verified: tuple[int, bytes] | None = None
 
     def sign(self, counter: int) -> bytes:
@@ -98,7 +98,8 @@ class Digest:
         return self._send(counter.to_bytes(8, "big"))
 
     def verify(self, counter: int, digest: bytes) -> bool:
-        """Whether a host with our password, VHID and addresses made it; in constant time."""
+        """Whether a host with our password, VHID and addresses made it; in constant time, but for
+        a copy of the last one."""
         this = counter, digest
         if this == self._verified:
             return True

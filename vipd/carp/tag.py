@@ -86,8 +86,8 @@ class Tags:
         #: What was hashed last, and the hash: mostly it is the same again.
         self._last: tuple[bytes, tuple[int, ...]] = b"", ()
         self._hashed = 0
-        #: The sequence whose keys were needed last, and these: of the advertisements that verify,
-        #: many have it in common, see `vipd.carp.digest.Digest`.
+        #: The sequence whose keys were needed last, and these. The other family and copies come
+        #: with the same sequence.
         self._found = -1, 0
 
     def counter(self, sequence: int, host: bytes, words: tuple[int, int, int]) -> int:

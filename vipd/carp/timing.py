@@ -69,8 +69,8 @@ def next_advertisement(now: float, every: float, phase: float = 0.0) -> float:
 
 def between(heard: float, now: float, every: float) -> float:
     """A time after ``now``, by one interval at most, that is half-way between the advertisements of
-    a host that spoke at ``heard`` and has our interval, of a second or more; rounded to a 1/64 s,
-    so that groups that were heard together speak together.
+    a host that spoke at ``heard`` and has our interval, of a second or more; rounded to 1/64 s, so
+    that groups that were heard together speak together, or in two turns.
 
     If that host lives, and only the network between us is cut, one of us is heard within half an
     interval (and 1/128 s) when that heals. With the same phase it would take up to a whole one.

@@ -78,9 +78,8 @@ class Neighbourhood:
         self._socket: Neighbours | None = None
         self._owners: Mapping[AnyAddress, Owner] = {}
         self._probed: dict[AnyAddress, float] = {}
-        self._probed_for: set[int] | None = (
-            None  # the owners that are alone; None: `_owners` changed
-        )
+        #: The owners that were alone, by id; None: there are others now.
+        self._probed_for: set[int] | None = None
         self._ticking: asyncio.TimerHandle | None = None
         self._survey: asyncio.TimerHandle | None = None
         self._surveyed = -self._SURVEY_EVERY
@@ -155,7 +154,7 @@ class Neighbourhood:
         owners = {id(owner): owner for owner in self._owners.values() if owner.owns}
         alone = {key for key, owner in owners.items() if owner.owns_alone}
         now = self._loop.time()
-        if alone != self._probed_for:  # each address takes a microsecond
+        if alone != self._probed_for:  # to look one address up takes a microsecond
             self._probed_for, before = alone, self._probed
             self._probed = {
                 address: before.get(address, -self.PROBE_EVERY)

@@ -61,7 +61,7 @@ def test_a_command_uses_what_is_bundled_and_nothing_else(tmp_path: Path, root: P
     thing, main = done.stdout.splitlines()
     assert thing.startswith(str(root / "usr/lib/vipd/thing"))
     assert main.startswith(str(root / "usr/lib/vipd"))
-    assert str(about.SOURCE) not in main
+    assert repr(str(about.SOURCE)) not in main
     assert "site-packages" not in main
 
 

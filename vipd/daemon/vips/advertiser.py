@@ -40,6 +40,7 @@ class _Ready:
     mac: bytes
     ours: Parameters
     words: tuple[int, int, int]
+    forms: tuple[object, ...]
     counters: list[int]
     out: tuple[tuple[Address, bytes], ...]
 
@@ -118,7 +119,8 @@ class Advertiser:
                 packet = way.envelope.around(words, counter, digest)
                 out.append((way.destination, wire.frame(way.mac, packet) if way.mac else packet))
         counters = [counter for counter, _ in signed]
-        return _Ready(sequence, wire, wire.mac, ours, words, counters, tuple(out))
+        forms = self.passwords.forms
+        return _Ready(sequence, wire, wire.mac, ours, words, forms, counters, tuple(out))
 
     def _suits(
         self, ready: _Ready, wire: Wire, ours: Parameters, words: tuple[int, int, int]
@@ -127,7 +129,8 @@ class Advertiser:
         us meanwhile."""
         here = ready.wire is wire and ready.mac == wire.mac
         late = self._sequence.is_overtaken(ready.sequence)
-        return here and not late and ready.ours is ours and ready.words == words
+        same = ready.ours is ours and ready.words == words and ready.forms == self.passwords.forms
+        return here and not late and same
 
     def send(self, advbase: int, advskew: int, ours: Parameters) -> bool:
         """Whether the advertisement left."""

@@ -88,6 +88,11 @@ class Passwords:
             signed.append((counters[1], self._second.sign(counters[1])))
         return signed
 
+    @property
+    def forms(self) -> tuple[object, ...]:
+        """What `sign` would sign in now, by each password (`vipd.carp.digest.Digest.form`)."""
+        return self._first.form, self._second and self._second.form
+
     def doubts(
         self, ad: Advertisement, sources: Collection[Address], counters: Sequence[int]
     ) -> Drop | None:

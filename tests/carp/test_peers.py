@@ -18,6 +18,7 @@ from vipd.carp.parameters import Parameters
 from vipd.carp.peers import OVERTAKEN, PLACES, Peers
 from vipd.carp.rank import BOW_OUT
 from vipd.carp.states import Input, Reason, State
+from vipd.carp.tag import TAGGED
 
 from .stage import FASTER, HIGHER, LOWER, NOW, OUR_ADDRESS, US, advertisement, backup
 
@@ -178,6 +179,16 @@ def test_a_lower_counter_than_its_own_bow_outs_is_an_overtaken_advertisement(
     effects = machine.receive(advertisement(1, 0, source)._replace(counter=counter), NOW + after)
 
     assert (Release() in effects) is counts
+
+
+def test_a_host_that_goes_back_to_an_older_vipd_at_once_is_heard() -> None:
+    """Its counters are all lower."""
+    machine = backup()
+    machine.receive(FASTER._replace(counter=TAGGED + 5), NOW)
+    machine.receive(advertisement(*BOW_OUT)._replace(counter=TAGGED + 7), NOW)
+    assert Acquire() in machine.tick(NOW + 0.125)
+    effects = machine.receive(advertisement(1, 0, HIGHER)._replace(counter=6), NOW + 0.2)
+    assert Release() in effects
 
 
 def test_random_counters_of_ucarp_are_no_reason_to_ignore_it() -> None:

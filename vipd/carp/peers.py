@@ -35,7 +35,8 @@ LEFT
     Counters of different hosts, or far apart in time, say nothing: ucarp draws random ones until it
     hears a peer, OpenBSD keeps one for life (so its are never lower) and draws a new one when it
     starts again. Therefore the rule ends after `OVERTAKEN` seconds or one interval, and after
-    `OVERTAKEN_PACKETS`.
+    `OVERTAKEN_PACKETS`. And it is not for counters in different halves of all numbers: an older
+    vipd that has replaced one with tags at once counts in the lower one (`TAGGED`).
 
 States are not stored. They follow from the time of the last advertisement, so that an
 advertisement which says the same as the one before costs its receiver one assignment (`Peer.at`).
@@ -56,6 +57,7 @@ from vipd.carp import timing
 from vipd.carp.packet import Advertisement, said
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import Rank, asks_for_successor, rank_of
+from vipd.carp.tag import TAGGED
 
 #: Hosts remembered at most. A segment with more than two masters of one group is broken already.
 PLACES = 32
@@ -188,7 +190,8 @@ class Peers:
 
     @staticmethod
     def _is_overtaken(ad: Advertisement, peer: Peer, now: float) -> bool:
-        earlier = ad.counter < peer.ad.counter
+        same_half = (ad.counter ^ peer.ad.counter) < TAGGED
+        earlier = same_half and ad.counter < peer.ad.counter
         late = now < peer.at + peer.late_for and peer.overtaken < OVERTAKEN_PACKETS
         return earlier and asks_for_successor(peer.ad) and late
 

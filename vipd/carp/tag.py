@@ -36,7 +36,8 @@ from vipd.carp.packet import Advertisement
 
 SEQUENCE_BITS, TAG_BITS, MARKER_BITS = 34, 14, 15
 _BELOW = TAG_BITS + MARKER_BITS
-_TOP = 1 << 63
+#: The lowest counter of a program that tags; those of older vipds are below.
+TAGGED = 1 << 63
 _SEQUENCES = 1 << SEQUENCE_BITS
 _HALF = _SEQUENCES >> 1
 #: So far apart are two sequences of a host that come one after the other, at most: its clock, or
@@ -96,12 +97,12 @@ class Tags:
         keys = self._keys_of(sequence)
         tag = self._tag(keys, host, words)
         marker = (keys ^ tag) & _MARKER
-        return _TOP | (sequence << TAG_BITS | tag) << MARKER_BITS | marker
+        return TAGGED | (sequence << TAG_BITS | tag) << MARKER_BITS | marker
 
     def read(self, ad: Advertisement, host: bytes) -> Reading:
         """Whether this host has sent this advertisement with these words."""
         counter = ad[6]
-        if counter < _TOP:
+        if counter < TAGGED:
             return Reading.UNTAGGED
         keys, tag = self._keys_of(sequence_of(counter)), counter >> MARKER_BITS & _TAG
         if (keys ^ tag ^ counter) & _MARKER:

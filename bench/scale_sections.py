@@ -7,6 +7,7 @@ from bench.contestants import CONTESTANTS
 from bench.figures import Bound, Figure, Samples, Section, figure
 from bench.run import Bench
 from bench.scale import Shape
+from bench.sections import IN_PYTHON
 
 #: One and a thousand are measured as often as everything, the others once.
 _KERNEL = "What the kernel needs for an address"
@@ -117,7 +118,7 @@ def _figure(samples: Samples, name: str, unit: str, shape: Shape) -> Figure:
     if shape is _THOUSAND:
         if name in (scale.MASTER_CPU, scale.BACKUP_CPU):
             theirs = figure(samples, name, unit).median("keepalived")
-            bound = Bound(theirs, "no more than keepalived's", _PYTHON) if theirs else None
+            bound = Bound(theirs, "no more than keepalived's", IN_PYTHON) if theirs else None
         elif name == scale.ADDED:
             bound = Bound(50, "50 ms", _PYTHON)
         elif name == scale.ANNOUNCED:

@@ -12,7 +12,7 @@ from bench.run import Bench
 
 MIXED = (("vipd", "ucarp"), ("ucarp", "vipd"))
 _AS_KEEPALIVED = "no more than keepalived's"
-_IN_PYTHON = (
+IN_PYTHON = (
     "each advertisement is signed or checked, and decided on, by hundreds of steps of Python's "
     "interpreter (see “Where the time goes”); keepalived is C, and signs nothing"
 )
@@ -142,7 +142,7 @@ def many(bench: Bench) -> list[Section]:
             "until the last group has logged that it is BACKUP.",
             tuple(CONTESTANTS),
             (
-                *_processors(samples, master=_IN_PYTHON, backup=_IN_PYTHON),
+                *_processors(samples, master=IN_PYTHON, backup=IN_PYTHON),
                 figure(samples, crowd.MASTER_PSS, "MB", bound=memory),
                 figure(samples, crowd.BACKUP_PSS, "MB", bound=memory),
                 figure(samples, crowd.GUARD_PSS, "MB"),
@@ -219,7 +219,7 @@ def ipv6(bench: Bench) -> list[Section]:
                 figure(samples, pair.gap(pair.CRASH), "ms", "crash of the master", _crash()),
                 figure(samples, pair.gap(pair.STOP), "ms", "planned stop of the master", hand_over),
                 figure(samples, pair.gap(pair.FAILBACK), "ms", "failback by preemption", hand_over),
-                *_processors(samples, master=_IN_KERNEL, backup=_IN_PYTHON),
+                *_processors(samples, master=_IN_KERNEL, backup=IN_PYTHON),
             ),
             cannot=frozenset(CONTESTANTS) - frozenset(able),
         )

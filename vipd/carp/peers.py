@@ -35,7 +35,7 @@ LEFT
     Counters of different hosts, or far apart in time, say nothing: ucarp draws random ones until it
     hears a peer, OpenBSD keeps one for life (so its are never lower) and draws a new one when it
     starts again. Therefore the rule ends after `OVERTAKEN` seconds or one interval, and after
-    `OVERTAKEN_PACKETS`. And it is not for counters in different halves of all numbers: an older
+    `OVERTAKEN_PACKETS`. It does not apply to counters in different halves of all numbers: an older
     vipd that has replaced one with tags at once counts in the lower one (`TAGGED`).
 
 States are not stored. They follow from the time of the last advertisement, so that an

@@ -14,6 +14,7 @@ from helpers.hosts import address_of, until
 
 from owner.group import OVERLAP, PATIENCE, SECOND, Group, Report
 from vipd.lab import Host, Lab, Process
+from vipd.lab.host import RUNTIME_DIR
 
 pytestmark = pytest.mark.lab
 
@@ -294,11 +295,19 @@ def test_a_backup_has_nothing_to_be_carried_out(group: Group) -> None:
 def test_the_guard_follows_the_files(group: Group) -> None:
     """What it sends is signed with what the peers know by then."""
     first, second = patient(group)
+    host = group.host("web01")
+
+    def will() -> str:
+        return host.run(["cat", f"{RUNTIME_DIR}/farewell/vip-001"]).stdout
+
+    before = will()
     for name in ("web01", "web02"):
         file = group.directory / name / "vip-001.conf"
         file.write_text(file.read_text().replace("love", "hate"))
     first.wait_for("changed in place: password", timeout=PATIENCE)
     second.wait_for("changed in place: password", timeout=PATIENCE)
+    # It is written after the guard is told, which is after it is logged.
+    until(lambda: will() not in ("", before), first.tail, PATIENCE)
     first.signal(SIGKILL)
     second.wait_for(r"state: MASTER \(the master is leaving", timeout=PATIENCE)
 

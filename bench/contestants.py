@@ -5,7 +5,7 @@ All take a failed master for dead after 3 s and a bit. The preferred host has ad
 advskew 10, and 254 is as near to 0 as a host gets that does not own the address.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -120,7 +120,7 @@ def _source(host: Host, group: Group) -> str:
 
 
 class Vipd:
-    """This checkout's vipd: one process, one file a group."""
+    """This checkout's vipd: one process, one file a group. ``run`` starts it on a directory."""
 
     name = "vipd"
     fast = checks = True
@@ -128,6 +128,9 @@ class Vipd:
     master_down = 3 + ADVSKEW / 256
     preempts_at_once = True
     ipv6 = True
+
+    def __init__(self, run: Callable[[Host, Path], Process] = Host.vipd) -> None:
+        self._run = run
 
     def start(
         self,
@@ -138,20 +141,6 @@ class Vipd:
         directory: Path,
         manner: Manner = USUAL,
     ) -> Process:
-        return host.vipd(
-            self.write(host, groups, preferred=preferred, directory=directory, manner=manner)
-        )
-
-    def write(
-        self,
-        host: Host,
-        groups: Sequence[Group],
-        *,
-        preferred: bool,
-        directory: Path,
-        manner: Manner = USUAL,
-    ) -> Path:
-        """Write the files; the directory where they are."""
         files = directory / host.name
         files.mkdir(mode=0o700, parents=True)
         for group in groups:
@@ -164,7 +153,7 @@ class Vipd:
                 f'OPTIONS="{_options(preferred, manner)}"\n'
                 f"{self._checks(manner)}"
             )
-        return files
+        return self._run(host, files)
 
     @staticmethod
     def _checks(manner: Manner) -> str:

@@ -87,9 +87,11 @@ def profile(seconds: float) -> dict[str, dict[str, float]]:
 
 
 def _start(host: Host, output: Path, directory: Path, *, preferred: bool) -> Process:
-    files = Vipd().write(host, GROUPS, preferred=preferred, directory=directory)
-    where = "--config-dir", files, "--runtime-dir", RUNTIME_DIR, "--state-dir", STATE_DIR
-    return host.start([sys.executable, "-c", _PROGRAM, output, *where], name="vipd")
+    def run(host: Host, files: Path) -> Process:
+        where = "--config-dir", files, "--runtime-dir", RUNTIME_DIR, "--state-dir", STATE_DIR
+        return host.start([sys.executable, "-c", _PROGRAM, output, *where], name="vipd")
+
+    return Vipd(run).start(host, GROUPS, preferred=preferred, directory=directory)
 
 
 def _parts(output: Path) -> dict[str, float]:

@@ -137,9 +137,7 @@ class Envelope:
         """
         advbase, advskew, demotion = words
         vhid = self._vhid
-        head = (
-            (VERSION_TYPE << 8 | vhid) + (advskew << 8 | AUTHLEN) + (demotion << 8 | advbase)
-        ) + counter
+        head = (VERSION_TYPE << 8 | vhid) + (advskew << 8 | AUTHLEN) + (demotion << 8 | advbase)
         carp = _CARP.pack(
             VERSION_TYPE,
             vhid,
@@ -147,7 +145,7 @@ class Envelope:
             AUTHLEN,
             demotion,
             advbase,
-            -(head + int.from_bytes(digest, "big")) % 0xFFFF,
+            -(head + counter + int.from_bytes(digest, "big")) % 0xFFFF,
             counter,
             digest,
         )
@@ -157,10 +155,8 @@ class Envelope:
         # random one).
         identification = counter & 0xFFFF
         checksum = -(self._sum + identification) % 0xFFFF
-        return (
-            _IP_FROM_PARTS.pack(self._begin, identification, self._middle, checksum, self._end)
-            + carp
-        )
+        parts = self._begin, identification, self._middle, checksum, self._end
+        return _IP_FROM_PARTS.pack(*parts) + carp
 
 
 def encode(ad: Advertisement) -> bytes:

@@ -1,7 +1,6 @@
 """Alarms that are late: first what waits is heard, then they ring, and not for what came after."""
 
 import asyncio
-from functools import partial
 from math import inf
 from time import sleep
 
@@ -45,27 +44,6 @@ def test_who_is_stopped_again_while_catching_up_catches_up_again() -> None:
     # once more for each time that this machine stops it as well
     assert (told[-1], told.count("rings"), set(told[:-1])) == ("rings", 1, {"catches up"})
     assert len(told) >= 3
-
-
-def test_slow_preparations_keep_no_alarm_from_ringing() -> None:
-    async def run() -> None:
-        loop = asyncio.get_running_loop()
-        done = asyncio.Event()
-        timers = Timers(loop)
-        timers.LATE = 0.02
-        waiting = set(range(100))
-
-        def ring(number: int, _now: float) -> None:
-            waiting.discard(number)
-            if not waiting:
-                done.set()
-
-        for number in range(100):
-            alarm = timers.alarm(partial(ring, number), lambda _now: sleep(0.001))
-            alarm.set(loop.time() + 0.01)
-        await until(done)
-
-    asyncio.run(run())
 
 
 def test_an_alarm_in_time_rings_without_catching_up() -> None:

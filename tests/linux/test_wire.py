@@ -210,7 +210,7 @@ def test_nothing_is_heard_before_something_is_listened_for(wire: Wire, web02: Ho
 
 def test_what_we_send_does_not_come_back(wire: Wire, web02: Host) -> None:
     wire.listen({IPV4: {1, 200}})
-    wire.send(wire.frame(BROADCAST, FLAWLESS.build()))
+    wire.send(wire.header(BROADCAST, IPV4) + FLAWLESS.build())
     assert received(wire, web02) == []
 
 
@@ -227,7 +227,8 @@ def test_a_flood_is_handed_out_in_pieces(wire: Wire, web02: Host) -> None:
 def test_packets_leave_with_the_addresses_they_were_given(wire: Wire, web02: Host) -> None:
     dump = web02.capture("proto", "112", options=["-e", "-vvv", "-T", "carp"])
     group = IPv4Address("239.192.0.5")
-    wire.send(wire.frame(multicast_mac(group), Packet(destination=group).build()))
+    header = wire.header(multicast_mac(group), IPV4)
+    wire.send(header + Packet(destination=group).build())
     dump.wait_for(
         r"02:00:00:00:aa:aa > 01:00:5e:40:00:05, ethertype IPv4(.*\n)+?.*> 239\.192\.0\.5: CARPv2"
     )
@@ -312,7 +313,7 @@ def test_an_interface_that_is_not_there_is_an_error(web01: Host) -> None:
 def test_sending_on_an_interface_that_is_down_is_an_error(wire: Wire, web01: Host) -> None:
     web01.run(["ip", "link", "set", "eth1", "down"])
     with pytest.raises(OSError, match="Network is down"):
-        wire.send(wire.frame(BROADCAST, FLAWLESS.build()))
+        wire.send(wire.header(BROADCAST, IPV4) + FLAWLESS.build())
     assert frames(wire) == []  # the socket is told of it once, which is no packet
     web01.run(["ip", "link", "set", "eth1", "up"])
-    wire.send(wire.frame(BROADCAST, FLAWLESS.build()))
+    wire.send(wire.header(BROADCAST, IPV4) + FLAWLESS.build())

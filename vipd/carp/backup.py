@@ -99,10 +99,10 @@ def take_over(our: Situation, now: float) -> Effects:
     so has no reason to announce itself again."""
     if our.last_send_failed:
         our.mode, our.fast_path, our.due = Mode.TRYING, None, inf
-        return (our.advertisement(),)
+        return (our.parameters.advertisement,)
     effects = become_master(our, now)
     our.unconfirmed = True
-    return (*effects, our.advertisement())
+    return (*effects, our.parameters.advertisement)
 
 
 def become_master(our: Situation, now: float) -> Effects:

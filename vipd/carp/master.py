@@ -43,13 +43,13 @@ def reassert(our: Situation, now: float) -> Effects:
     if now < our.answer_at:
         return our.announce(now)
     our.answer_at = now + ANSWER_EVERY
-    return (our.advertisement(), *our.announce(now))
+    return (our.parameters.advertisement, *our.announce(now))
 
 
 def yield_to(our: Situation, now: float) -> Effects:
     """MASTER to BACKUP. One more advertisement makes the winner announce itself again. If we are
     sick, it is not to make a third host take over: a tick slower than the winner does not."""
-    last = our.advertisement()
+    last = our.parameters.advertisement
     if our.parameters.hands_over and our.sender is not None:
         last = SendAdvertisement(*slower_than(our.sender.ad))
     effects = (

@@ -39,9 +39,8 @@ TOS_LOWDELAY = 0x10
 DONT_FRAGMENT = 0x4000
 
 _IP = struct.Struct("!BBHHHBBH4s4s")
-#: The same header: what is before, between and behind identification and checksum.
-_IP_FROM_PARTS = struct.Struct("!4sH4sH8s")
-_CARP = struct.Struct("!BBBBBBHQ20s")
+_CARP_FIELDS = "BBBBBBHQ20s"
+_CARP = struct.Struct("!" + _CARP_FIELDS)
 _IPV6 = struct.Struct("!IHBB16s16s")
 #: Version 6 and traffic class CS6 (network control, RFC 4594); the flow label is added.
 _IPV6_FIRST_WORD = 0x6C000000
@@ -115,22 +114,35 @@ def _sender(packed: bytes) -> tuple[Address, bytes]:
 
 class Envelope:
     """What the advertisements of a group from one address to another have in common: it is made
-    once, because hundreds of groups send in the same moment. ``host``: as in `Advertisement`."""
+    once, because hundreds of groups send in the same moment. ``host``: as in `Advertisement`;
+    ``before``: what comes before the IP header."""
 
-    __slots__ = ("_begin", "_end", "_middle", "_sum", "_vhid")
+    __slots__ = ("_begin", "_end", "_middle", "_pack", "_sum", "_vhid")
 
-    def __init__(self, vhid: int, source: Address, destination: Address, host: bytes = b"") -> None:
+    def __init__(
+        self,
+        vhid: int,
+        source: Address,
+        destination: Address,
+        host: bytes = b"",
+        before: bytes = b"",
+    ) -> None:
         self._vhid = vhid
+        self._middle = self._end = b""
         if source.version == 4:
             header = _ipv4_header(source, destination)
-            self._begin, self._middle, self._end = header[:4], header[6:10], header[12:]
+            self._begin, self._middle, self._end = before + header[:4], header[6:10], header[12:]
             self._sum = int.from_bytes(header, "big")
+            # What is before, between and behind identification and checksum.
+            fields = f"!{len(self._begin)}sH4sH8s{_CARP_FIELDS}"
         else:
-            self._begin = _ipv6_header(source, destination, label_of(host))
+            self._begin = before + _ipv6_header(source, destination, label_of(host))
             self._sum = 0
+            fields = f"!{len(self._begin)}s{_CARP_FIELDS}"
+        self._pack = struct.Struct(fields).pack
 
     def around(self, words: tuple[int, int, int], counter: int, digest: bytes) -> bytes:
-        """The IP packet that says ``words`` (advbase, advskew and demotion).
+        """The packet that says ``words`` (advbase, advskew and demotion).
 
         A checksum is the negative sum of what it covers, modulo 2¹⁶ - 1: there 2¹⁶ is 1, so adding
         numbers of any size is adding their 16-bit words with end-around carry (RFC 1071).
@@ -138,25 +150,15 @@ class Envelope:
         advbase, advskew, demotion = words
         vhid = self._vhid
         head = (VERSION_TYPE << 8 | vhid) + (advskew << 8 | AUTHLEN) + (demotion << 8 | advbase)
-        carp = _CARP.pack(
-            VERSION_TYPE,
-            vhid,
-            advskew,
-            AUTHLEN,
-            demotion,
-            advbase,
-            -(head + counter + int.from_bytes(digest, "big")) % 0xFFFF,
-            counter,
-            digest,
-        )
+        checksum = -(head + counter + int.from_bytes(digest, "big")) % 0xFFFF
+        carp = VERSION_TYPE, vhid, advskew, AUTHLEN, demotion, advbase, checksum, counter, digest
         if not self._sum:
-            return self._begin + carp
+            return self._pack(self._begin, *carp)
         # Any identification will do for a packet that cannot be fragmented (RFC 6864; ucarp draws a
         # random one).
         identification = counter & 0xFFFF
         checksum = -(self._sum + identification) % 0xFFFF
-        parts = self._begin, identification, self._middle, checksum, self._end
-        return _IP_FROM_PARTS.pack(*parts) + carp
+        return self._pack(self._begin, identification, self._middle, checksum, self._end, *carp)
 
 
 def encode(ad: Advertisement) -> bytes:

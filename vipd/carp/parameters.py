@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from vipd.carp import host as hosts
 from vipd.carp import timing
+from vipd.carp.effects import SendAdvertisement
 from vipd.carp.health import Health
 from vipd.carp.host import Address
 from vipd.carp.packet import Advertisement
@@ -30,11 +31,12 @@ class Parameters:
 
     The rest follows. ``sources``: where our advertisements come from, one address for each family.
     ``hands_over``: sick, and not by ``demote_by``. ``demotion``: byte 4 of our
-    advertisements. ``advertised``: advbase and advskew in them. ``relieves``: whether sick and
-    demoted masters are taken over from, ``preempts``: whether slower ones are. In seconds:
-    ``interval`` from one advertisement to the next; ``master_down``, the silence after which this
-    host takes over; ``stagger``, its wait when a master asks for a successor
-    (`vipd.carp.timing`). ``rank`` is what others make of all that.
+    advertisements. ``advertised``: advbase and advskew in them, ``words``: all three,
+    ``advertisement``: the effect that sends one. ``relieves``: whether sick and demoted masters
+    are taken over from, ``preempts``: whether slower ones are. In seconds: ``interval`` from one
+    advertisement to the next; ``master_down``, the silence after which this host takes over;
+    ``stagger``, its wait when a master asks for a successor (`vipd.carp.timing`). ``rank`` is what
+    others make of all that.
     """
 
     source: Address
@@ -52,6 +54,8 @@ class Parameters:
     hands_over: bool = field(init=False)
     demotion: int = field(init=False)
     advertised: tuple[int, int] = field(init=False)
+    words: tuple[int, int, int] = field(init=False)
+    advertisement: SendAdvertisement = field(init=False)
     relieves: bool = field(init=False)
     preempts: bool = field(init=False)
     interval: float = field(init=False)
@@ -80,6 +84,8 @@ class Parameters:
         object.__setattr__(self, "hands_over", hands_over)
         object.__setattr__(self, "demotion", demotion)
         object.__setattr__(self, "advertised", advertised)
+        object.__setattr__(self, "words", (*advertised, demotion))
+        object.__setattr__(self, "advertisement", SendAdvertisement(*advertised))
         object.__setattr__(self, "relieves", relieves)
         object.__setattr__(self, "preempts", self.preempt and relieves)
         object.__setattr__(self, "interval", every)

@@ -4,7 +4,7 @@ from math import inf
 from typing import NamedTuple
 
 from vipd.carp import timing
-from vipd.carp.effects import Announce, Effects, SendAdvertisement, Transition
+from vipd.carp.effects import Announce, Effects, Transition
 from vipd.carp.packet import Advertisement
 from vipd.carp.parameters import Parameters
 from vipd.carp.peers import Peer, Peers
@@ -119,14 +119,10 @@ class Situation:
             self.due -= self.listen_until - now
         self.listen_until = -inf
 
-    def advertisement(self) -> SendAdvertisement:
-        """One advertisement of our own."""
-        return SendAdvertisement(*self.parameters.advertised)
-
     def advertise(self, now: float) -> Effects:
         """Send one advertisement, and set the time of the next."""
         self.due = timing.next_advertisement(now, self.parameters.interval, self.phase)
-        return (self.advertisement(),)
+        return (self.parameters.advertisement,)
 
     def announce(self, now: float) -> Effects:
         """Announce the addresses now and once more a little later."""

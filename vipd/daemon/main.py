@@ -8,6 +8,7 @@ import signal
 import sys
 from argparse import Namespace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
 from vipd import __version__
@@ -42,6 +43,7 @@ from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.heard_before import HeardBefore
 from vipd.daemon.vips.interface import shared
 from vipd.daemon.vips.notifier import Notifier
+from vipd.daemon.vips.outbox import Outbox
 from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
 from vipd.daemon.vips.services import Services
@@ -204,9 +206,10 @@ async def _run(
         links=links,
         secondaries=Secondaries(netlink),
         leases=Renewals(netlink, loop),
+        outbox=Outbox(timers, monotonic),
         timers=timers,
         counter=counter,
-        clock=loop.time,
+        clock=monotonic,  # the loop's, without a call of Python
         hub=hub,
         shared=shared(loop, hub, links.macs),
         group_locks=GroupLocks(loop),

@@ -76,11 +76,6 @@ def family_of(address: AnyAddress) -> Family:
     return IPV4 if address.version == 4 else IPV6
 
 
-def family_of_packet(packet: bytes) -> Family:
-    """The family of an IP packet of ours."""
-    return IPV6 if packet[0] >> 4 == 6 else IPV4
-
-
 def multicast_mac(group: AnyAddress) -> bytes:
     """The Ethernet address of a multicast group: 01:00:5e and the low 23 bits (RFC 1112), or 33:33
     and the low 32 bits (RFC 2464)."""

@@ -8,32 +8,34 @@ groups cost nothing here.
 
 import errno
 import socket
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from vipd.linux import bpf
 from vipd.linux.addresses import AnyAddress
 from vipd.linux.arrivals import AT_ONCE, Arrival, Arrivals, note_times
-from vipd.linux.buffers import make_room
+from vipd.linux.buffers import make_room, make_room_to_send
+from vipd.linux.departures import Departures
 from vipd.linux.family import (
     ETHERNET_HEADER,
     IPV4,
     IPV6,
     Family,
     family_of,
-    family_of_packet,
 )
 from vipd.linux.ifindex import index_of
 from vipd.linux.wire_filter import WORDS, Wanted, Words, passes, remarkable
 
 BROADCAST = b"\xff" * 6
 #: An Ethernet header, the longest IP header and CARP; what is longer is not read to its end.
-_MAX_PACKET = ETHERNET_HEADER + 60 + 36
+LONGEST = ETHERNET_HEADER + 60 + 36
 #: Packets handed out in one go; then timers get their turn, whatever arrives.
 BATCH = 512
 #: Room for several seconds of 255 groups while the daemon does not get the processor.
 _RECEIVE_BUFFER = 4 << 20
+#: Room for what hundreds of groups send in a moment, until the network card has it.
+_SEND_BUFFER = 1 << 20
 #: Room for the wake-ups of a moment; when it is full, there is one already.
 _SMALL_BUFFER = 4096
 _PRIORITY_CONTROL = 7  # TC_PRIO_CONTROL: ahead of bulk traffic in the interface's queue
@@ -74,7 +76,7 @@ class Wire:
         self._memberships: dict[AnyAddress, socket.socket] = {}
         self._listeners: dict[Family, _Listeners] = {}
         self._urgent: dict[Family, socket.socket] = {}
-        self._arrivals = Arrivals(_MAX_PACKET)
+        self._arrivals = Arrivals(LONGEST)
         self._open(IPV4)
 
     def _open(self, family: Family) -> None:
@@ -86,6 +88,7 @@ class Wire:
             listeners = _Listeners(*opened)
             note_times(listeners.known)
             listeners.others.setsockopt(socket.SOL_SOCKET, _SO_PRIORITY, _PRIORITY_CONTROL)
+            make_room_to_send(listeners.others, _SEND_BUFFER)
             self._filter(family, listeners)
             for each in opened:
                 each.bind((self.interface, family.ethertype))
@@ -219,17 +222,37 @@ class Wire:
             raise refused
 
     def send(self, frame: bytes) -> None:
-        """Send an IP packet in its `frame`. Raises OSError when it did not leave (ENETDOWN,
+        """Send an IP packet behind its `header`. Raises OSError when it did not leave (ENETDOWN,
         ENOBUFS, EAGAIN: the queue is full)."""
         if listeners := self._listeners.get(_FAMILIES[frame[12:14]]):
             listeners.others.send(frame)
         else:
             self.send_frame(frame)
 
-    def frame(self, destination: bytes, packet: bytes) -> bytes:
-        """An IP packet to an Ethernet address."""
-        ethertype = family_of_packet(packet).ethertype
-        return destination + self.mac + ethertype.to_bytes(2, "big") + packet
+    def send_all(self, frames: Sequence[bytes], by: Departures) -> dict[int, int]:
+        """As `send`, many at once; return those that did not leave, by their position in
+        ``frames``, with the errno."""
+        refused: dict[int, int] = {}
+        for family in (IPV4, IPV6):
+            ethertype = family.ethertype.to_bytes(2, "big")
+            its = [n for n, frame in enumerate(frames) if frame[12:14] == ethertype]
+            if listeners := self._listeners.get(family):
+                codes = by.send(listeners.others, [frames[n] for n in its])
+                refused |= {its[n]: code for n, code in codes.items()}
+            else:
+                refused |= {n: code for n in its if (code := self._refusal(frames[n]))}
+        return refused
+
+    def _refusal(self, frame: bytes) -> int:
+        try:
+            self.send(frame)
+        except OSError as error:
+            return error.errno or errno.EIO
+        return 0
+
+    def header(self, destination: bytes, family: Family) -> bytes:
+        """What comes before an IP packet to an Ethernet address."""
+        return destination + self.mac + family.ethertype.to_bytes(2, "big")
 
     def send_frame(self, frame: bytes, interface: str | None = None) -> None:
         """Send a whole Ethernet frame of any protocol, on another ``interface`` if it is given.

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
+from time import monotonic
 from typing import Literal, NoReturn
 
 from vipd import __version__
@@ -40,6 +41,7 @@ from vipd.daemon.vips.counter import Counter
 from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.interface import shared
 from vipd.daemon.vips.notifier import Notifier
+from vipd.daemon.vips.outbox import Outbox
 from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
 from vipd.daemon.vips.services import Services
@@ -333,15 +335,16 @@ async def _run(config: VipConfig) -> None:
     netlink = Netlink()
     links = Links(netlink)
     hub = Hub(log.logger)
-    children = Children(adopts=os.getpid() == 1)
+    timers, children = Timers(loop), Children(adopts=os.getpid() == 1)
     services = Services(
         netlink=netlink,
         links=links,
         secondaries=Secondaries(netlink),
         leases=Renewals(netlink, loop),
-        timers=Timers(loop),
+        outbox=Outbox(timers, monotonic),
+        timers=timers,
         counter=Counter(None),
-        clock=loop.time,
+        clock=monotonic,  # the loop's, without a call of Python
         hub=hub,
         shared=shared(loop, hub, links.macs),
         group_locks=GroupLocks(loop),

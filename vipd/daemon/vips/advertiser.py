@@ -10,7 +10,6 @@ from vipd.carp.machine import Machine
 from vipd.carp.packet import MULTICAST_IPV6, Advertisement, Drop, Envelope
 from vipd.carp.parameters import Parameters
 from vipd.carp.rank import BOW_OUT
-from vipd.carp.states import Mode
 from vipd.carp.timing import master_down
 from vipd.config.fields import PASSWORD_KEYS
 from vipd.config.model import VipConfig
@@ -18,11 +17,12 @@ from vipd.daemon.cleanup.wills import Final
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
 from vipd.daemon.vips.direct import targets
 from vipd.daemon.vips.interface import Interface
+from vipd.daemon.vips.outbox import Departed
 from vipd.daemon.vips.passwords import Passwords
 from vipd.daemon.vips.services import Services
 from vipd.linux.addresses import AnyAddress
 from vipd.linux.announce import announcement, announcement_to
-from vipd.linux.family import multicast_mac
+from vipd.linux.family import family_of, multicast_mac
 from vipd.linux.links import Link
 from vipd.linux.sysctls import forwards_ipv6
 from vipd.linux.unicast import NO_WAY
@@ -30,28 +30,11 @@ from vipd.linux.wire import BROADCAST, Wire
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
-    """An advertisement that can be sent: ``out`` has each address that it goes to, and the frame,
-    or the packet to be routed. ``counters``: by each password; ``sequence``: what they carry. The
-    rest is what it was made for."""
-
-    sequence: int
-    wire: Wire
-    mac: bytes
-    ours: Parameters
-    words: tuple[int, int, int]
-    forms: tuple[object, ...]
-    counters: list[int]
-    out: tuple[tuple[Address, bytes], ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Way:
-    """``destination``, and its MAC address, or b"" if the kernel routes; ``envelope``: the
-    part of the packet that stays the same."""
+    """``destination``, and the part of a frame to it, or of a packet that the kernel routes, that
+    stays the same."""
 
     destination: Address
-    mac: bytes
     envelope: Envelope
 
 
@@ -74,8 +57,8 @@ class Advertiser:
         self._unreachable: set[Address] = set()
         self._config = config
         self._ways: tuple[_Way, ...] = ()
-        self._ways_of: Parameters | None = None  # whose these are
-        self._ready: _Ready | None = None
+        self._ways_of: tuple[Parameters, bytes] | None = None  # whose these are, with which MAC
+        self._outbox = services.outbox
         self.passwords = Passwords(config)
 
     def change(self, config: VipConfig) -> None:
@@ -83,7 +66,7 @@ class Advertiser:
         if config.passwords != self._config.passwords:
             self._warn_of_the_cut_off(config)
             self.passwords = Passwords(config)
-        self._config, self._ways_of, self._ready = config, None, None
+        self._config, self._ways_of = config, None
         for peer in self._unreachable.difference(config.peers or ()):
             self._unreachable.discard(peer)
             self._complaints.forget(("peer", peer))
@@ -96,41 +79,14 @@ class Advertiser:
         """Why an advertisement is not to be believed; None if it is. ``sources``: our own."""
         return self.passwords.doubts(ad, sources, self._last)
 
-    def prepare(self, machine: Machine, now: float) -> None:
-        """Sign and encode the advertisement that is due now. Hundreds of groups do that first, and
-        send then: so nothing comes between their advertisements."""
-        if machine.mode is Mode.MASTER and machine.due <= now and (wire := self._interface.wire):
-            ours = machine.parameters
-            words = *ours.advertised, ours.demotion
-            if not (self._ready and self._suits(self._ready, wire, ours, words)):
-                self._ready = self._made(wire, ours, words, next(self._sequence))
-
-    def _made(
-        self, wire: Wire, ours: Parameters, words: tuple[int, int, int], sequence: int
-    ) -> _Ready:
-        """In each family, or for each of PEERS, and with each password. Both families have the same
-        counter, as with OpenBSD."""
-        if self._ways_of is not ours:
-            self._ways, self._ways_of = tuple(self._find_ways(ours)), ours
-        signed = self.passwords.sign(sequence, ours.host, words)
-        out: list[tuple[Address, bytes]] = []
-        for way in self._ways:
-            for counter, digest in signed:
-                packet = way.envelope.around(words, counter, digest)
-                out.append((way.destination, wire.frame(way.mac, packet) if way.mac else packet))
-        counters = [counter for counter, _ in signed]
-        forms = self.passwords.forms
-        return _Ready(sequence, wire, wire.mac, ours, words, forms, counters, tuple(out))
-
-    def _suits(
-        self, ready: _Ready, wire: Wire, ours: Parameters, words: tuple[int, int, int]
-    ) -> bool:
-        """Whether it would be made in the same way now; and nobody, like our guard, has spoken for
-        us meanwhile."""
-        here = ready.wire is wire and ready.mac == wire.mac
-        late = self._sequence.is_overtaken(ready.sequence)
-        same = ready.ours is ours and ready.words == words and ready.forms == self.passwords.forms
-        return here and not late and same
+    def post(self, ours: Parameters, departed: Departed) -> bool:
+        """Say the usual together with other VIPs; False: that cannot be, see `send`."""
+        wire = self._interface.wire
+        if wire is None or self._config.peers is not None:
+            return False
+        made = self._made(wire, ours, ours.words, next(self._sequence))
+        self._outbox.post(wire, [data for _, data in made], departed)
+        return True
 
     def send(self, advbase: int, advskew: int, ours: Parameters) -> bool:
         """Whether the advertisement left."""
@@ -138,12 +94,8 @@ class Advertiser:
         if wire is None:
             return False
         words = advbase, advskew, ours.demotion
-        ready, self._ready = self._ready, None
-        if ready is None or not self._suits(ready, wire, ours, words):
-            ready = self._made(wire, ours, words, next(self._sequence))
-        self._last = ready.counters
         left = False
-        for destination, data in ready.out:
+        for destination, data in self._made(wire, ours, words, next(self._sequence)):
             try:
                 if self._config.peers is None:
                     wire.send(data)
@@ -155,12 +107,28 @@ class Advertiser:
                     left = True
                     self._no_way(destination, error)
                 else:
-                    self._cannot_send(error)
+                    self.cannot_send(error)
             else:
                 if self._unreachable and destination in self._unreachable:
                     self._unreachable.discard(destination)
                     self._complaints.forget(("peer", destination))
         return left
+
+    def _made(
+        self, wire: Wire, ours: Parameters, words: tuple[int, int, int], sequence: int
+    ) -> list[tuple[Address, bytes]]:
+        """An advertisement in each family, or for each of PEERS, and with each password: where it
+        goes to, and the frame, or the packet that the kernel routes. Both families have the same
+        counter, as with OpenBSD."""
+        if self._ways_of != (ours, wire.mac):
+            self._ways, self._ways_of = tuple(self._find_ways(wire, ours)), (ours, wire.mac)
+        signed = self.passwords.sign(sequence, ours.host, words)
+        self._last = [counter for counter, _ in signed]
+        return [
+            (way.destination, way.envelope.around(words, counter, digest))
+            for way in self._ways
+            for counter, digest in signed
+        ]
 
     def final(self, machine: Machine, sequence: int) -> Final | None:
         """The final advertisement that is sent on our behalf when the daemon is killed; None when
@@ -168,8 +136,9 @@ class Advertiser:
         if (wire := self._interface.wire) is None:
             return None
         ours = machine.parameters
+        last = self._last  # it is not ours until the guard sends it
         made = self._made(wire, ours, (*BOW_OUT, ours.demotion), sequence)
-        data = [each for _, each in made.out]
+        self._last, data = last, [each for _, each in made]
         if self._config.peers is None:
             return Final(wire.interface, data)
         return Final(wire.interface, packets=data)
@@ -207,16 +176,18 @@ class Advertiser:
                 for frame in frames:
                     wire.send_frame(frame, name)
             except OSError as error:
-                self._cannot_send(error)
+                self.cannot_send(error)
 
-    def _find_ways(self, ours: Parameters) -> Iterator[_Way]:
+    def _find_ways(self, wire: Wire, ours: Parameters) -> Iterator[_Way]:
         config = self._config
         for source in ours.sources:
             group = config.mcast if source.version == 4 else MULTICAST_IPV6
             for to in (group,) if config.peers is None else config.peers:
                 if to.version == source.version and to not in ours.sources:
-                    mac = self._mac(to) if config.peers is None else b""
-                    yield _Way(to, mac, Envelope(config.vhid, source, to, ours.host))
+                    header = b""  # the kernel routes
+                    if config.peers is None:
+                        header = wire.header(self._mac(to), family_of(to))
+                    yield _Way(to, Envelope(config.vhid, source, to, ours.host, header))
 
     def _warn_of_the_cut_off(self, config: VipConfig) -> None:
         """Masters that have just signed with nothing but a password that is not there any more."""
@@ -248,7 +219,8 @@ class Advertiser:
             ),
         )
 
-    def _cannot_send(self, error: OSError) -> None:
+    def cannot_send(self, error: OSError) -> None:
+        """Report what did not leave."""
         filtered = "; a packet filter of this host drops protocol 112: see `nft list ruleset`"
         cure = filtered if error.errno == EPERM else ""
         self._complaints.say(

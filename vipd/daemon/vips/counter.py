@@ -82,7 +82,9 @@ class Sequence:
 
     def __init__(self, counter: Reserve, used: int) -> None:
         self._counter = counter
-        self._used = self._skipped = used
+        #: The latest that we left out because another process or host had used it.
+        self.skipped = used
+        self._used = used
 
     @property
     def last(self) -> int:
@@ -93,20 +95,17 @@ class Sequence:
         """Whether this one is later than any that was used so far."""
         return is_newer(number, self._used)
 
-    def is_overtaken(self, number: int) -> bool:
-        """Whether we have skipped this one, after it was ours."""
-        return not is_newer(number, self._skipped)
-
     def skip(self, used: int) -> None:
         """Another process has used this one, an earlier `last`, or another host: go on behind
         it."""
         if is_newer(used, self._used):
-            self._skipped = used
+            self.skipped = used
             self._use(used)
 
     def __next__(self) -> int:
-        self._use(following(self._used))
-        return self._used
+        number = following(self._used)
+        self._use(number)
+        return number
 
     def _use(self, number: int) -> None:
         self._used = number

@@ -1,8 +1,7 @@
 """The addresses of one VIP: put on an interface, held on a lease, looked after, taken off again."""
 
 import os
-from collections.abc import Collection
-from functools import partial
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
 
 from vipd.carp.lease import first_lease, shortened
@@ -31,7 +30,8 @@ class Ownership:
 
     With MANAGE_ADDRESS=auto and an UPSCRIPT, the script adds the addresses, and they are leased
     where it put them, BIND_INTERFACE or another; with MANAGE_ADDRESS=no they are left alone.
-    ``final``: what hands over for us when we are killed; ``script``: the DOWNSCRIPT.
+    ``final``: what hands over for us when we are killed; ``script``: the DOWNSCRIPT. ``renewed`` is
+    called when the kernel has answered a renewal, and `look_at` is another time.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Ownership:
         complaints: RateLimitedProblems,
         final: MakeFinal,
         script: MakeScript,
+        renewed: Callable[[], None],
     ) -> None:
         #: Until when the lease holds (the loop's clock); ``inf``: there is none.
         self.lease_until = inf
@@ -54,16 +55,21 @@ class Ownership:
         self._counters = counters
         self._log = log
         self._complaints = complaints
+        self._owning = False  # from `hold` to `release`
+        #: Whether the guard is to run DOWNSCRIPT, because some of our addresses have no lease.
+        self._scripted = False
         around = services.wills, services.guard, services.counter.of(config.vhid)
         scripted = lambda: script() if self._scripted else None  # noqa: E731
         self.will = Will(config.id, *around, lambda: self._held, scripted, final)
         self.places = Places(config, interface, services)
-        self._follow(config)
         self._extras = Extras(interface, services.links, complaints)
         self._index = 0  # of the interface that `_addresses` are for
         self._addresses: list[Address] = []
         self._held: list[Address] = []
-        self._owning = False  # from `hold` to `release`
+        self._renewals: list[bytes] = []  # of those
+        self._renewing: Sequence[bytes] = ()  # what the kernel has not answered yet
+        self._follow(config)
+        self._renewed_vip = renewed
         self.removal = Removal(interface, services, log)
 
     # Where they are
@@ -97,6 +103,13 @@ class Ownership:
         self.config = self.places.config = config
         # Each advertisement needs them, so they are reckoned once.
         self._guarded_for, self._believed_for = config.guarded_for, config.believed_for
+        self._hold(self._held)
+
+    def _hold(self, held: list[Address]) -> None:
+        """These are the addresses that we hold. What follows from them is reckoned once, too."""
+        self._held, self._renewals = held, [address.renewal for address in held]
+        guarded = self._owning and self.config.guards_script
+        self._scripted = guarded and len(held) < len(self.config.moving)
 
     def held(self) -> set[tuple[int, AnyAddress]]:
         """The addresses that we hold, each with the number of its interface."""
@@ -118,9 +131,9 @@ class Ownership:
         if lease is not None and wanted:
             self.lease_until, whole = self._first_lease(lease, before, now)
         self.removal.keep_others(wanted)
-        self._held = wanted  # also if one of them is refused, and ends the run
+        self._hold(wanted)  # also if one of them is refused, and ends the run
         self._show()
-        self._held = [each for each in wanted if self._add(each, whole)]
+        self._hold([each for each in wanted if self._add(each, whole)])
         if self.config.manages_address:
             self._extras.report_missing(self.config)
         self.will.leave()
@@ -188,17 +201,26 @@ class Ownership:
         self.advertised = self._services.clock()
         self.will.keep_ahead()
         if self.lease_until != inf:
-            renewals = [address.renewal for address in self._held]
-            self._services.leases.renew(
-                renewals, partial(self._renewed, self.advertised, self._held)
-            )
+            self._renewing = self._renewals
+            self._services.leases.renew(self._renewals, self._renewed)
         else:
             self._show()
 
-    def _renewed(self, advertised: float, held: list[Address], refused: dict[int, int]) -> None:
-        """What became of the renewals for this advertisement: errno, by number of the address."""
-        if held is not self._held or self.lease_until == inf:
-            return  # let go, or held in another way, meanwhile
+    @property
+    def look_at(self) -> float:
+        """When it may have lapsed. As long as the kernel has not answered a renewal, which it does
+        before the loop sleeps, that is not known."""
+        return inf if self._renewing is self._renewals else self.lease_until
+
+    def _renewed(self, renewals: Sequence[bytes], refused: Mapping[int, int]) -> None:
+        """What became of these renewals: errno, by number of the address."""
+        self._renewing = ()
+        if renewals is self._renewals and self.lease_until != inf:
+            self._answered(refused)
+        self._renewed_vip()
+
+    def _answered(self, refused: Mapping[int, int]) -> None:
+        held = self._held
         lost = refused and {
             number: code
             for number, code in refused.items()
@@ -206,7 +228,7 @@ class Ownership:
         }
         if not lost:
             self._counters.renewals += 1
-            self.lease_until = max(self.lease_until, advertised + self._guarded_for)
+            self.lease_until = max(self.lease_until, self.advertised + self._guarded_for)
             self._show()
             if self.will.place.taken:  # meanwhile, and the renewal may have brought them back
                 self.removal.remove(held)
@@ -235,12 +257,6 @@ class Ownership:
             until = min(until, believed)
         self.will.place.hold(until, believed)
 
-    @property
-    def _scripted(self) -> bool:
-        """Whether the guard is to run DOWNSCRIPT, because some of our addresses have no lease."""
-        config = self.config
-        return self._owning and config.guards_script and len(self._held) < len(config.moving)
-
     def lapsed(self, now: float) -> bool:
         """Whether the lease has ended; the guard may have taken the addresses off already."""
         return now >= self.lease_until or self.will.place.taken
@@ -257,7 +273,7 @@ class Ownership:
             self.removal.remove(self._held or self._managed())
         else:
             self.removal.keep_others(self._held)  # DOWNSCRIPT will
-        self._held = []
+        self._hold([])
         self.will.revoke()
 
     def close(self) -> None:

@@ -82,10 +82,11 @@ class Passwords:
     ) -> list[tuple[int, bytes]]:
         """The counter and the digest of an advertisement of ours, by each password. ``host`` and
         ``words``: see `vipd.carp.tag.Tags.counter`."""
-        counters = [tags.counter(sequence, host, words) for tags in self._tags]
-        signed = [(counters[0], self._first.sign(counters[0]))]
+        counter = self._tags[0].counter(sequence, host, words)
+        signed = [(counter, self._first.sign(counter))]
         if self._second is not None:
-            signed.append((counters[1], self._second.sign(counters[1])))
+            counter = self._tags[1].counter(sequence, host, words)
+            signed.append((counter, self._second.sign(counter)))
         return signed
 
     @property

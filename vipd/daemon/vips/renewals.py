@@ -1,11 +1,11 @@
 """Renewals of leases on addresses: all renewals of one turn of the loop are sent together."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from vipd.linux.netlink import Netlink
 
-Done = Callable[[dict[int, int]], None]
+Done = Callable[[Sequence[bytes], Mapping[int, int]], None]
 
 
 class Renewals:
@@ -22,8 +22,8 @@ class Renewals:
 
     def renew(self, messages: Sequence[bytes], done: Done) -> None:
         """Send ``messages`` (`vipd.linux.addresses.Address.renewal`) before the loop sleeps. Then
-        call ``done`` with the errno of those that the kernel refused, by their position; it must
-        not raise."""
+        call ``done`` with them, and with the errno of those that the kernel refused, by their
+        position; it must not raise."""
         if not self._waiting:
             self._loop.call_soon(self._flush_some)
         self._waiting.append((messages, done))
@@ -48,5 +48,6 @@ class Renewals:
         begin = 0
         for messages, done in waiting:
             end = begin + len(messages)
-            done({n - begin: refused[n] for n in range(begin, end) if n in refused})
+            its = range(begin, end) if refused else ()
+            done(messages, {n - begin: refused[n] for n in its if n in refused})
             begin = end

@@ -14,6 +14,7 @@ from vipd.daemon.vips.group_lock import GroupLocks
 from vipd.daemon.vips.heard_before import HeardBefore
 from vipd.daemon.vips.interface import Shared
 from vipd.daemon.vips.notifier import Notifier
+from vipd.daemon.vips.outbox import Outbox
 from vipd.daemon.vips.renewals import Renewals
 from vipd.daemon.vips.secondaries import Secondaries
 from vipd.daemon.vips.timers import Timers
@@ -29,6 +30,7 @@ class Services:
     links: Links
     secondaries: Secondaries
     leases: Renewals
+    outbox: Outbox
     timers: Timers
     counter: Counter
     clock: Callable[[], float]

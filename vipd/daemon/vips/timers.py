@@ -16,14 +16,11 @@ class Alarm:
     with every advertisement that it receives. That changes only a number; the entry in the heap is
     corrected when its old time comes."""
 
-    __slots__ = ("_timers", "call", "prepare", "queued", "wanted")
+    __slots__ = ("_timers", "call", "queued", "wanted")
 
-    def __init__(
-        self, timers: "Timers", call: Callable[[float], None], prepare: Callable[[float], None]
-    ) -> None:
+    def __init__(self, timers: "Timers", call: Callable[[float], None]) -> None:
         self._timers = timers
         self.call = call
-        self.prepare = prepare
         self.wanted = inf
         self.queued = inf
 
@@ -34,10 +31,6 @@ class Alarm:
             self._timers.queue(self, when)
 
 
-def _nothing(_now: float) -> None:
-    return
-
-
 class Timers:
     """Alarms ordered by time. An alarm's function gets the time; if it raises, the loop's exception
     handler is called, and the other alarms still run.
@@ -46,8 +39,8 @@ class Timers:
     number of seconds: the process was stopped, or had no CPU, and must read the queued packets
     before it decides anything. (The loop does not ensure that: after SIGCONT, epoll_wait(2) reports
     no file, only that it was interrupted.) ``before`` is called before anything else, with the
-    time. ``lateness``: by how many seconds the earliest alarm of each wake-up was late.
-    ``late_at``: when one was last late by more than `LATE`.
+    time; ``after`` is called after the alarms. ``lateness``: by how many seconds the earliest alarm
+    of each wake-up was late. ``late_at``: when one was last late by more than `LATE`.
     """
 
     LATE = 0.1
@@ -56,6 +49,7 @@ class Timers:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.catch_up: Callable[[float], None] = lambda _late: None
         self.before: Callable[[float], None] = lambda _now: None
+        self.after: Callable[[], None] = lambda: None
         self.lateness = Histogram(_LATENESS)
         self.late_at = -inf
         self._loop = loop
@@ -63,12 +57,8 @@ class Timers:
         self._number = 0  # orders entries of the same time
         self._handle: asyncio.TimerHandle | None = None
 
-    def alarm(
-        self, call: Callable[[float], None], prepare: Callable[[float], None] = _nothing
-    ) -> Alarm:
-        """``prepare``: called before the alarms of a turn, with the same time; but only as long as
-        there is time for that."""
-        return Alarm(self, call, prepare)
+    def alarm(self, call: Callable[[float], None]) -> Alarm:
+        return Alarm(self, call)
 
     def queue(self, alarm: Alarm, when: float) -> None:
         alarm.queued = when
@@ -94,36 +84,43 @@ class Timers:
             self.lateness.observe(late)
             if late > self.LATE:
                 self.late_at = now
-                self._guard("catching up", self.catch_up, late)
+                self.hear_first(late)
         due = []
-        while heap and self._is_up(*heap[0], now):
-            when, _, alarm = heappop(heap)
+        together = now + self.TOGETHER
+        while heap:
+            # An entry that is only to be corrected soon is corrected with the others: what hundreds
+            # of backups hear within a moment costs one wake-up.
+            when, _, alarm = heap[0]
+            if when > now and (when > together or alarm.wanted <= when):
+                break
+            heappop(heap)
             if when == alarm.queued:  # else an entry that an earlier one replaced
                 alarm.queued = inf
                 due.append(alarm)
         began = self._loop.time()
         for alarm in due:
-            if self._loop.time() - began > self.LATE / 2:
-                break  # the others prepare when it is their turn
-            if alarm.wanted <= now:
-                self._guard("preparing an alarm", alarm.prepare, now)
-        for alarm in due:
-            if alarm.wanted <= now and self._loop.time() - began <= self.LATE:
+            if alarm.wanted <= now and self._loop.time() - began <= self.LATE / 2:
                 alarm.wanted = inf
-                self._guard("an alarm", alarm.call, now)
+                try:
+                    alarm.call(now)
+                except Exception as error:
+                    self._failed("an alarm", error)
             elif alarm.wanted < alarm.queued:
                 # It was moved; or this turn is slow, or we were stopped: the next turn reads first.
                 self.queue(alarm, alarm.wanted)
+        self._guard("after the alarms", lambda _: self.after(), now)
         self._schedule()
 
-    def _is_up(self, when: float, _number: int, alarm: Alarm, now: float) -> bool:
-        """Whether an entry's time has come. One that is only to be corrected soon is corrected with
-        the others: what hundreds of backups hear within a moment costs one wake-up."""
-        return when <= now or (when <= now + self.TOGETHER and alarm.wanted > when)
+    def hear_first(self, late: float) -> None:
+        """Read what waits, because we are late by so many seconds."""
+        self._guard("catching up", self.catch_up, late)
 
     def _guard(self, what: str, call: Callable[[float], None], seconds: float) -> None:
         """Run ``call``: an exception in one VIP must not stop the alarms of all others for ever."""
         try:
             call(seconds)
         except Exception as error:
-            self._loop.call_exception_handler({"message": what, "exception": error})
+            self._failed(what, error)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        self._loop.call_exception_handler({"message": what, "exception": error})

@@ -1,6 +1,7 @@
 """One floating address: carries out what its machine decides."""
 
 import asyncio
+import os
 from collections.abc import Callable, Collection
 from functools import partial
 from math import inf
@@ -9,7 +10,7 @@ from vipd.carp.effects import Acquire, Announce, Effects, Release, SendAdvertise
 from vipd.carp.machine import Machine
 from vipd.carp.packet import Advertisement, Drop
 from vipd.carp.rank import BOW_OUT
-from vipd.carp.states import Reason, State
+from vipd.carp.states import Mode, Reason, State
 from vipd.config.model import VipConfig
 from vipd.daemon.diagnosis.conflicts import ConflictDetector
 from vipd.daemon.diagnosis.problems import RateLimitedProblems
@@ -56,7 +57,7 @@ class VipRunner:
         around = interface.neighbourhood, self.complaints, clock, self.announce
         self.conflicts = ConflictDetector(self.machine, config, *around)
         self.advertiser = Advertiser(config, interface, services, self.complaints)
-        self._alarm = timers.alarm(self._tick, partial(self.advertiser.prepare, self.machine))
+        self._alarm = timers.alarm(self._tick)
         self._repeater = Repeater(
             lambda reply: self.guard(lambda: self.announce(reply=reply)), services.shared.pace
         )
@@ -65,7 +66,8 @@ class VipRunner:
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         final = partial(self.advertiser.final, self.machine)
         around_it = interface, services, self.counters, self.log, self.complaints
-        self.owned = Ownership(config, *around_it, final, self.scripts.last_script)
+        makes = final, self.scripts.last_script
+        self.owned = Ownership(config, *around_it, *makes, self._lease_answered)
         self.health = VipHealth(self, services.health)
         self.group = GroupMember(self, services.groups, clock, timers.alarm)
         self.link = LinkWatch(self, self.owned, interface, services)
@@ -193,9 +195,49 @@ class VipRunner:
                 return
             if self.machine.state is State.BACKUP:
                 self._interface.receiver.read_before(now)
-            self.carry_out(self.machine.tick(now))
+            effects = self.machine.tick(now)
+            if not self._goes_on(effects):
+                self.carry_out(effects)
         except Exception as error:
             self._failed(error)
+
+    def _goes_on(self, effects: Effects) -> bool:
+        """Whether a master says the same as before, and nothing else. Then it says that together
+        with the others."""
+        ours = self.machine.parameters
+        if effects != (ours.advertisement,) or self.machine.mode is not Mode.MASTER:
+            return False
+        return self.advertiser.post(ours, self._departed)
+
+    def _departed(self, left: int | None, errors: Collection[int]) -> None:
+        """What became of that, see `vipd.daemon.vips.outbox.Departed`."""
+        try:
+            if left is None:
+                now = self._services.clock()
+                lapsed = self.owned.lapsed(now)
+                self.carry_out(self.machine.lapse(now) if lapsed else self.machine.speak(now))
+                return
+            for code in errors:
+                self.advertiser.cannot_send(OSError(code, os.strerror(code)))
+            if effects := self._sent(left > 0):
+                self.carry_out(effects)
+            else:
+                self._set_alarm()
+        except Exception as error:
+            self._failed(error)
+
+    def _sent(self, left: bool) -> Effects:
+        """What follows from it that an advertisement of ours left, or did not."""
+        if left:
+            self.counters.sent += 1
+            self.owned.renew()
+        else:
+            self.counters.unsent += 1
+        if left and not self.machine.last_send_failed:
+            return ()
+        if left:
+            self.complaints.forget("send")
+        return self.machine.sent(left, self._services.clock())
 
     def lapse(self, now: float) -> None:
         """No advertisement left for so long that the kernel has let go, and others may own."""
@@ -217,21 +259,14 @@ class VipRunner:
     # What it does
 
     def carry_out(self, effects: Effects) -> None:
+        self._services.outbox.flush()  # what we said before comes first
         passages: list[TransitionTiming] = []
         todo = list(effects)
         for effect in todo:
             match effect:
                 case SendAdvertisement(advbase, advskew):
-                    left = self.advertiser.send(advbase, advskew, self.machine.parameters)
-                    if left:
-                        self.counters.sent += 1
-                        self.owned.renew()
-                    else:
-                        self.counters.unsent += 1
-                    if not left or self.machine.last_send_failed:
-                        if left:
-                            self.complaints.forget("send")
-                        todo += self.machine.sent(left, self._services.clock())
+                    ours = self.machine.parameters
+                    todo += self._sent(self.advertiser.send(advbase, advskew, ours))
                 case Announce():
                     self.announce()
                 case Acquire():
@@ -252,7 +287,12 @@ class VipRunner:
             self._end.set_result(None)
 
     def _set_alarm(self) -> None:
-        self._alarm.set(min(self.machine.deadline, self.owned.lease_until))
+        self._alarm.set(min(self.machine.deadline, self.owned.look_at))
+
+    def _lease_answered(self) -> None:
+        """Until when the lease holds is known again."""
+        if self.owned.lease_until < self._alarm.wanted:
+            self._alarm.set(self.owned.lease_until)
 
     def _enter(self, transition: Transition) -> TransitionTiming:
         timed = self.transitions.begin(transition, self.config.manages_address)

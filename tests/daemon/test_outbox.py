@@ -1,0 +1,85 @@
+"""What hundreds of masters say in one turn leaves together, and not if others may own by then."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from time import sleep
+from typing import Any
+
+from vipd.daemon.vips.outbox import Outbox
+from vipd.daemon.vips.timers import Timers
+from vipd.linux.departures import AT_ONCE
+
+
+class Scene:
+    """VIPs that each post one frame when their alarm rings; what happens is told in order."""
+
+    def __init__(self, refused: dict[int, int] | None = None) -> None:
+        self.told: list[str] = []
+        self.refused = refused or {}
+        self.fates: dict[int, tuple[int | None, Collection[int]]] = {}
+
+    def send_all(self, frames: Sequence[bytes], _by: object) -> dict[int, int]:
+        self.told.append(f"sends {len(frames)}")
+        return self.refused
+
+    def play(self, number: int, ring: Callable[[int], None] = lambda _: None) -> None:
+        asyncio.run(asyncio.wait_for(self._play(number, ring), timeout=60))
+
+    async def _play(self, number: int, ring: Callable[[int], None]) -> None:
+        loop = asyncio.get_running_loop()
+        timers = Timers(loop)
+        outbox = Outbox(timers, loop.time)
+        timers.catch_up = lambda _late: self.told.append("hears")
+        done = asyncio.Event()
+        wire: Any = self
+
+        def departed(vip: int, left: int | None, errors: Collection[int]) -> None:
+            self.told.append(f"{vip} departed")
+            self.fates[vip] = left, errors
+            if len(self.fates) == number:
+                done.set()
+
+        def rings(vip: int) -> None:
+            self.told.append(f"{vip} rings")
+            outbox.post(wire, [b"frame"] * (1 + vip % 2), lambda *fate: departed(vip, *fate))
+            ring(vip)
+
+        now = loop.time()
+        for vip in range(number):
+            timers.alarm(lambda _now, vip=vip: rings(vip)).set(now)  # type: ignore[misc]
+        await done.wait()
+
+
+def test_all_leave_when_the_last_has_decided() -> None:
+    scene = Scene()
+    scene.play(4)
+    order = [f"{vip} rings" for vip in range(4)], [f"{vip} departed" for vip in range(4)]
+    assert scene.told[-9:] == [*order[0], "sends 6", *order[1]]
+    assert scene.fates == {vip: (1 + vip % 2, []) for vip in range(4)}
+
+
+def test_each_learns_what_became_of_its_own() -> None:
+    scene = Scene(refused={0: 100, 2: 105, 5: 11})
+    scene.play(4)
+    assert scene.fates == {0: (0, [100]), 1: (1, [105]), 2: (1, []), 3: (1, [11])}
+
+
+def test_who_was_stopped_since_it_decided_listens_and_sends_nothing() -> None:
+    """The guard, or another host, may have spoken meanwhile."""
+    scene = Scene()
+    scene.play(3, lambda vip: sleep(0.3) if vip == 1 else None)
+    at = scene.told.index("0 departed")
+    assert scene.told[at - 3 : at + 2] == [
+        *("0 rings", "1 rings", "hears"),
+        *("0 departed", "1 departed"),
+    ]
+    assert scene.fates == {0: (None, ()), 1: (None, ()), 2: (1, [])}
+    assert scene.told.index("2 rings") > at  # its turn is the next
+
+
+def test_thousands_leave_in_parts() -> None:
+    scene = Scene()
+    scene.play(2 * AT_ONCE + 1)
+    assert len(scene.fates) == 2 * AT_ONCE + 1
+    assert all(left for left, _ in scene.fates.values())
+    assert scene.told.index(f"{AT_ONCE - 1} departed") < scene.told.index(f"{AT_ONCE} rings")

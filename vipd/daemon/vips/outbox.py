@@ -1,0 +1,62 @@
+"""The regular advertisements of one turn of the loop: all are made first, and leave together then.
+
+So the work of one VIP does not delay the advertisements of the others, and hundreds of them cost
+one system call.
+"""
+
+from collections.abc import Callable, Collection
+
+from vipd.daemon.vips.timers import Timers
+from vipd.linux.departures import AT_ONCE, Departures
+from vipd.linux.wire import LONGEST, Wire
+
+Departed = Callable[[int | None, Collection[int]], None]
+"""What became of them: how many frames left, and the errno of each of the others. None: nothing
+was tried, because it is late, and what has come meanwhile counts first."""
+
+
+class Outbox:
+    """Is empty whenever the loop does anything but ring alarms: `Timers` flushes it after them."""
+
+    def __init__(self, timers: Timers, clock: Callable[[], float]) -> None:
+        self._timers = timers
+        self._clock = clock
+        self._waiting: list[tuple[Wire, list[bytes], Departed]] = []
+        self._since = 0.0
+        self._departures = Departures(LONGEST)
+        timers.after = self.flush
+
+    def post(self, wire: Wire, frames: list[bytes], departed: Departed) -> None:
+        """Send these frames of a VIP in this turn. ``departed`` must not raise."""
+        if not self._waiting:
+            self._since = self._clock()
+        self._waiting.append((wire, frames, departed))
+        if len(self._waiting) >= AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what waits now: before a VIP says or does anything else."""
+        if not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, []
+        if (late := self._clock() - self._since) > self._timers.LATE:
+            # We were stopped since these were decided. Others may have taken over meanwhile.
+            self._timers.hear_first(late)
+            for _, _, departed in waiting:
+                departed(None, ())
+            return
+        wires: dict[Wire, list[tuple[list[bytes], Departed]]] = {}
+        for wire, frames, departed in waiting:
+            wires.setdefault(wire, []).append((frames, departed))
+        for wire, its in wires.items():
+            self._send(wire, its)
+
+    def _send(self, wire: Wire, waiting: list[tuple[list[bytes], Departed]]) -> None:
+        refused = wire.send_all([f for frames, _ in waiting for f in frames], self._departures)
+        begin = 0
+        for frames, departed in waiting:
+            end = begin + len(frames)
+            its = range(begin, end) if refused else ()
+            errors = [refused[n] for n in its if n in refused]
+            departed(len(frames) - len(errors), errors)
+            begin = end

@@ -56,6 +56,10 @@ from vipd.linux.netlink import Netlink
 if TYPE_CHECKING:
     from vipd.daemon.metrics.views import DaemonView
 
+#: Objects that may be new before the garbage collector looks at them: 1000 masters make some 3000
+#: in a turn.
+_MADE_IN_A_TURN = 10_000
+
 
 class UnusableError(Exception):
     """vipd cannot run at all; the text says why and what to do. ``status`` is the exit status: 2
@@ -184,6 +188,8 @@ async def _run(
     # The collector need not walk over modules and classes again and again. VIPs are created later:
     # it does collect those that end while the daemon runs.
     gc.freeze()
+    # What hundreds of masters make in one turn is gone after it, without being looked at.
+    gc.set_threshold(_MADE_IN_A_TURN)
     gc.enable()
     guard = Keeper(loop, form)
     guard.start()

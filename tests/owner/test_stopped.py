@@ -48,6 +48,7 @@ def test_what_was_decided_before_a_stop_is_not_said_after_it(lab: Lab, tmp_path:
     file.touch()
     second.wait_for("Switching to state: MASTER", timeout=PATIENCE)
     assert not file.exists()
+    until(lambda: address_of(web01, VIP) is None, first.tail, PATIENCE)  # its lease has ended
     dump = web02.capture("proto", "112", "and", "src", WEB01)
     mark = first.mark()
     first.signal(signal.SIGCONT)

@@ -33,7 +33,8 @@ class Scene:
         done = asyncio.Event()
         wire: Any = self
 
-        def departed(vip: int, left: int | None, errors: Collection[int]) -> None:
+        def departed(vip: int, left: int | None, errors: Collection[int], at: float) -> None:
+            assert began <= at <= loop.time()
             self.told.append(f"{vip} departed")
             self.fates[vip] = left, errors
             if len(self.fates) == number:
@@ -44,9 +45,9 @@ class Scene:
             outbox.post(wire, [b"frame"] * (1 + vip % 2), lambda *fate: departed(vip, *fate))
             ring(vip)
 
-        now = loop.time()
+        began = loop.time()
         for vip in range(number):
-            timers.alarm(lambda _now, vip=vip: rings(vip)).set(now)  # type: ignore[misc]
+            timers.alarm(lambda _now, vip=vip: rings(vip)).set(began)  # type: ignore[misc]
         await done.wait()
 
 

@@ -93,11 +93,6 @@ class Digest:
         #: time: who finds them out can do no more with them than who repeats what he has heard.
         self._verified: tuple[int, bytes] | None = None
 
-    @property
-    def form(self) -> Keyed:
-        """The form that we sign in now."""
-        return self._send
-
     def sign(self, counter: int) -> bytes:
         """The 20 bytes for an advertisement with this 64-bit counter."""
         return self._send(counter.to_bytes(8, "big"))

@@ -10,9 +10,10 @@ from vipd.daemon.vips.timers import Timers
 from vipd.linux.departures import AT_ONCE, Departures
 from vipd.linux.wire import LONGEST, Wire
 
-Departed = Callable[[int | None, Collection[int]], None]
-"""What became of them: how many frames left, and the errno of each of the others. None: nothing
-was tried, because it is late, and what has come meanwhile counts first."""
+Departed = Callable[[int | None, Collection[int], float], None]
+"""What became of them: how many frames left, the errno of each of the others, and when they were
+sent at the earliest. None: nothing was tried, because it is late, and what has come meanwhile
+counts first."""
 
 
 class Outbox:
@@ -39,24 +40,25 @@ class Outbox:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
-        if (late := self._clock() - self._since) > self._timers.LATE:
+        now = self._clock()
+        if (late := now - self._since) > self._timers.LATE:
             # We were stopped since these were decided. Others may have taken over meanwhile.
             self._timers.hear_first(late)
             for _, _, departed in waiting:
-                departed(None, ())
+                departed(None, (), now)
             return
         wires: dict[Wire, list[tuple[list[bytes], Departed]]] = {}
         for wire, frames, departed in waiting:
             wires.setdefault(wire, []).append((frames, departed))
         for wire, its in wires.items():
-            self._send(wire, its)
+            self._send(wire, its, now)
 
-    def _send(self, wire: Wire, waiting: list[tuple[list[bytes], Departed]]) -> None:
+    def _send(self, wire: Wire, waiting: list[tuple[list[bytes], Departed]], now: float) -> None:
         refused = wire.send_all([f for frames, _ in waiting for f in frames], self._departures)
         begin = 0
         for frames, departed in waiting:
             end = begin + len(frames)
             its = range(begin, end) if refused else ()
             errors = [refused[n] for n in its if n in refused]
-            departed(len(frames) - len(errors), errors)
+            departed(len(frames) - len(errors), errors, now)
             begin = end

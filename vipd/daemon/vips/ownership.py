@@ -48,7 +48,7 @@ class Ownership:
     ) -> None:
         #: Until when the lease holds (the loop's clock); ``inf``: there is none.
         self.lease_until = inf
-        #: When our last advertisement left.
+        #: When our last advertisement left, at the earliest.
         self.advertised = 0.0
         self._interface = interface
         self._services = services
@@ -195,10 +195,10 @@ class Ownership:
                 self._services.links.put(each.index, each.interface)
         return [each.interface for each in gone]
 
-    def renew(self) -> None:
-        """An advertisement left: the others will not take over for as long as our lease is. The
-        lease holds for longer when the kernel has said so."""
-        self.advertised = self._services.clock()
+    def renew(self, at: float) -> None:
+        """An advertisement left, not before ``at``: the others will not take over for as long as
+        our lease is. The lease holds for longer when the kernel has said so."""
+        self.advertised = at
         self.will.keep_ahead()
         if self.lease_until != inf:
             self._renewing = self._renewals

@@ -89,11 +89,6 @@ class Passwords:
             signed.append((counter, self._second.sign(counter)))
         return signed
 
-    @property
-    def forms(self) -> tuple[object, ...]:
-        """What `sign` would sign in now, by each password (`vipd.carp.digest.Digest.form`)."""
-        return self._first.form, self._second and self._second.form
-
     def doubts(
         self, ad: Advertisement, sources: Collection[Address], counters: Sequence[int]
     ) -> Drop | None:

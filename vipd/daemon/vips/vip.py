@@ -209,7 +209,7 @@ class VipRunner:
             return False
         return self.advertiser.post(ours, self._departed)
 
-    def _departed(self, left: int | None, errors: Collection[int]) -> None:
+    def _departed(self, left: int | None, errors: Collection[int], at: float) -> None:
         """What became of that, see `vipd.daemon.vips.outbox.Departed`."""
         try:
             if left is None:
@@ -219,18 +219,19 @@ class VipRunner:
                 return
             for code in errors:
                 self.advertiser.cannot_send(OSError(code, os.strerror(code)))
-            if effects := self._sent(left > 0):
+            if effects := self._sent(left > 0, at):
                 self.carry_out(effects)
             else:
                 self._set_alarm()
         except Exception as error:
             self._failed(error)
 
-    def _sent(self, left: bool) -> Effects:
-        """What follows from it that an advertisement of ours left, or did not."""
+    def _sent(self, left: bool, at: float) -> Effects:
+        """What follows from it that an advertisement of ours left, not before ``at``, or did
+        not."""
         if left:
             self.counters.sent += 1
-            self.owned.renew()
+            self.owned.renew(at)
         else:
             self.counters.unsent += 1
         if left and not self.machine.last_send_failed:
@@ -265,8 +266,8 @@ class VipRunner:
         for effect in todo:
             match effect:
                 case SendAdvertisement(advbase, advskew):
-                    ours = self.machine.parameters
-                    todo += self._sent(self.advertiser.send(advbase, advskew, ours))
+                    ours, now = self.machine.parameters, self._services.clock()
+                    todo += self._sent(self.advertiser.send(advbase, advskew, ours), now)
                 case Announce():
                     self.announce()
                 case Acquire():

@@ -191,6 +191,17 @@ def test_what_cannot_start_is_loud_and_tried_all_the_same(place: Path) -> None:
         assert why in problem.message
 
 
+def test_a_missing_program_that_others_may_make_is_not_tried(place: Path) -> None:
+    """Whoever makes it first in /tmp would run as CHECK_USER, root perhaps."""
+    shared = place / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    vip, (problem,) = one(place, CHECK_WEB=str(shared / "check"), CHECK_USER="root")
+    assert vip is not None
+    assert "anybody on this host may make it" in vip.checks[0].refused
+    assert problem.severity is Severity.ERROR
+
+
 def test_a_directory_that_the_user_does_not_get_into_is_named(place: Path) -> None:
     inner = place / "inner"
     inner.mkdir(0o700)

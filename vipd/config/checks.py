@@ -162,7 +162,8 @@ class CheckReader:
         self, key: str, value: Value, path: str, account: Account | None, user: str
     ) -> str:
         """Report why this check does not run at all, or cannot now; "" unless it must not run.
-        A program that is missing may be there later: it is tried each time."""
+        A program that is missing may be there later: it is tried each time, unless others may make
+        it."""
         if account is None:
             what = f"{key} is to run as {cited(user)}, and this host has no such user"
             hint = f"create the user, or write another one into {PREFIX}USER; then reload"
@@ -170,11 +171,11 @@ class CheckReader:
             return f"there is no user {shown(user)}"
         if danger := self._danger(path, value.place.file, account):
             what = f"{key} {cited(path)} is not run, and counts as failed: {danger.text}"
-            self.problems.append(alarm(value.place, what, danger.cure))
+            self.problems.append(alarm(value.place, what, f"{danger.cure}; then vipctl reload"))
             return danger.text
         if why := _cannot_run(path, account):
             what = f"{key} {cited(path)} {why}; it counts as failed"
-            hint = f"write the path of a program that {shown(user)} may run, or remove {key}"
+            hint = f"write the path of a program that user {shown(user)} may run, or remove {key}"
             self.problems.append(alarm(value.place, what, hint))
         return ""
 

@@ -283,6 +283,25 @@ def test_who_fails_again_soon_is_held_twice_as_long_up_to_600_s() -> None:
     assert judgement.held_until - (now + 1) == 30
 
 
+@pytest.mark.parametrize(("hold", "until"), [(30, 34.0), (60, 34.0), (10, 14.0), (0, 4.0)], ids=str)
+def test_other_times_do_not_end_what_was_found(hold: int, until: float) -> None:
+    """Neither a hold nor the good runs that are needed: a reload is no recovery."""
+    before = Judgement(TIMES, 0)
+    assert judged(before, "+--", 0) == [True]
+    after = Judgement(replace(TIMES, interval=1.0, rise=4, hold=hold), 4)
+    after.resume(before)
+    assert (after.well, after.since, after.needed) == (True, 0.0, 1)
+    assert judged(after, "-", 4) == [False]
+    assert after.held_until == 4.0 + hold
+    before = Judgement(TIMES, 0)
+    assert judged(before, "---+", 0) == [False]
+    after = Judgement(replace(TIMES, interval=1.0, rise=4, hold=hold), 8)
+    after.resume(before)
+    assert (after.well, after.since, after.held_until, after.needed) == (False, 4.0, until, 3)
+    assert judged(after, "++", 8) == []
+    assert judged(after, "+", until) == [True]
+
+
 # ---- sharing -------------------------------------------------------------------------------------
 
 
@@ -373,6 +392,41 @@ def test_equal_checks_of_255_vips_run_once_and_tell_all(tmp_path: Path) -> None:
             for vip in vips:
                 pool.leave(each, vip)
         assert [pool.members(each) for each in three] == [0, 0, 0]
+        await checks.gone()
+
+    play(act)
+
+
+def test_a_source_goes_on_from_one_that_asked_the_same_at_other_times(tmp_path: Path) -> None:
+    """Also one that others use already, if it has found nothing yet: they are told."""
+
+    async def act() -> None:
+        path = write_script(tmp_path / "check", "exit 1")
+        checks = Checks(Children(adopts=False), lambda: -inf)
+        pool = Pool({Check: checks.make})
+        first, second = Vip(), Vip()
+        old = replace(PATIENT, command=(str(path),))
+        before = pool.join(old, first)
+        while not first.changes:
+            await asyncio.sleep(0.01)
+        write_script(tmp_path / "check", "exit 75")
+        new = replace(old, rise=100)
+        shared = pool.join(new, second)
+        assert (shared.verdict.well, second.changes) == (None, 0)
+        assert pool.join(new, first, before) is shared
+        assert shared.verdict == before.verdict
+        assert shared.verdict.well is False
+        assert (first.changes, second.changes) == (1, 1)
+        other = pool.join(replace(old, rise=99), first, before)
+        assert other.verdict == before.verdict
+        assert first.changes == 1, "it looks by itself"
+        for setting, vip in (
+            (old, first),
+            (new, first),
+            (new, second),
+            (replace(old, rise=99), first),
+        ):
+            pool.leave(setting, vip)
         await checks.gone()
 
     play(act)

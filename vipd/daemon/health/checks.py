@@ -110,6 +110,12 @@ class CheckRunner:
             return Verdict(False, self.judgement.since, f"not run: {self.check.refused}")
         return Verdict(well, self.judgement.since, self._failed if well is False else "")
 
+    def resume(self, before: "CheckRunner") -> None:
+        self.judgement.resume(before.judgement)
+        self.runs, self.last = before.runs.copy(), before.last
+        self._failed = before._failed
+        self._changed()
+
     def start(self) -> None:
         """Run it from now on, unless it must not run at all."""
         if not self.check.refused:

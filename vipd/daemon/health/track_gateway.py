@@ -59,6 +59,12 @@ class TrackGateway:
         self._row = 0  # probes one after the other with an outcome against the verdict
         self._timer: asyncio.TimerHandle | None = None
 
+    def resume(self, before: "TrackGateway") -> None:
+        self._hold.resume(before._hold)
+        self._row, self._trouble = before._row, before._trouble
+        if before.verdict.well is not None:
+            self._become(before.verdict.well, before.verdict.since)
+
     def start(self) -> None:
         self._ask(self._loop.time())
 

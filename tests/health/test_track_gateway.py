@@ -129,6 +129,25 @@ def test_an_ipv6_gateway(web01: Host, web02: Host, links: Links) -> None:
     play(track(GATEWAY6, links), story)
 
 
+@pytest.mark.parametrize(
+    ("gateway", "said"),
+    [
+        (WEB01, f"{WEB01} is an address of this host"),
+        (OWN6, f"{OWN6} is an address of this host"),
+        ("203.0.113.9", "203.0.113.9 does not answer; eth1 has no address in its network"),
+    ],
+)
+def test_one_that_cannot_answer_says_why(
+    web01: Host, links: Links, gateway: str, said: str
+) -> None:
+    ready6((web01, OWN6))
+
+    async def story(seen: Witness) -> None:
+        await seen.sees(False, said)
+
+    play(track(gateway, links), story)
+
+
 def test_a_gateway_learns_where_we_are_and_nothing_else(
     web01: Host, web02: Host, links: Links
 ) -> None:

@@ -432,11 +432,12 @@ def test_a_source_goes_on_from_one_that_asked_the_same_at_other_times(tmp_path: 
     play(act)
 
 
-def test_checks_are_spread_over_their_interval() -> None:
+@pytest.mark.parametrize("interval", [10.0, 3600.0])
+def test_checks_are_spread_over_their_interval_but_none_begins_late(interval: float) -> None:
     async def act() -> None:
         checks = Checks(Children(adopts=False), lambda: -inf)
         made: list[CheckRunner] = [
-            checks.make(replace(TIMES, interval=10.0), lambda: None, dict) for _ in range(20)
+            checks.make(replace(TIMES, interval=interval), lambda: None, dict) for _ in range(20)
         ]
         phases = sorted(each.phase for each in made)
         assert phases[0] == 0

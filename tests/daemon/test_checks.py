@@ -209,6 +209,24 @@ def test_a_program_that_its_user_may_not_run_has_failed(place: Path) -> None:
     play(act)
 
 
+def test_without_root_it_says_whom_it_can_run_as(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with unprivileged.conf; a test as root plays that."""
+    monkeypatch.setattr("vipd.daemon.base.children.os.geteuid", lambda: 1234)
+    nobody = Account(65534, 65534, ())
+
+    async def act() -> None:
+        stage = Stage(tmp_path, "exit 0", replace(QUICK, account=nobody))
+        stage.check.start()
+        await stage.runs(Result.FAILED)
+        assert "vipd runs as user 1234, not as root" in stage.check.verdict.said
+        assert "write its own user into CHECK_USER" in stage.check.verdict.said
+        await stage.end()
+
+    play(act)
+
+
 def test_a_result_that_comes_while_the_loop_is_late_counts_as_none(tmp_path: Path) -> None:
     async def act() -> None:
         begun = tmp_path / "begun"

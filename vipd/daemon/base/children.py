@@ -310,9 +310,15 @@ class Child:
 
 
 def _becoming(user: Account) -> tuple[str, ...]:
-    """The command before a program that has it run as this user, with the groups that it has."""
+    """The command before a program that has it run as this user, with the groups that it has.
+    Raises PermissionError."""
     if (user.uid, user.gid) == (os.geteuid(), os.getegid()):
         return ()
+    if os.geteuid() != 0:  # setpriv would say less
+        raise PermissionError(
+            f"vipd runs as user {os.geteuid()}, not as root, so it can run nothing as user "
+            f"{user.uid}; write its own user into CHECK_USER"
+        )
     groups = f"--groups={','.join(map(str, user.groups))}" if user.groups else "--clear-groups"
     return _SETPRIV, f"--reuid={user.uid}", f"--regid={user.gid}", groups, "--"
 

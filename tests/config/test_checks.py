@@ -36,6 +36,13 @@ def program(path: Path, mode: int = 0o755) -> str:
     return str(path)
 
 
+def script(path: Path, first: str) -> str:
+    """With this first line."""
+    path.write_text(f"{first}\nexit 0\n")
+    path.chmod(0o755)
+    return str(path)
+
+
 def test_a_check_alone_has_the_documented_times(place: Path) -> None:
     (check,) = checks(place, CHECK_WEB=TRUE)
     assert (check.name, check.command) == ("web", (TRUE,))
@@ -177,12 +184,19 @@ def test_checks_named_in_a_file_that_everybody_may_write_are_not_run(place: Path
     assert any("vip-common.conf" in problem.message for problem in problems)
 
 
+@pytest.mark.parametrize("first", ["#! /bin/sh -e", "#!\t/bin/sh", "#!/usr/bin/env sh", "#", ""])
+def test_an_interpreter_that_is_there_is_no_problem(place: Path, first: str) -> None:
+    assert checks(place, CHECK_WEB=script(place / "check", first))
+
+
 def test_what_cannot_start_is_loud_and_tried_all_the_same(place: Path) -> None:
     for path, why in (
         (str(place / "missing"), "No such file"),
         (program(place / "closed", 0o744), "cannot be run by nobody"),
         (program(place / "plain", 0o644), "cannot be run by nobody"),
         (str(place), "is not a file"),
+        (script(place / "gone", "#!/no/such/shell -e"), "begins with #!/no/such/shell, and there"),
+        (script(place / "dos", "#!/bin/sh\r"), "begins with #!/bin/sh\\r, and there is no such"),
     ):
         vip, (problem,) = one(place, CHECK_WEB=path)
         assert vip is not None

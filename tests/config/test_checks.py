@@ -235,6 +235,30 @@ def test_a_run_that_may_outlast_its_interval_is_a_warning(place: Path) -> None:
     assert "5 s" in problem.message
 
 
+@pytest.mark.parametrize(
+    ("command", "floating"),
+    [
+        (f"{TRUE} http://192.0.2.1:80/health", True),
+        (f"{TRUE} --host=192.0.2.1", True),
+        (f"{TRUE} https://[2001:db8::1]:443/", True),
+        (f"{TRUE} http://192.0.2.11/", False),
+        (f"{TRUE} http://1192.0.2.1/", False),
+        (f"{TRUE} http://[2001:db8::11]/", False),
+        (f"{TRUE} http://127.0.0.1/", False),
+    ],
+)
+def test_a_check_that_asks_the_floating_address_is_a_warning(
+    place: Path, command: str, floating: bool
+) -> None:
+    """All hosts would ask the master, and be sick together."""
+    keys = {"VIP_ADDRESS": "192.0.2.1", "EXTRA_ADDRESSES": "2001:db8::1", "CHECK_WEB": command}
+    vip, problems = one(place, **keys)
+    assert vip is not None
+    assert [problem.severity for problem in problems] == [Severity.WARNING] * floating
+    assert all("which moves with this VIP" in problem.message for problem in problems)
+    assert all(problem.line for problem in problems)
+
+
 def test_in_a_user_namespace_root_may_be_the_owner_that_nobody_knows(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """What `vipctl check` and `doctor` say of tracked things that are not there."""
 
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,21 @@ def test_gateways_that_are_this_host(lonely: Host, tmp_path: Path) -> None:
     assert f"TRACK_GATEWAY {WEB01} is an address of this host: nobody else answers" in own
     assert "→ write the address of another machine" in own
     assert "TRACK_GATEWAY 198.51.100.2 moves with 002: while this host owns that" in moving
+
+
+def test_a_file_that_anybody_can_write(lonely: Host, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        shared = Path(name)
+        shared.chmod(0o1777)
+        (shared / "ours").touch()
+        (shared / "open").touch()
+        (shared / "open").chmod(0o666)
+        paths = " ".join(str(shared / each) for each in ("ours", "open", "absent"))
+        found = told(lonely, tmp_path / "files", "/usr/bin:/bin", TRACK_FILE=paths)
+    may_write, may_make = found
+    assert "open: anybody on this host may change it (mode 0666" in may_write
+    assert "absent: it is not there, and anybody on this host may make it (mode 1777" in may_make
+    assert all("and so move the addresses" in each for each in found)
 
 
 def test_doctor_tells_the_same_of_what_runs(lonely: Host, vipctl: Vipctl, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vipd.config.problem import Problem, shown, warning
+from vipd.config.trust import Trust
 from vipd.linux import sysctls
 from vipd.linux.names import canonical
 from vipd.linux.suitable import why_not
@@ -114,7 +115,11 @@ def _file(path: str) -> _Trouble | None:
         return what, "write the path of a file"
     directory = os.path.dirname(path)  # noqa: PTH120
     if _is_directory(directory) is not False:
-        return None
+        danger = Trust().danger(path)
+        if danger is None or not danger.anybody:
+            return None
+        what = f"TRACK_FILE {shown(path, 200)}: {danger.text}, and so move the addresses"
+        return what, "write a path where only those may write who may do that, like /run/drain"
     tmpfiles = ""
     if directory.startswith("/run/"):
         tmpfiles = "; /run is empty after each boot: a line in /etc/tmpfiles.d makes it again"

@@ -102,6 +102,20 @@ def test_a_long_line_is_cut(tmp_path: Path) -> None:
     play(act)
 
 
+def test_one_that_prints_a_lot_is_not_late_for_that(tmp_path: Path) -> None:
+    """It would wait for us with a usual pipe: for 16 MB longer than it may take."""
+
+    async def act() -> None:
+        stage = Stage(tmp_path, "yes | head -c 16000000; echo last; exit 0")
+        stage.check.start()
+        await stage.runs(Result.OK)
+        assert stage.check.last is not None
+        assert stage.check.last.said == "exit status 0: last"
+        await stage.end()
+
+    play(act)
+
+
 def test_what_cannot_be_started_has_failed(tmp_path: Path) -> None:
     async def act() -> None:
         missing = str(tmp_path / "missing")

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from errno import ENOMEM
+from fcntl import F_SETPIPE_SZ, fcntl
 from functools import partial
 from itertools import cycle
 
@@ -21,9 +22,9 @@ from vipd.linux.spawn import spawn
 _TAIL = 2048
 #: How much of its last line of output is for people, characters.
 _LINE = 200
-#: Bytes that are read at a time, and seconds until the next read: endless output then costs us a
-#: hundredth of a processor.
-_PORTION, _PAUSE = 65536, 0.05
+#: Bytes that are read at a time (of a program that prints more than a usual pipe holds: _MUCH), and
+#: seconds until the next read: endless output then costs us a hundredth of a processor.
+_PORTION, _MUCH, _PAUSE = 65536, 1 << 20, 0.05
 #: Execs the program. If loading it hangs (its disk does not answer), this shell hangs, which can be
 #: killed, and not the daemon. The shell also resets a negative OOM score, which the program would
 #: inherit from our unit's OOMScoreAdjust.
@@ -225,6 +226,7 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._pidfd = pidfd
         self._reader: int | None = reader
+        self._portion = _PORTION
         self._loop.add_reader(pidfd, self._end)
         # The pipe holds what most programs print: it is read once, when they have ended.
         self._listening = self._loop.call_later(_PAUSE, self._listen)
@@ -285,10 +287,12 @@ class Child:
         """Read what is there; return whether more may come."""
         assert self._reader is not None
         try:
-            data = os.read(self._reader, _PORTION)
+            data = os.read(self._reader, self._portion)
         except BlockingIOError:
             return True
-        self.output += data
+        if len(data) == _PORTION == self._portion:
+            self._portion = _enlarged(self._reader)
+        self.output += data[-_TAIL:]
         del self.output[:-_TAIL]
         if not data:
             os.close(self._reader)
@@ -307,6 +311,14 @@ class Child:
                 what = "reading what a script left behind"
                 tasks.start(self._children.drain(self._reader), what)
             self._reader = None
+
+
+def _enlarged(pipe: int) -> int:
+    """Make room in a pipe whose writer waits for us whenever it is full; returns for how much."""
+    try:
+        return fcntl(pipe, F_SETPIPE_SZ, _MUCH)
+    except OSError:  # this user has too many of these
+        return _PORTION
 
 
 def _becoming(user: Account) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def test_status_shows_who_is_sick_and_why_and_ends_with_1() -> None:
         (
             replace(SICK, findings=[replace(FAILED, said="not run: anybody may change it",
                                             check=replace(RUNS, last=None, last_said=""))]),
-            ["not run: anybody may change it. It is not run; see vipctl check."],
+            ["not run: anybody may change it. It is not run: vipctl check tells"],
         ),
         (
             replace(SICK, findings=[TRACKED]),

@@ -4,6 +4,8 @@ import asyncio
 import itertools
 import os
 import pwd
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -221,6 +223,34 @@ def test_a_program_that_its_user_may_not_run_has_failed(place: Path) -> None:
         await stage.end()
 
     play(act)
+
+
+_CAPABLE = ("setpriv", "--inh-caps=+net_raw", "--ambient-caps=+net_raw")
+_STARTS_BOTH = """
+import asyncio, os
+from vipd.config.health_fields import Account
+from vipd.daemon.base.children import Children
+
+async def main():
+    children = Children(adopts=False)
+    us = Account(os.geteuid(), os.getegid(), ())
+    for user in (None, us, None):
+        grep = ("/bin/grep", "CapAmb", "/proc/self/status")
+        child = await children.start(grep, {}, 10, user=user)
+        await child.ends_within(10)
+        print(int(child.output.split()[1], 16))
+
+asyncio.run(main())
+"""
+
+
+def test_a_check_has_none_of_our_capabilities() -> None:
+    """unprivileged.conf gives vipd ambient ones, which every program inherits."""
+    command = [*_CAPABLE, sys.executable, "-c", _STARTS_BOTH]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    before, check, after = map(int, done.stdout.split())
+    assert before == after != 0
+    assert check == 0
 
 
 def test_without_root_it_says_whom_it_can_run_as(

@@ -16,7 +16,7 @@ from vipd.daemon.base import tasks
 from vipd.daemon.base.background import Background
 from vipd.daemon.base.waiting import happens
 from vipd.daemon.log.logger import explained, log, printable
-from vipd.linux.spawn import spawn
+from vipd.linux.spawn import drop_ambient_capabilities, spawn
 
 #: How much of a program's last output is kept, bytes.
 _TAIL = 2048
@@ -65,6 +65,8 @@ class Children:
         self._starting = 0
         self._environment = _environment()
         self._loaders = cycle([Background() for _ in range(_AT_A_TIME)])
+        #: Of those that run as a user: they get no capability, so nothing else is started there.
+        self._bare_loaders = cycle([Background() for _ in range(_AT_A_TIME)])
         if adopts:
             asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_orphans)
         else:  # if it was ignored when we started, the kernel would reap, and keep no status
@@ -80,13 +82,16 @@ class Children:
         leaves_nothing: bool = False,
     ) -> "Child":
         """Start a program with ``environment`` added to ours and empty input; its output is kept.
-        ``user``: whom it runs as; None: as we do. ``leaves_nothing``: what it started and is still
-        there when it ends is killed. Raises OSError; TimeoutError when the shell itself could not
-        be loaded within ``timeout`` seconds."""
+        ``user``: whom it runs as, without our capabilities; None: as we do. ``leaves_nothing``:
+        what it started and is still there when it ends is killed. Raises OSError; TimeoutError when
+        the shell itself could not be loaded within ``timeout`` seconds."""
         become = _becoming(user) if user else ()
         start = _Start((*become, *command), {**self._environment, **environment}, leaves_nothing)
         self._starting += 1
-        work = next(self._loaders).begin(start.carry_out)
+        if user:
+            work = next(self._bare_loaders).begin(start.carry_out_bare)
+        else:
+            work = next(self._loaders).begin(start.carry_out)
         work.add_done_callback(partial(self._started, start))
         try:
             await happens(start.done, timeout)
@@ -188,6 +193,11 @@ class _Start:
         self.done = asyncio.Event()
         #: The caller does not wait for it any more.
         self.unwanted = False
+
+    def carry_out_bare(self) -> None:
+        """For a thread that does nothing else."""
+        drop_ambient_capabilities()
+        self.carry_out()
 
     def carry_out(self) -> None:
         nothing = os.open(os.devnull, os.O_RDONLY)

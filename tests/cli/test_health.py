@@ -103,6 +103,12 @@ def test_status_shows_who_is_sick_and_why_and_ends_with_1() -> None:
             ["this host is preferred, with and without --preempt, and takes over"],
         ),
         (
+            replace(BACKUP, health=Health.UNKNOWN, findings=[
+                Finding("track:web.service", None, NOW - 90, "no cgroup v2", "", None),
+            ]),
+            ["track:web.service has no verdict yet: no cgroup v2. Until it has, this host"],
+        ),
+        (
             replace(BACKUP, health=Health.UNKNOWN, findings=[UNKNOWN]),
             [f"check:db has no verdict yet; its last run: {SAID}. Until it has, this host "
              "preempts nobody."],

@@ -72,6 +72,8 @@ def _unknown(finding: Finding) -> str:
     told = f"{safe(finding.name)} has no verdict yet"
     if finding.check and finding.check.last_said:
         told += f"; its last run: {safe(finding.check.last_said)}"
+    elif finding.said:
+        told += f": {safe(finding.said)}"
     return f"{told}. Until it has, this host preempts nobody."
 
 

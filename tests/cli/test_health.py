@@ -76,7 +76,7 @@ def test_status_shows_who_is_sick_and_why_and_ends_with_1() -> None:
         (
             replace(SICK, findings=[replace(FAILED, said="not run: anybody may change it",
                                             check=replace(RUNS, last=None, last_said=""))]),
-            ["not run: anybody may change it. It is not run; see vipctl check."],
+            ["not run: anybody may change it. It is not run: vipctl check tells"],
         ),
         (
             replace(SICK, findings=[TRACKED]),
@@ -101,6 +101,12 @@ def test_status_shows_who_is_sick_and_why_and_ends_with_1() -> None:
         (
             replace(BACKUP, heard=replace(OTHER, advbase=254, demotion=1)),
             ["this host is preferred, with and without --preempt, and takes over"],
+        ),
+        (
+            replace(BACKUP, health=Health.UNKNOWN, findings=[
+                Finding("track:web.service", None, NOW - 90, "no cgroup v2", "", None),
+            ]),
+            ["track:web.service has no verdict yet: no cgroup v2. Until it has, this host"],
         ),
         (
             replace(BACKUP, health=Health.UNKNOWN, findings=[UNKNOWN]),

@@ -136,6 +136,14 @@ def test_demote_wants_ids_or_all_and_not_both(pair: Pair) -> None:
         assert "name the IDs to hand over, or --group, or --all, and only one" in done.stderr
 
 
+@pytest.mark.parametrize("command", [["demote"], ["maintenance", "on"], ["maintenance", "off"]])
+def test_a_group_without_a_name_is_not_the_whole_host(pair: Pair, command: list[str]) -> None:
+    done = pair.vipctl(*command, "--group", "")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the name is empty" in done.stderr
+    assert pair.vipctl("maintenance").stdout == "Nothing is in maintenance.\n"
+
+
 def test_maintenance_is_shown_everywhere_until_it_is_over(pair: Pair) -> None:
     done = pair.vipctl("maintenance", "on", "001")
     assert done.returncode == 0

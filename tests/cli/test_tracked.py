@@ -1,11 +1,12 @@
 """What `vipctl check` and `doctor` say of tracked things that are not there."""
 
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers.configured import write_script, write_vip
+from helpers.configured import WEB01, write_script, write_vip
 
 from cli.conftest import COMMAND, Vipctl
 from vipd.lab import Host
@@ -102,9 +103,33 @@ def test_files_that_nobody_can_write(lonely: Host, tmp_path: Path) -> None:
     assert "/etc/passwd/drain" in passwd
 
 
+def test_gateways_that_are_this_host(lonely: Host, tmp_path: Path) -> None:
+    write_vip(tmp_path / "files", "002", VIP_ADDRESS="198.51.100.2")
+    names = f"{WEB01} 198.51.100.1 198.51.100.2"
+    own, moving = told(lonely, tmp_path / "files", "/usr/bin:/bin", TRACK_GATEWAY=names)
+    assert f"TRACK_GATEWAY {WEB01} is an address of this host: nobody else answers" in own
+    assert "→ write the address of another machine" in own
+    assert "TRACK_GATEWAY 198.51.100.2 moves with 002: while this host owns that" in moving
+
+
+def test_a_file_that_anybody_can_write(lonely: Host, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        shared = Path(name)
+        shared.chmod(0o1777)
+        (shared / "ours").touch()
+        (shared / "open").touch()
+        (shared / "open").chmod(0o666)
+        paths = " ".join(str(shared / each) for each in ("ours", "open", "absent"))
+        found = told(lonely, tmp_path / "files", "/usr/bin:/bin", TRACK_FILE=paths)
+    may_write, may_make = found
+    assert "open: anybody on this host may change it (mode 0666" in may_write
+    assert "absent: it is not there, and anybody on this host may make it (mode 1777" in may_make
+    assert all("and so move the addresses" in each for each in found)
+
+
 def test_doctor_tells_the_same_of_what_runs(lonely: Host, vipctl: Vipctl, tmp_path: Path) -> None:
     keys = {"TRACK_INTERFACE": "eth9", "TRACK_FILE": "/run/deploy/drain", "TRACK_UNIT": "nginx"}
-    write_vip(tmp_path, **keys, TRACK_GATEWAY="198.51.100.1")
+    write_vip(tmp_path, **keys, TRACK_GATEWAY=f"198.51.100.1 {WEB01}")
     daemon = lonely.vipd(tmp_path)
     daemon.wait_for("state: BACKUP")
     done = vipctl("doctor")
@@ -115,4 +140,5 @@ def test_doctor_tells_the_same_of_what_runs(lonely: Host, vipctl: Vipctl, tmp_pa
         "!  /run/deploy/drain: TRACK_FILE /run/deploy/drain: there is no directory" in done.stdout
     )
     assert "!  nginx.service: TRACK_UNIT nginx.service: systemd does not run" in done.stdout
-    assert "TRACK_GATEWAY" not in done.stdout
+    assert f"!  {WEB01}: TRACK_GATEWAY {WEB01} is an address of this host" in done.stdout
+    assert "TRACK_GATEWAY 198.51.100.1 " not in done.stdout

@@ -6,6 +6,7 @@ import pytest
 
 from cli.samples import BACKUP, MASTER, NOW, OTHER, problem
 from vipd.api.io_vipd import VipStatus
+from vipd.carp.health import Health
 from vipd.carp.states import Mode, Reason, State
 from vipd.cli.why import sentences
 
@@ -63,6 +64,14 @@ def test_the_first_sentence_says_what_is() -> None:
              "not take over for another 7 s"],
         ),
         (replace(BACKUP, heard=SLOWER), ["this host is preferred, and takes over when it hears"]),
+        *(
+            (
+                replace(BACKUP, heard=heard, health=Health.UNKNOWN),
+                ["this host is preferred", "but it is not known yet whether it is fit to own the "
+                 "address, so it does not take over. This host takes over 3 s after that host"],
+            )
+            for heard in (SLOWER, replace(OTHER, advbase=254, demotion=1))
+        ),
         (
             replace(BACKUP, heard=LEAVING, takeover_in=0.1,
                     takeover_reason=Reason.MASTER_LEAVING),

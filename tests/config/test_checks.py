@@ -36,6 +36,13 @@ def program(path: Path, mode: int = 0o755) -> str:
     return str(path)
 
 
+def script(path: Path, first: str) -> str:
+    """With this first line."""
+    path.write_text(f"{first}\nexit 0\n")
+    path.chmod(0o755)
+    return str(path)
+
+
 def test_a_check_alone_has_the_documented_times(place: Path) -> None:
     (check,) = checks(place, CHECK_WEB=TRUE)
     assert (check.name, check.command) == ("web", (TRUE,))
@@ -177,18 +184,36 @@ def test_checks_named_in_a_file_that_everybody_may_write_are_not_run(place: Path
     assert any("vip-common.conf" in problem.message for problem in problems)
 
 
+@pytest.mark.parametrize("first", ["#! /bin/sh -e", "#!\t/bin/sh", "#!/usr/bin/env sh", "#", ""])
+def test_an_interpreter_that_is_there_is_no_problem(place: Path, first: str) -> None:
+    assert checks(place, CHECK_WEB=script(place / "check", first))
+
+
 def test_what_cannot_start_is_loud_and_tried_all_the_same(place: Path) -> None:
     for path, why in (
         (str(place / "missing"), "No such file"),
         (program(place / "closed", 0o744), "cannot be run by nobody"),
         (program(place / "plain", 0o644), "cannot be run by nobody"),
         (str(place), "is not a file"),
+        (script(place / "gone", "#!/no/such/shell -e"), "begins with #!/no/such/shell, and there"),
+        (script(place / "dos", "#!/bin/sh\r"), "begins with #!/bin/sh\\r, and there is no such"),
     ):
         vip, (problem,) = one(place, CHECK_WEB=path)
         assert vip is not None
         assert vip.checks[0].refused == ""
         assert problem.severity is Severity.ERROR
         assert why in problem.message
+
+
+def test_a_missing_program_that_others_may_make_is_not_tried(place: Path) -> None:
+    """Whoever makes it first in /tmp would run as CHECK_USER, root perhaps."""
+    shared = place / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    vip, (problem,) = one(place, CHECK_WEB=str(shared / "check"), CHECK_USER="root")
+    assert vip is not None
+    assert "anybody on this host may make it" in vip.checks[0].refused
+    assert problem.severity is Severity.ERROR
 
 
 def test_a_directory_that_the_user_does_not_get_into_is_named(place: Path) -> None:
@@ -208,6 +233,30 @@ def test_a_user_that_is_not_there_fails_the_check(place: Path) -> None:
 def test_a_run_that_may_outlast_its_interval_is_a_warning(place: Path) -> None:
     _, (problem,) = one(place, CHECK_WEB=TRUE, CHECK_TIMEOUT="5")
     assert "5 s" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("command", "floating"),
+    [
+        (f"{TRUE} http://192.0.2.1:80/health", True),
+        (f"{TRUE} --host=192.0.2.1", True),
+        (f"{TRUE} https://[2001:db8::1]:443/", True),
+        (f"{TRUE} http://192.0.2.11/", False),
+        (f"{TRUE} http://1192.0.2.1/", False),
+        (f"{TRUE} http://[2001:db8::11]/", False),
+        (f"{TRUE} http://127.0.0.1/", False),
+    ],
+)
+def test_a_check_that_asks_the_floating_address_is_a_warning(
+    place: Path, command: str, floating: bool
+) -> None:
+    """All hosts would ask the master, and be sick together."""
+    keys = {"VIP_ADDRESS": "192.0.2.1", "EXTRA_ADDRESSES": "2001:db8::1", "CHECK_WEB": command}
+    vip, problems = one(place, **keys)
+    assert vip is not None
+    assert [problem.severity for problem in problems] == [Severity.WARNING] * floating
+    assert all("which moves with this VIP" in problem.message for problem in problems)
+    assert all(problem.line for problem in problems)
 
 
 def test_in_a_user_namespace_root_may_be_the_owner_that_nobody_knows(

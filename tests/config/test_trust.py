@@ -79,6 +79,33 @@ def test_a_link_leads_where_others_may_change_what_runs(place: Path) -> None:
         assert Trust().danger(str(path)) is None
 
 
+@pytest.mark.parametrize(
+    ("mode", "who"), [(0o755, ""), (0o1777, "anybody"), (0o777, "anybody"), (0o775, "group")]
+)
+@pytest.mark.parametrize("path", ["bin/absent", "bin/absent/too", "link"])
+def test_who_may_make_what_is_not_there(place: Path, path: str, mode: int, who: str) -> None:
+    (place / "link").symlink_to("bin/absent")
+    (place / "bin").chmod(mode)
+    danger = Trust(groups=()).danger(str(place / path))
+    if not who:
+        assert danger is None
+        return
+    assert danger is not None
+    assert danger.who.startswith(who)
+    assert danger.path == str(place / "bin")
+    assert "it is not there, and" in danger.text
+    assert "chmod" not in danger.cure  # that directory may have to be open
+
+
+def test_a_notify_that_anybody_may_make_is_not_tried(place: Path) -> None:
+    (place / "bin").chmod(0o1777)
+    snapshot = read(place, NOTIFY=str(place / "bin/absent"), UPSCRIPT=None, DOWNSCRIPT=None)
+    assert snapshot.vips[0].notify == ()
+    (told,) = snapshot.problems
+    assert told.severity is Severity.ERROR
+    assert "anybody on this host may make it" in told.message
+
+
 def test_another_owner_may_change_a_file(place: Path) -> None:
     nobody = Trust(users=())
     danger = nobody.danger("/")

@@ -4,6 +4,8 @@ import asyncio
 import itertools
 import os
 import pwd
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -97,6 +99,20 @@ def test_a_long_line_is_cut(tmp_path: Path) -> None:
         await stage.runs(Result.FAILED)
         assert len(stage.check.verdict.said) < 250
         assert stage.check.verdict.said.endswith("x…")
+        await stage.end()
+
+    play(act)
+
+
+def test_one_that_prints_a_lot_is_not_late_for_that(tmp_path: Path) -> None:
+    """It would wait for us with a usual pipe: for 16 MB longer than it may take."""
+
+    async def act() -> None:
+        stage = Stage(tmp_path, "yes | head -c 16000000; echo last; exit 0")
+        stage.check.start()
+        await stage.runs(Result.OK)
+        assert stage.check.last is not None
+        assert stage.check.last.said == "exit status 0: last"
         await stage.end()
 
     play(act)
@@ -209,6 +225,52 @@ def test_a_program_that_its_user_may_not_run_has_failed(place: Path) -> None:
     play(act)
 
 
+_CAPABLE = ("setpriv", "--inh-caps=+net_raw", "--ambient-caps=+net_raw")
+_STARTS_BOTH = """
+import asyncio, os
+from vipd.config.health_fields import Account
+from vipd.daemon.base.children import Children
+
+async def main():
+    children = Children(adopts=False)
+    us = Account(os.geteuid(), os.getegid(), ())
+    for user in (None, us, None):
+        grep = ("/bin/grep", "CapAmb", "/proc/self/status")
+        child = await children.start(grep, {}, 10, user=user)
+        await child.ends_within(10)
+        print(int(child.output.split()[1], 16))
+
+asyncio.run(main())
+"""
+
+
+def test_a_check_has_none_of_our_capabilities() -> None:
+    """unprivileged.conf gives vipd ambient ones, which every program inherits."""
+    command = [*_CAPABLE, sys.executable, "-c", _STARTS_BOTH]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    before, check, after = map(int, done.stdout.split())
+    assert before == after != 0
+    assert check == 0
+
+
+def test_without_root_it_says_whom_it_can_run_as(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with unprivileged.conf; a test as root plays that."""
+    monkeypatch.setattr("vipd.daemon.base.children.os.geteuid", lambda: 1234)
+    nobody = Account(65534, 65534, ())
+
+    async def act() -> None:
+        stage = Stage(tmp_path, "exit 0", replace(QUICK, account=nobody))
+        stage.check.start()
+        await stage.runs(Result.FAILED)
+        assert "vipd runs as user 1234, not as root" in stage.check.verdict.said
+        assert "write its own user into CHECK_USER" in stage.check.verdict.said
+        await stage.end()
+
+    play(act)
+
+
 def test_a_result_that_comes_while_the_loop_is_late_counts_as_none(tmp_path: Path) -> None:
     async def act() -> None:
         begun = tmp_path / "begun"
@@ -281,6 +343,25 @@ def test_who_fails_again_soon_is_held_twice_as_long_up_to_600_s() -> None:
     assert holds == [30, 60, 120, 240, 480, 600, 600]
     judgement.add(False, now + 1)
     assert judgement.held_until - (now + 1) == 30
+
+
+@pytest.mark.parametrize(("hold", "until"), [(30, 34.0), (60, 34.0), (10, 14.0), (0, 4.0)], ids=str)
+def test_other_times_do_not_end_what_was_found(hold: int, until: float) -> None:
+    """Neither a hold nor the good runs that are needed: a reload is no recovery."""
+    before = Judgement(TIMES, 0)
+    assert judged(before, "+--", 0) == [True]
+    after = Judgement(replace(TIMES, interval=1.0, rise=4, hold=hold), 4)
+    after.resume(before)
+    assert (after.well, after.since, after.needed) == (True, 0.0, 1)
+    assert judged(after, "-", 4) == [False]
+    assert after.held_until == 4.0 + hold
+    before = Judgement(TIMES, 0)
+    assert judged(before, "---+", 0) == [False]
+    after = Judgement(replace(TIMES, interval=1.0, rise=4, hold=hold), 8)
+    after.resume(before)
+    assert (after.well, after.since, after.held_until, after.needed) == (False, 4.0, until, 3)
+    assert judged(after, "++", 8) == []
+    assert judged(after, "+", until) == [True]
 
 
 # ---- sharing -------------------------------------------------------------------------------------
@@ -378,11 +459,47 @@ def test_equal_checks_of_255_vips_run_once_and_tell_all(tmp_path: Path) -> None:
     play(act)
 
 
-def test_checks_are_spread_over_their_interval() -> None:
+def test_a_source_goes_on_from_one_that_asked_the_same_at_other_times(tmp_path: Path) -> None:
+    """Also one that others use already, if it has found nothing yet: they are told."""
+
+    async def act() -> None:
+        path = write_script(tmp_path / "check", "exit 1")
+        checks = Checks(Children(adopts=False), lambda: -inf)
+        pool = Pool({Check: checks.make})
+        first, second = Vip(), Vip()
+        old = replace(PATIENT, command=(str(path),))
+        before = pool.join(old, first)
+        while not first.changes:
+            await asyncio.sleep(0.01)
+        write_script(tmp_path / "check", "exit 75")
+        new = replace(old, rise=100)
+        shared = pool.join(new, second)
+        assert (shared.verdict.well, second.changes) == (None, 0)
+        assert pool.join(new, first, before) is shared
+        assert shared.verdict == before.verdict
+        assert shared.verdict.well is False
+        assert (first.changes, second.changes) == (1, 1)
+        other = pool.join(replace(old, rise=99), first, before)
+        assert other.verdict == before.verdict
+        assert first.changes == 1, "it looks by itself"
+        for setting, vip in (
+            (old, first),
+            (new, first),
+            (new, second),
+            (replace(old, rise=99), first),
+        ):
+            pool.leave(setting, vip)
+        await checks.gone()
+
+    play(act)
+
+
+@pytest.mark.parametrize("interval", [10.0, 3600.0])
+def test_checks_are_spread_over_their_interval_but_none_begins_late(interval: float) -> None:
     async def act() -> None:
         checks = Checks(Children(adopts=False), lambda: -inf)
         made: list[CheckRunner] = [
-            checks.make(replace(TIMES, interval=10.0), lambda: None, dict) for _ in range(20)
+            checks.make(replace(TIMES, interval=interval), lambda: None, dict) for _ in range(20)
         ]
         phases = sorted(each.phase for each in made)
         assert phases[0] == 0

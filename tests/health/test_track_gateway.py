@@ -96,6 +96,26 @@ def test_a_gateway_that_comes_and_goes_is_held(web01: Host, web02: Host, links: 
     assert True in [verdict.well for verdict in seen.told[1:]]
 
 
+def test_other_times_do_not_bring_it_back(web01: Host, web02: Host, links: Links) -> None:
+    assert web01.alive
+
+    async def story(seen: Witness) -> None:
+        web02.isolate()
+        gone = await seen.sees(False, f"{WEB02} does not answer")
+        web02.rejoin()
+        after = track(WEB02, links, (0.1, 3, 100))(asyncio.get_running_loop(), lambda: None)
+        assert isinstance(after, TrackGateway)
+        assert isinstance(seen.source, TrackGateway)
+        after.resume(seen.source)
+        after.start()
+        await asyncio.sleep(1)  # ten answers
+        after.close()
+        assert (after.verdict.well, after.verdict.since) == (False, gone.since)
+        assert after.verdict.ends == "after 100 answers, one every 0.1 s"
+
+    play(track(WEB02, links), story)
+
+
 def test_an_ipv6_gateway(web01: Host, web02: Host, links: Links) -> None:
     ready6((web01, OWN6), (web02, GATEWAY6))
 
@@ -107,6 +127,25 @@ def test_an_ipv6_gateway(web01: Host, web02: Host, links: Links) -> None:
         await seen.sees(True)
 
     play(track(GATEWAY6, links), story)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "said"),
+    [
+        (WEB01, f"{WEB01} is an address of this host"),
+        (OWN6, f"{OWN6} is an address of this host"),
+        ("203.0.113.9", "203.0.113.9 does not answer; eth1 has no address in its network"),
+    ],
+)
+def test_one_that_cannot_answer_says_why(
+    web01: Host, links: Links, gateway: str, said: str
+) -> None:
+    ready6((web01, OWN6))
+
+    async def story(seen: Witness) -> None:
+        await seen.sees(False, said)
+
+    play(track(gateway, links), story)
 
 
 def test_a_gateway_learns_where_we_are_and_nothing_else(

@@ -179,6 +179,26 @@ def test_one_that_is_in_trouble_again_and_again_is_held() -> None:
     asyncio.run(story())
 
 
+def test_other_times_do_not_end_its_trouble() -> None:
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        before = Debounced(loop, Times(0.01, NEVER), lambda: None)
+        before.see("no carrier")
+        async with asyncio.timeout(PATIENCE):
+            while before.verdict.well is None:
+                await asyncio.sleep(0.01)
+        before.see("")
+        after = Debounced(loop, Times(0.01, 50), lambda: None)
+        after.resume(before)
+        after.see("")
+        assert (after.verdict.well, after.verdict.since) == (False, before.verdict.since)
+        assert after.verdict.ends == "when that has been over for 50 s (TRACK_UP)"
+        before.close()
+        after.close()
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(
     ("seconds", "spares_first", "holds"),
     [

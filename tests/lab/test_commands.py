@@ -220,6 +220,16 @@ def test_checks_fail_and_recover_at_the_prompt_and_the_address_moves(tmp_path: P
 
 
 @pytest.mark.lab
+@pytest.mark.parametrize("example", ["both-families", "health-checks", "router-pair", "unicast"])
+def test_every_published_pair_runs(example: str) -> None:
+    first, second = sorted((ROOT / "conf.d.example" / example).iterdir())
+    hosts = [f"--host={each.name}={each}" for each in (first, second)]
+    done = vipctl("run", *hosts, text="owners\n")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for each in (first, second):
+        assert re.search(rf"{each.name}: <vipd on {each.name} pid \d+, running>", done.stdout)
+
+
 def test_a_script_with_a_mistake_goes_on_and_fails_at_the_end() -> None:
     done = vipctl(
         *("run", "--host", "one=192.0.2.1/24", "--host", "two=192.0.2.2/24", "--settle", "0.1"),

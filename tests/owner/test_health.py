@@ -259,8 +259,15 @@ def test_a_reload_changes_checks_in_place(group: Group, service: Service, place:
     health(first, "SICK")
     # Other times only: what was found stays true.
     mark = first.mark()
-    write_vip(files, **{**service.keys, "CHECK_RISE": "3"})
+    write_vip(files, **{**service.keys, "CHECK_RISE": "100"})
     first.wait_for("changed in place: checks$", since=mark)
+    assert vip_of(first)["health"] == "SICK"
+    # Good runs count as with the old times; the first one is no verdict.
+    service.well()
+    mark = first.mark()
+    write_vip(files, **{**service.keys, "CHECK_RISE": "100", "CHECK_FALL": "3"})
+    first.wait_for("changed in place: checks$", since=mark)
+    sleep(1)
     assert vip_of(first)["health"] == "SICK"
     # Another question: nothing is known until it is answered.
     new = write_script(place / "new", "sleep 1")

@@ -9,9 +9,19 @@ from vipd.cli.completion import complete_groups
 from vipd.cli.settings import settings
 from vipd.cli.text import joined, safe
 
+
+def _named(_context: click.Context, _option: click.Parameter, name: str | None) -> str | None:
+    """An empty name (an unset variable of a script) must not be none: without one, `maintenance` is
+    about the whole host."""
+    if name == "":
+        raise click.BadParameter("the name is empty")
+    return name
+
+
 group_option = click.option(
     "--group",
     metavar="NAME",
+    callback=_named,
     shell_complete=complete_groups,
     help="All virtual IPs of this GROUP.",
 )

@@ -52,7 +52,7 @@ def _end(finding: Finding, now: float) -> str:
     if check is None:
         return f"It is well again {safe(finding.ends)}." if finding.ends else ""
     if check.last is None:
-        return "It is not run; see vipctl check."
+        return "It is not run: vipctl check tells what cures that; then vipctl reload."
     if check.last_said != finding.said:
         last = f"Its last run, {span(check.last_ago or 0.0)} ago: {safe(check.last_said)}. "
     else:
@@ -72,6 +72,8 @@ def _unknown(finding: Finding) -> str:
     told = f"{safe(finding.name)} has no verdict yet"
     if finding.check and finding.check.last_said:
         told += f"; its last run: {safe(finding.check.last_said)}"
+    elif finding.said:
+        told += f": {safe(finding.said)}"
     return f"{told}. Until it has, this host preempts nobody."
 
 

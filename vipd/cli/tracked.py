@@ -1,22 +1,26 @@
-"""What TRACK_INTERFACE, TRACK_UNIT and TRACK_FILE name and this machine does not have."""
+"""What TRACK_… names and this machine does not have, or only this one has."""
 
 import os
 import socket
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vipd.config.problem import Problem, shown, warning
+from vipd.config.trust import Trust
+from vipd.linux import sysctls
 from vipd.linux.names import canonical
 from vipd.linux.suitable import why_not
 
 if TYPE_CHECKING:  # it takes longer to import than vipctl doctor may take
+    from vipd.config.model import VipConfig
     from vipd.config.snapshot import Snapshot
 
-KEYS = ("TRACK_INTERFACE", "TRACK_FILE", "TRACK_UNIT")
+KEYS = ("TRACK_INTERFACE", "TRACK_FILE", "TRACK_UNIT", "TRACK_GATEWAY")
 _KINDS = (".service", ".scope", ".slice")
 #: Where systemd has a directory if it has booted this machine (sd_booted(3)).
 _BOOTED = Path("/run/systemd/system")
@@ -33,13 +37,14 @@ def problems(snapshot: "Snapshot") -> Iterator[Problem]:
     places: dict[_Named, None] = {}
     for vip in snapshot.vips:
         for key in KEYS:
-            places |= dict.fromkeys((key, name) for name in getattr(vip, key.lower()))
-    wrong = _wrong(places)
+            places |= dict.fromkeys((key, name) for name in _names(vip, key))
+    moving = {str(address.ip): vip.id for vip in snapshot.vips for address in vip.moving}
+    wrong = _wrong(places, moving)
     told = {
         warning(snapshot.place(vip, key), *wrong[key, name]): None
         for vip in snapshot.vips
         for key in KEYS
-        for name in getattr(vip, key.lower())
+        for name in _names(vip, key)
         if (key, name) in wrong
     }
     yield from told  # once for those that vip-common.conf names for all
@@ -49,27 +54,41 @@ def missing(names: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """The same for names of reasons (track:eth2) of VIPs that run: the name of each, what is wrong,
     and the cure."""
     things = (name.removeprefix("track:") for name in names if name.startswith("track:"))
-    named = ((key, name) for name in things if (key := _key(name)))
-    for (_, name), (what, cure) in _wrong(dict.fromkeys(named)).items():
+    named = dict.fromkeys((_key(name), name) for name in things)
+    for (_, name), (what, cure) in _wrong(named, {}).items():
         yield name, what, cure
 
 
+def _names(vip: "VipConfig", key: str) -> Iterable[str]:
+    """What this key of the VIP names."""
+    if key == "TRACK_GATEWAY":
+        return [str(each.address) for each in vip.track_gateway]
+    names: Iterable[str] = getattr(vip, key.lower())
+    return names
+
+
 def _key(name: str) -> str:
-    """The key that a tracked thing of this name comes from; "" for TRACK_GATEWAY."""
+    """The key that a tracked thing of this name comes from."""
     if name.startswith("/"):
         return "TRACK_FILE"
     if name.endswith(_KINDS):
         return "TRACK_UNIT"
     with suppress(ValueError):
         ip_address(name)
-        return ""
+        return "TRACK_GATEWAY"
     return "TRACK_INTERFACE"
 
 
-def _wrong(named: Collection[_Named]) -> dict[_Named, _Trouble]:
+def _wrong(named: Collection[_Named], moving: Mapping[str, str]) -> dict[_Named, _Trouble]:
+    """``moving``: addresses that move, and with which VIP."""
     found: dict[_Named, _Trouble] = {}
+    looks: dict[str, Callable[[str], _Trouble | None]] = {
+        "TRACK_INTERFACE": _interface,
+        "TRACK_FILE": _file,
+        "TRACK_GATEWAY": partial(_gateway, moving=moving),
+    }
     for key, name in named:
-        look = {"TRACK_INTERFACE": _interface, "TRACK_FILE": _file}.get(key)
+        look = looks.get(key)
         if look and (trouble := look(name)):
             found[key, name] = trouble
     units = [name for key, name in named if key == "TRACK_UNIT"]
@@ -96,7 +115,11 @@ def _file(path: str) -> _Trouble | None:
         return what, "write the path of a file"
     directory = os.path.dirname(path)  # noqa: PTH120
     if _is_directory(directory) is not False:
-        return None
+        danger = Trust().danger(path)
+        if danger is None or not danger.anybody:
+            return None
+        what = f"TRACK_FILE {shown(path, 200)}: {danger.text}, and so move the addresses"
+        return what, "write a path where only those may write who may do that, like /run/drain"
     tmpfiles = ""
     if directory.startswith("/run/"):
         tmpfiles = "; /run is empty after each boot: a line in /etc/tmpfiles.d makes it again"
@@ -105,6 +128,18 @@ def _file(path: str) -> _Trouble | None:
         "nobody can write the file",
         f"mkdir -p {shown(directory, 200)}, or correct the path{tmpfiles}",
     )
+
+
+def _gateway(address: str, moving: Mapping[str, str]) -> _Trouble | None:
+    """Who asks for an own address on the network gets no answer."""
+    if vip := moving.get(address):
+        where = f"moves with {shown(vip)}: while this host owns that,"
+    elif address in sysctls.local_addresses():
+        where = "is an address of this host:"
+    else:
+        return None
+    what = f"TRACK_GATEWAY {address} {where} nobody else answers for it, and this host is sick"
+    return what, "write the address of another machine, the next router most likely"
 
 
 def _is_directory(path: str) -> bool | None:

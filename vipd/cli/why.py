@@ -46,7 +46,8 @@ def sentences(vip: VipStatus, now: float) -> list[str]:
     """Paragraphs: what is, why, what would change it, and what is wrong. `now`: Unix time."""
     told = [_now(vip, now), _SAID[vip.mode](vip), *health.sentences(vip, now)]
     told += [text] if (text := sentence(vip)) else []
-    wrong = replace(vip, problems=[each for each in vip.problems if each.code != "sick"])
+    told_above = ("sick", "no_verdict")
+    wrong = replace(vip, problems=[each for each in vip.problems if each.code not in told_above])
     told += [f"To correct: {each}" for each in attention(wrong)]
     return told
 
@@ -128,6 +129,9 @@ def _against(vip: VipStatus, heard: Heard) -> str:
         )
     if rank is Input.SLOWER and not vip.preempt:
         return f"{why}, but without --preempt it leaves a master alone. {later}, {leaves}."
+    if vip.health is Health.UNKNOWN:
+        unknown = "but it is not known yet whether it is fit to own the address"
+        return f"{why}, {unknown}, so it does not take over. {later}, {leaves}."
     if vip.modest_left is not None:
         return (
             f"{why}, but {_modest(vip)}, so it does not take over for "

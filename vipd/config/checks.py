@@ -11,9 +11,11 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from vipd.config import commands, plain_values
+from vipd.config.files import UnreadableError, read_regular
 from vipd.config.health_fields import MAX_RUNS, Account, Check
 from vipd.config.problem import FileLocation, Problem, alarm, cited, error, shown, warning
 from vipd.config.shell import Binding, Value
@@ -71,6 +73,9 @@ SETTINGS: Mapping[str, Setting] = {
         USER,
     ),
 }
+
+_LONGEST_FIRST_LINE = 256
+"""Bytes that the kernel reads of a script to find its interpreter."""
 
 _NAMED = re.compile(rf"{PREFIX}(?P<name>\w+?)(_(?P<setting>{'|'.join(SETTINGS)}))?", re.ASCII)
 
@@ -162,7 +167,8 @@ class CheckReader:
         self, key: str, value: Value, path: str, account: Account | None, user: str
     ) -> str:
         """Report why this check does not run at all, or cannot now; "" unless it must not run.
-        A program that is missing may be there later: it is tried each time."""
+        A program that is missing may be there later: it is tried each time, unless others may make
+        it."""
         if account is None:
             what = f"{key} is to run as {cited(user)}, and this host has no such user"
             hint = f"create the user, or write another one into {PREFIX}USER; then reload"
@@ -170,11 +176,11 @@ class CheckReader:
             return f"there is no user {shown(user)}"
         if danger := self._danger(path, value.place.file, account):
             what = f"{key} {cited(path)} is not run, and counts as failed: {danger.text}"
-            self.problems.append(alarm(value.place, what, danger.cure))
+            self.problems.append(alarm(value.place, what, f"{danger.cure}; then vipctl reload"))
             return danger.text
         if why := _cannot_run(path, account):
             what = f"{key} {cited(path)} {why}; it counts as failed"
-            hint = f"write the path of a program that {shown(user)} may run, or remove {key}"
+            hint = f"write the path of a program that user {shown(user)} may run, or remove {key}"
             self.problems.append(alarm(value.place, what, hint))
         return ""
 
@@ -219,7 +225,9 @@ def _obstacle(path: str, account: Account) -> str:
     if not stat.S_ISREG(status.st_mode):
         return "is not a file"
     if account.uid == 0:
-        return "" if status.st_mode & 0o111 else "has no execute permission for anybody"
+        if not status.st_mode & 0o111:
+            return "has no execute permission for anybody"
+        return _without_interpreter(path)
     at = os.path.realpath(path)
     while True:
         status = os.stat(at)  # noqa: PTH116
@@ -227,8 +235,21 @@ def _obstacle(path: str, account: Account) -> str:
             named = "" if at == os.path.realpath(path) else f" in {shown(at, 200)}"
             return f"cannot be run by {_named(account)}: no execute permission{named}"
         if at == "/":
-            return ""
+            return _without_interpreter(path)
         at = os.path.dirname(at)  # noqa: PTH120
+
+
+def _without_interpreter(path: str) -> str:
+    """The kernel says of such a script that there is no such file, which is hard to understand: a
+    carriage return at the end of the line, most likely."""
+    try:
+        line = read_regular(Path(path), _LONGEST_FIRST_LINE).split(b"\n")[0]
+    except UnreadableError:  # a program need not be readable for us
+        return ""
+    interpreter = re.split(rb"[ \t]", line[2:].strip(b" \t"))[0]
+    if not line.startswith(b"#!") or os.path.exists(interpreter):  # noqa: PTH110
+        return ""
+    return f"begins with #!{shown(os.fsdecode(interpreter))}, and there is no such program"
 
 
 def _may_execute(status: os.stat_result, account: Account) -> bool:

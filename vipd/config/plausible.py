@@ -1,9 +1,13 @@
 """Settings that are valid alone, and wrong or doubtful in combination."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from vipd.config.model import VipConfig
 from vipd.config.problem import FileLocation, Problem, error, warning
+
+#: What may be an address, whatever stands around it (https://[2001:db8::1]:443/).
+_ADDRESS = re.compile(r"(?:\d+\.){3}\d+|[0-9a-f:]*::?[0-9a-f:.]*[0-9a-f]", re.IGNORECASE)
 
 
 def problems(vip: VipConfig, places: Mapping[str, FileLocation]) -> Iterator[Problem]:
@@ -42,8 +46,26 @@ def problems(vip: VipConfig, places: Mapping[str, FileLocation]) -> Iterator[Pro
                 "hears an answer",
                 "write the address of another machine, the next router most likely",
             )
+    yield from _shared_checks(vip, places, start)
     yield from _lease(vip, places.get("LEASE", start))
     yield from _unguarded(vip, places, start)
+
+
+def _shared_checks(
+    vip: VipConfig, places: Mapping[str, FileLocation], start: FileLocation
+) -> Iterator[Problem]:
+    """Checks that ask a floating address, and thus the same host on all hosts."""
+    moving = {str(address.ip) for address in vip.moving}
+    where = {key.lower(): place for key, place in places.items()}
+    for check in vip.checks:
+        for address in sorted(moving.intersection(_ADDRESS.findall(" ".join(check.command)))):
+            yield warning(
+                where.get(f"check_{check.name}", start),
+                f"CHECK_{check.name.upper()} names {address}, which moves with this VIP: a backup "
+                "asks the master's service with it, so all hosts are sick at once, and nothing "
+                "moves",
+                "write this host's own address, or 127.0.0.1",
+            )
 
 
 def _unguarded(

@@ -52,8 +52,8 @@ class Chooser:
         return up and up[0], down and down[0]
 
     def notify(self, command: tuple[str, ...], place: FileLocation) -> tuple[str, ...]:
-        """NOTIFY's command, or nothing if anybody may change its program. One that is missing may
-        be there later: it is tried each time."""
+        """NOTIFY's command, or nothing if anybody may change or make its program. One that is
+        missing may be there later: it is tried each time."""
         path, then = command[0], "it is not run"
         open_to_all = [self._open("NOTIFY", path, place, then)]
         open_to_all += [
@@ -104,7 +104,8 @@ class Chooser:
         runs = "it runs all the same" if key == "NOTIFY" else "it runs, as with ucarp"
         then = instead if danger.anybody else runs
         what = f"{key} {cited(path)} runs as root, and {danger.text}; {then}"
-        self.problems.append(alarm(place, what, danger.cure))
+        hint = f"{danger.cure}; then vipctl reload" if danger.anybody else danger.cure
+        self.problems.append(alarm(place, what, hint))
         return danger.anybody
 
     def _open_file(self, file: str, instead: str) -> bool:
@@ -113,5 +114,6 @@ class Chooser:
         if danger is None or not danger.anybody:
             return False
         what = f"this file names a script that runs as root, and {danger.text}; {instead}"
-        self.problems.append(alarm(FileLocation(file), what, danger.cure))
+        hint = f"{danger.cure}; then vipctl reload"
+        self.problems.append(alarm(FileLocation(file), what, hint))
         return True

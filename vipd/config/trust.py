@@ -21,23 +21,29 @@ _ALL_IDS = 2**32 - 1
 @dataclass(frozen=True, slots=True)
 class Danger:
     """`who` may change what a path leads to: through `path`, the file itself or something on the
-    way. `anybody`: every user of this host may, not only a certain user or group."""
+    way. `anybody`: every user of this host may, not only a certain user or group. `absent`: there
+    is no such file, and `path` is the directory in which they may make it."""
 
     who: str
     path: str
     mode: int
     anybody: bool = False
+    absent: bool = False
 
     @property
     def text(self) -> str:
         """The text for a message."""
-        mode = f"{stat.S_IMODE(self.mode):04o}"
-        return f"{self.who} may change it (mode {mode} of {shown(self.path, 200)})"
+        where = f"mode {stat.S_IMODE(self.mode):04o} of {shown(self.path, 200)}"
+        if self.absent:
+            return f"it is not there, and {self.who} may make it ({where})"
+        return f"{self.who} may change it ({where})"
 
     @property
     def cure(self) -> str:
-        """The command that removes this permission."""
+        """The command that removes this permission, or what to do instead."""
         path = shown(self.path, 200)
+        if self.absent:  # most likely a directory that has to be open, like /tmp
+            return f"put it where only root may write, not into {path}"
         return f"chown root:root {path} && chmod go-w {path}"
 
 
@@ -65,8 +71,8 @@ class Trust:
         self._groups = {0, os.getegid(), *unknown} if groups is None else groups
 
     def danger(self, path: str) -> Danger | None:
-        """The worst danger on this path, which begins with /; None also if there is no such file.
-        Never raises."""
+        """The worst danger on this path, which begins with /. If there is no such file: that
+        others may make it. Never raises."""
         return self._way(path.rstrip("/") or "/", 0).danger
 
     def _way(self, path: str, links: int) -> _Way:
@@ -80,8 +86,11 @@ class Trust:
         return way
 
     def _look(self, path: str, links: int) -> _Way:
-        status = os.lstat(path)
         parent = os.path.split(path)[0]
+        try:
+            status = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return self._absent(parent, self._way(parent, links))
         above = _Way(None, None) if path == "/" else self._way(parent, links)
         if above.closed:
             return _Way(above.danger, status, closed=True)
@@ -107,6 +116,17 @@ class Trust:
             found += self._writers(path, status)
         worst = _worst([_limited(each, above.only) for each in found])
         return self._beyond(status, above, worst)
+
+    def _absent(self, parent: str, above: _Way) -> _Way:
+        """What is known of a file that is not there: whoever may write the directory may make it, a
+        sticky one, too."""
+        found: list[Danger | None] = [above.danger]
+        if above.status and not above.closed:
+            found += [
+                each and _limited(replace(each, absent=True), above.only)
+                for each in self._writers(parent, above.status)
+            ]
+        return _Way(_worst(found), None, above.closed, above.only)
 
     def _beyond(self, status: os.stat_result, above: _Way, worst: Danger | None) -> _Way:
         """What is known, with who gets beyond this directory."""

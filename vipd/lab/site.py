@@ -48,11 +48,12 @@ class Site:
     def _observe(self, plans: Sequence[HostPlan], segments: dict[AnyNetwork, str]) -> Watch:
         taken = {address.ip for plan in plans for address in chain(*plan.interfaces.values())}
         taken.update(map(ip_address, self.addresses))
+        # It is the router, too, for those that ask for one.
+        routers = in_order(each for plan in plans for each in plan.gateways)
         interfaces: dict[str, list[str]] = {}
         for network, segment in segments.items():
-            interfaces.setdefault(segment, []).append(str(free_address(network, taken)))
-            # It is the router, too, for those that ask for one.
-            routers = in_order(each for plan in plans for each in plan.gateways)
+            own = free_address(network, {*taken, *routers})
+            interfaces.setdefault(segment, []).append(str(own))
             interfaces[segment] += [
                 f"{each}/{network.prefixlen}"
                 for each in routers

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 _SETSIGDEF, _SETSIGMASK, _SETSID = 0x04, 0x08, 0x80  # POSIX_SPAWN_…, <spawn.h>
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4  # <linux/prctl.h>
 #: Room for posix_spawnattr_t, posix_spawn_file_actions_t and sigset_t, in every C library.
 _OPAQUE = 1024
 _libc = ctypes.CDLL(None)
@@ -67,6 +68,14 @@ def spawn(
     if number:
         raise OSError(number, os.strerror(number), command[0])
     return process.value
+
+
+def drop_ambient_capabilities() -> None:
+    """What this thread starts from now on inherits no capability from us; other threads are not
+    concerned. (setpriv calls capset(2) for that, which unprivileged.conf forbids.)"""
+    nothing = ctypes.c_ulong(0)
+    clear = ctypes.c_ulong(_PR_CAP_AMBIENT_CLEAR_ALL)
+    _libc.prctl(_PR_CAP_AMBIENT, clear, nothing, nothing, nothing)
 
 
 def _inherited(first: int) -> Iterator[int]:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from errno import ENOMEM
+from fcntl import F_SETPIPE_SZ, fcntl
 from functools import partial
 from itertools import cycle
 
@@ -15,15 +16,15 @@ from vipd.daemon.base import tasks
 from vipd.daemon.base.background import Background
 from vipd.daemon.base.waiting import happens
 from vipd.daemon.log.logger import explained, log, printable
-from vipd.linux.spawn import spawn
+from vipd.linux.spawn import drop_ambient_capabilities, spawn
 
 #: How much of a program's last output is kept, bytes.
 _TAIL = 2048
 #: How much of its last line of output is for people, characters.
 _LINE = 200
-#: Bytes that are read at a time, and seconds until the next read: endless output then costs us a
-#: hundredth of a processor.
-_PORTION, _PAUSE = 65536, 0.05
+#: Bytes that are read at a time (of a program that prints more than a usual pipe holds: _MUCH), and
+#: seconds until the next read: endless output then costs us a hundredth of a processor.
+_PORTION, _MUCH, _PAUSE = 65536, 1 << 20, 0.05
 #: Execs the program. If loading it hangs (its disk does not answer), this shell hangs, which can be
 #: killed, and not the daemon. The shell also resets a negative OOM score, which the program would
 #: inherit from our unit's OOMScoreAdjust.
@@ -64,6 +65,8 @@ class Children:
         self._starting = 0
         self._environment = _environment()
         self._loaders = cycle([Background() for _ in range(_AT_A_TIME)])
+        #: Of those that run as a user: they get no capability, so nothing else is started there.
+        self._bare_loaders = cycle([Background() for _ in range(_AT_A_TIME)])
         if adopts:
             asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_orphans)
         else:  # if it was ignored when we started, the kernel would reap, and keep no status
@@ -79,13 +82,16 @@ class Children:
         leaves_nothing: bool = False,
     ) -> "Child":
         """Start a program with ``environment`` added to ours and empty input; its output is kept.
-        ``user``: whom it runs as; None: as we do. ``leaves_nothing``: what it started and is still
-        there when it ends is killed. Raises OSError; TimeoutError when the shell itself could not
-        be loaded within ``timeout`` seconds."""
+        ``user``: whom it runs as, without our capabilities; None: as we do. ``leaves_nothing``:
+        what it started and is still there when it ends is killed. Raises OSError; TimeoutError when
+        the shell itself could not be loaded within ``timeout`` seconds."""
         become = _becoming(user) if user else ()
         start = _Start((*become, *command), {**self._environment, **environment}, leaves_nothing)
         self._starting += 1
-        work = next(self._loaders).begin(start.carry_out)
+        if user:
+            work = next(self._bare_loaders).begin(start.carry_out_bare)
+        else:
+            work = next(self._loaders).begin(start.carry_out)
         work.add_done_callback(partial(self._started, start))
         try:
             await happens(start.done, timeout)
@@ -188,6 +194,11 @@ class _Start:
         #: The caller does not wait for it any more.
         self.unwanted = False
 
+    def carry_out_bare(self) -> None:
+        """For a thread that does nothing else."""
+        drop_ambient_capabilities()
+        self.carry_out()
+
     def carry_out(self) -> None:
         nothing = os.open(os.devnull, os.O_RDONLY)
         try:
@@ -225,6 +236,7 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._pidfd = pidfd
         self._reader: int | None = reader
+        self._portion = _PORTION
         self._loop.add_reader(pidfd, self._end)
         # The pipe holds what most programs print: it is read once, when they have ended.
         self._listening = self._loop.call_later(_PAUSE, self._listen)
@@ -285,10 +297,12 @@ class Child:
         """Read what is there; return whether more may come."""
         assert self._reader is not None
         try:
-            data = os.read(self._reader, _PORTION)
+            data = os.read(self._reader, self._portion)
         except BlockingIOError:
             return True
-        self.output += data
+        if len(data) == _PORTION == self._portion:
+            self._portion = _enlarged(self._reader)
+        self.output += data[-_TAIL:]
         del self.output[:-_TAIL]
         if not data:
             os.close(self._reader)
@@ -309,10 +323,24 @@ class Child:
             self._reader = None
 
 
+def _enlarged(pipe: int) -> int:
+    """Make room in a pipe whose writer waits for us whenever it is full; returns for how much."""
+    try:
+        return fcntl(pipe, F_SETPIPE_SZ, _MUCH)
+    except OSError:  # this user has too many of these
+        return _PORTION
+
+
 def _becoming(user: Account) -> tuple[str, ...]:
-    """The command before a program that has it run as this user, with the groups that it has."""
+    """The command before a program that has it run as this user, with the groups that it has.
+    Raises PermissionError."""
     if (user.uid, user.gid) == (os.geteuid(), os.getegid()):
         return ()
+    if os.geteuid() != 0:  # setpriv would say less
+        raise PermissionError(
+            f"vipd runs as user {os.geteuid()}, not as root, so it can run nothing as user "
+            f"{user.uid}; write its own user into CHECK_USER"
+        )
     groups = f"--groups={','.join(map(str, user.groups))}" if user.groups else "--clear-groups"
     return _SETPRIV, f"--reuid={user.uid}", f"--regid={user.gid}", groups, "--"
 

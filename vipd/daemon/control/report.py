@@ -18,10 +18,14 @@ from vipd.config.model import VipConfig
 from vipd.config.problem import Problem as ConfigProblem
 from vipd.daemon.control.findings import findings
 from vipd.daemon.diagnosis.problems import RateLimitedProblem, RateLimitedProblems
+from vipd.daemon.health.verdict import Reasons
 from vipd.daemon.vips import sources
 from vipd.daemon.vips.interface import Interface
 from vipd.daemon.vips.ownerless import nobody_owns
 from vipd.daemon.vips.vip import VipRunner
+
+#: Seconds after which there should be a verdict of everything.
+_DECIDED_AFTER = 60.0
 
 
 def overdue(last: Heard, now: float, ours: Parameters) -> int:
@@ -136,6 +140,8 @@ def problems_of(vip: VipRunner, interface: Interface, now: float) -> Iterator[Pr
     for name, verdict in vip.health.failing.items():
         since = time.time() - (now - verdict.since)
         yield _standing("sick", config, f"sick: {name}: {verdict.said}", since)
+    for text, since in undecided(vip.health.reasons, now):
+        yield _standing("no_verdict", config, text, time.time() - (now - since))
     if vip.scripts.failed:
         run = vip.scripts.failed
         how = "could not be run" if run.status is None else f"failed with status {run.status}"
@@ -146,6 +152,14 @@ def problems_of(vip: VipRunner, interface: Interface, now: float) -> Iterator[Pr
         yield _standing("notify", config, vip.notices.trouble, vip.notices.since)
     yield from of_complaints(vip.complaints, config.id, config.interface)
     yield from of_complaints(interface.complaints, config.id, config.interface, config.vhid)
+
+
+def undecided(reasons: Reasons, now: float) -> Iterator[tuple[str, float]]:
+    """What there is no verdict of although it should be known by now, and since when."""
+    for name, verdict in reasons.items():
+        if verdict.well is None and now - verdict.since > _DECIDED_AFTER:
+            said = f": {verdict.said}" if verdict.said else ""
+            yield f"{name} still has no verdict, so this host preempts nobody{said}", verdict.since
 
 
 def of_complaints(

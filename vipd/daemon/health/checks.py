@@ -23,6 +23,8 @@ _NO_VERDICT = 75
 _LATE = 0.1
 #: Multiples of this, without their whole part, are spread evenly, however many there are.
 _GOLDEN = (5**0.5 - 1) / 2
+#: Seconds within which all checks have begun: until then the host preempts nobody.
+_SPREAD = 10.0
 #: How long the daemon's end waits for the programs that it killed, seconds.
 _PATIENCE = 1.0
 
@@ -60,7 +62,7 @@ class Checks:
         self, check: Check, changed: Changed, environment: Callable[[], Mapping[str, str]]
     ) -> "CheckRunner":
         """A check that is not started yet. ``environment``: what is added to ours at each run."""
-        phase = self._number * _GOLDEN % 1 * check.interval
+        phase = self._number * _GOLDEN % 1 * min(check.interval, _SPREAD)
         self._number += 1
         made = CheckRunner(check, changed, self._children, self._late_at, environment, phase)
         self._made.add(made)
@@ -104,11 +106,21 @@ class CheckRunner:
 
     @property
     def verdict(self) -> Verdict:
-        """What the check says now; of a failed one, what its last failed run said."""
+        """What the check says now; of a failed one, what its last failed run said; of one without a
+        verdict, what the last run said."""
         well = self.judgement.well
         if self.check.refused:
             return Verdict(False, self.judgement.since, f"not run: {self.check.refused}")
-        return Verdict(well, self.judgement.since, self._failed if well is False else "")
+        said = self._failed if well is False else ""
+        if well is None and self.last:
+            said = self.last.said
+        return Verdict(well, self.judgement.since, said)
+
+    def resume(self, before: "CheckRunner") -> None:
+        self.judgement.resume(before.judgement)
+        self.runs, self.last = before.runs.copy(), before.last
+        self._failed = before._failed
+        self._changed()
 
     def start(self) -> None:
         """Run it from now on, unless it must not run at all."""

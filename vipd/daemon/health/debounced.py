@@ -25,6 +25,12 @@ class Debounced:
         self._trouble = ""  # as it was seen last
         self._timer: asyncio.TimerHandle | None = None
 
+    def resume(self, before: "Debounced") -> None:
+        """Go on with what this one has seen."""
+        self._hold.resume(before._hold)
+        self.verdict = before.verdict
+        self._say(before.verdict.said)
+
     def see(self, trouble: str) -> None:
         """What is wrong with it now, one line that is safe to print; "": nothing."""
         well = not trouble

@@ -28,6 +28,11 @@ class Judgement:
         enough = self._check.rise if self.well is False else self._check.fall
         return max(0, enough - self.against)
 
+    def resume(self, before: "Judgement") -> None:
+        """Go on with what this one has found."""
+        self.well, self.since, self.against = before.well, before.since, before.against
+        self._hold.resume(before._hold)
+
     def add(self, good: bool, now: float) -> bool:
         """Count a run that has ended now; whether the verdict is another."""
         if good is self.well:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from vipd.carp.states import State
 from vipd.daemon.health.settings import Setting
-from vipd.daemon.health.verdict import Changed, Source
+from vipd.daemon.health.verdict import Changed, Resuming, Source
 
 Environment = Callable[[], Mapping[str, str]]
 
@@ -43,12 +43,15 @@ class Pool:
         for setting in settings:
             self._members[setting].same = None
 
-    def join(self, setting: Setting, member: Member) -> Source:
-        """The source for this setting, which runs from now on."""
+    def join(self, setting: Setting, member: Member, before: Source | None = None) -> Source:
+        """The source for this setting, which runs from now on. ``before``: one that asked the same
+        at other times: until there is another verdict, its one counts."""
         members = self._members.setdefault(setting, _Members())
+        if source := self._sources.get(setting):
+            _resume(source, before)  # before the new one is among those that are told
         members.append(member)
         members.same = None
-        if source := self._sources.get(setting):
+        if source:
             return source
 
         def changed() -> None:
@@ -58,6 +61,7 @@ class Pool:
                     each.verdict_changed()
 
         made = self._makers[type(setting)](setting, changed, members.environment)
+        _resume(made, before)
         made.start()
         self._sources[setting] = made
         return made
@@ -71,6 +75,11 @@ class Pool:
             return
         del self._members[setting]
         self._sources.pop(setting).close()
+
+
+def _resume(source: Source, before: Source | None) -> None:
+    if before and source.verdict.well is None and isinstance(source, Resuming):
+        source.resume(before)
 
 
 class _Members(list[Member]):

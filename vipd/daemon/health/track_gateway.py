@@ -53,11 +53,17 @@ class TrackGateway:
         #: The gateway's MAC address (6 bytes), if it has answered the last probe.
         self.mac: bytes | None = None
         self._answered = False
-        self._trouble = ""  # why the last probe did not leave,
+        self._trouble = ""  # why the last probe did not leave, or had no answer,
         self._void = False  # and whether that says nothing
         self._hold = Hold(gateway.hold, spares_first=True)
         self._row = 0  # probes one after the other with an outcome against the verdict
         self._timer: asyncio.TimerHandle | None = None
+
+    def resume(self, before: "TrackGateway") -> None:
+        self._hold.resume(before._hold)
+        self._row, self._trouble = before._row, before._trouble
+        if before.verdict.well is not None:
+            self._become(before.verdict.well, before.verdict.since)
 
     def start(self) -> None:
         self._ask(self._loop.time())
@@ -87,10 +93,16 @@ class TrackGateway:
             self._trouble = f"{self._gateway} cannot be asked: the interface is not up"
             self._forget()
             return
+        if any(each.ip == self._gateway for each in place.own):
+            self._trouble = f"{self._gateway} is an address of this host, so nobody answers for it"
+            return
         own = _sender(self._gateway, place.own)
         if own is None and self._gateway.version == 6:
             self._trouble = f"{place.interface} has no IPv6 address to ask {self._gateway} from"
             return
+        if own is None:  # it is asked all the same
+            no_answer = f"{self._gateway} does not answer"
+            self._trouble = f"{no_answer}; {place.interface} has no address in its network"
         if self._probes is None or place.interface != self._interface:
             self._forget()
             self._probes = Probes(place.interface, self._gateway)

@@ -49,6 +49,9 @@ class TrackInterface:
     def verdict(self) -> Verdict:
         return self._debounced.verdict
 
+    def resume(self, before: "TrackInterface") -> None:
+        self._debounced.resume(before._debounced)
+
     def start(self) -> None:
         self._tracked.add(self)
         self.look()

@@ -47,6 +47,9 @@ class TrackUnit:
     def verdict(self) -> Verdict:
         return self._debounced.verdict
 
+    def resume(self, before: "TrackUnit") -> None:
+        self._debounced.resume(before._debounced)
+
     def start(self) -> None:
         if self._root:
             self._place = self._root / cgroups.usual_place(self._unit)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,15 @@ class Source(Protocol):
 
     def close(self) -> None:
         """End, with all that was started."""
+
+
+@runtime_checkable
+class Resuming(Protocol):
+    """A source that can take over from one which asks the same at other times."""
+
+    def resume(self, before: Any) -> None:
+        """Go on with the verdict of ``before``, a source of the same type, and with how long that
+        stands."""
 
 
 Changed = Callable[[], None]

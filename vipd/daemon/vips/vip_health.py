@@ -12,7 +12,7 @@ from vipd.carp.machine import Machine
 from vipd.config.model import VipConfig
 from vipd.daemon.health.pool import Pool
 from vipd.daemon.health.settings import Grouped, Setting, same_question, settings
-from vipd.daemon.health.verdict import Reasons, Source, Verdict
+from vipd.daemon.health.verdict import Reasons, Source
 from vipd.daemon.vips.notices import Notices
 from vipd.daemon.vips.publisher import Publisher
 
@@ -42,8 +42,6 @@ class VipHealth:
         self._vip = vip
         self._pool = pool
         self._sources: dict[str, tuple[Setting, Source]] = {}
-        #: Verdicts of sources that a reload replaced, until the new ones have one.
-        self._before: dict[str, Verdict] = {}
         self._failing: Reasons = {}
 
     def change(self, config: VipConfig) -> None:
@@ -56,14 +54,12 @@ class VipHealth:
             if name in old and old[name][0] == setting:
                 self._sources[name] = old.pop(name)
                 continue
+            before = None
             if name in old and same_question(old[name][0], setting):
-                self._before[name] = self._verdict(name, old[name][1])
-            else:
-                self._before.pop(name, None)
-            self._sources[name] = setting, self._pool.join(setting, self)
+                before = old[name][1]
+            self._sources[name] = setting, self._pool.join(setting, self, before)
         for setting, _ in old.values():
             self._pool.leave(setting, self)
-        self._before = {name: v for name, v in self._before.items() if name in wanted}
         self._recompute()
 
     def close(self) -> None:
@@ -75,7 +71,7 @@ class VipHealth:
     @property
     def reasons(self) -> Reasons:
         """The verdict of everything that could ail it, by name."""
-        return {name: self._verdict(name, source) for name, (_, source) in self._sources.items()}
+        return {name: source.verdict for name, (_, source) in self._sources.items()}
 
     @property
     def failing(self) -> Reasons:
@@ -102,13 +98,6 @@ class VipHealth:
     def verdict_changed(self) -> None:
         """A source has another verdict."""
         self._vip.guard(self._recompute)
-
-    def _verdict(self, name: str, source: Source) -> Verdict:
-        verdict = source.verdict
-        if verdict.well is None:
-            return self._before.get(name, verdict)
-        self._before.pop(name, None)
-        return verdict
 
     def _recompute(self) -> None:
         reasons = self.reasons

@@ -1,13 +1,11 @@
 """How long a person waits for vipctl: 255 addresses, the interpreter's start included."""
 
-import compileall
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import vipd
 from bench.contestants import Contestant
 from bench.crowd import COUNT, GROUPS, OWN_WITHIN, wait_owns
 from vipd.lab import Host, Lab, LabError
@@ -42,8 +40,6 @@ def commands(kind: Contestant) -> Iterator[dict[str, float]]:
 
     LabError in the end when some did not answer.
     """
-    # An installed vipd has its bytecode; a checkout may not, and may not be allowed to write it.
-    compileall.compile_dir(Path(vipd.__file__).parent, quiet=1)
     with Lab(history=False) as lab, TemporaryDirectory(prefix="bench-") as directory:
         host = lab.host("web01", "198.51.100.179/24")
         kind.start(host, GROUPS, preferred=True, directory=Path(directory))

@@ -14,7 +14,7 @@ from helpers.hanging import hang
 from helpers.hosts import transitions, until
 from helpers.machine import children
 
-from vipd.daemon.files.reading import DAEMON, Order, shape
+from vipd.daemon.files.reading import DAEMON, Found, Order, shape
 from vipd.lab import Host, Lab, Process
 
 pytestmark = pytest.mark.lab
@@ -122,18 +122,37 @@ def test_the_files_are_read_when_a_process_can_be_started(web01: Host, files: Pa
     assert "Traceback" not in daemon.log()
 
 
-def test_a_daemon_that_ends_meanwhile_is_no_error(tmp_path: Path) -> None:
-    write_vip(tmp_path)
+def ordered(directory: Path, first: str = "pass") -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A process that reads a directory, and our end of its connection. ``first``: what it does
+    before."""
     ours, its = socket.socketpair()
     with its:
         main = "from vipd.daemon.files.reading import main; main()"
-        program = f"import os; os.dup2({its.fileno()}, {DAEMON}); {main}"
+        program = f"import os; {first}; os.dup2({its.fileno()}, {DAEMON}); {main}"
         process = subprocess.Popen(
             [sys.executable, "-c", program], pass_fds=[its.fileno()], stderr=subprocess.PIPE
         )
-    order = Order(tmp_path, None, asked=True, now=0.0, memory=b"")
+    order = Order(directory, None, asked=True, now=0.0, memory=b"")
     ours.sendall(pickle.dumps(shape()) + pickle.dumps(order))
+    return process, ours
+
+
+def test_a_daemon_that_ends_meanwhile_is_no_error(tmp_path: Path) -> None:
+    write_vip(tmp_path)
+    process, ours = ordered(tmp_path)
     ours.close()  # before it has anything to answer
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, b"")
+
+
+def test_it_ends_with_its_answer(tmp_path: Path) -> None:
+    """The daemon waits for its end. An interpreter frees all that it has before, for 15 ms."""
+    write_vip(tmp_path)
+    process, ours = ordered(tmp_path, "import atexit; atexit.register(os._exit, 7)")
+    with ours, ours.makefile("rb") as answers:
+        while isinstance(answer := pickle.load(answers), str):
+            pass
+    assert isinstance(answer, Found)
     _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (0, b"")
 

@@ -81,6 +81,8 @@ def main() -> None:
         except EOFError:  # it has ended
             return
         _carry_out(order, answers)
+    # The daemon waits for the end: to free every object before would take 15 ms.
+    os._exit(0)
 
 
 def _carry_out(order: Order, answers: BinaryIO) -> None:

@@ -1,29 +1,26 @@
 """What a configuration file does, step by step, as far as it may do anything."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vipd.config.problem import FileLocation
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(NamedTuple):
     """Text that stands for itself, with the place of each character."""
 
     text: str
     places: Sequence[FileLocation]
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """`$NAME` or `${NAME}`; `place` is that of the dollar sign."""
 
     name: str
     place: FileLocation
 
 
-@dataclass(frozen=True, slots=True)
-class Otherwise:
+class Otherwise(NamedTuple):
     """`${NAME:-word}` and its relatives. `operator` is one of - = + ?; with `colon`, an empty value
     counts as none; `place` is that of the dollar sign."""
 
@@ -42,8 +39,7 @@ class Otherwise:
 Part = Literal | Variable | Otherwise
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(NamedTuple):
     """`name=parts` (or `name+=parts`); `place` is that of the name, `start` that of the value."""
 
     name: str
@@ -53,8 +49,7 @@ class Assignment:
     start: FileLocation
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """Assignments that stand on one line. With `at_once` (export, declare, readonly), all values
     are expanded before any is assigned; without, one after the other."""
 
@@ -62,46 +57,40 @@ class Command:
     at_once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A variable that a command names without giving it a value."""
 
     name: str
     place: FileLocation
 
 
-@dataclass(frozen=True, slots=True)
-class Declare:
+class Declare(NamedTuple):
     """`declare NAME`: in a function, which the old service sourced the files in, the variable loses
     its value; elsewhere it keeps it."""
 
     names: tuple[Name, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadOnly:
+class ReadOnly(NamedTuple):
     """`readonly NAME`, or `readonly NAME=value` after its assignment: the value stays."""
 
     names: tuple[Name, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unset:
+class Unset(NamedTuple):
     """`unset NAME …`."""
 
     names: tuple[Name, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """`. FILE`; `place` is that of the file's name."""
 
     path: tuple[Part, ...]
     place: FileLocation
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(NamedTuple):
     """A command that sets no variable, except through `${NAME:=word}` among its words."""
 
     parts: tuple[Part, ...]

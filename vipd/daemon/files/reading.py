@@ -11,7 +11,6 @@ import gc
 import os
 import pickle
 import sys
-import traceback
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -106,6 +105,8 @@ def _carry_out(order: Order, answers: BinaryIO) -> None:
     except ConnectionError:
         raise
     except Exception as error:
+        import traceback
+
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{frame.filename}:{frame.lineno}, in {frame.name}"
         tell(Failed(f"{type(error).__name__}: {error} ({where})"))

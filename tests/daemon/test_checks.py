@@ -1,6 +1,7 @@
 """Health checks, with real programs: what a run says, when it ends, and what a verdict takes."""
 
 import asyncio
+import ctypes
 import itertools
 import os
 import pwd
@@ -25,6 +26,8 @@ from vipd.daemon.health.judgement import Judgement
 from vipd.daemon.health.pool import Pool
 from vipd.linux.spawn import Program
 
+#: <sys/prctl.h>
+PR_SET_CHILD_SUBREAPER = 36
 QUICK = Check("", (), interval=0.1, timeout=0.1, fall=1, rise=1, hold=0)
 PATIENT = replace(QUICK, timeout=10.0)
 
@@ -32,10 +35,16 @@ PATIENT = replace(QUICK, timeout=10.0)
 class Stage:
     """A check that runs `body`, and the verdicts that it changed to."""
 
-    def __init__(self, directory: Path, body: str, check: Check = PATIENT) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        body: str,
+        check: Check = PATIENT,
+        children: Children | None = None,
+    ) -> None:
         self.environment: dict[str, str] = {}
         self.late_at = -inf
-        self.checks = Checks(Children(adopts=False), lambda: self.late_at)
+        self.checks = Checks(children or Children(adopts=False), lambda: self.late_at)
         command = (str(write_script(directory / "check", body)), "one argument")
         self.verdicts: list[bool | None] = []
         check = replace(check, command=check.command or command)
@@ -333,6 +342,28 @@ def test_what_spares_us_when_memory_runs_out_does_not_spare_a_check(
         score.write_text(ours)
 
 
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """Orphans become our children, as in a container."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    yield
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0)
+
+
+@pytest.mark.usefixtures("adopting")
+def test_orphans_are_reaped_beside_checks_and_no_result_is_lost(tmp_path: Path) -> None:
+    async def act() -> None:
+        stage = Stage(tmp_path, "setsid -f sleep 0.05; exit 3", children=Children(adopts=True))
+        stage.check.start()
+        await stage.runs(Result.FAILED, 5)
+        assert stage.check.verdict.said == "exit status 3"
+        await stage.end()
+        while has_children():
+            await asyncio.sleep(0.01)
+
+    play(act)
+
+
 def test_a_result_that_comes_while_the_loop_is_late_counts_as_none(tmp_path: Path) -> None:
     async def act() -> None:
         begun = tmp_path / "begun"
@@ -468,6 +499,14 @@ def test_a_program_whose_end_cannot_be_waited_for_ends_at_once(
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
 
     play(act)
+
+
+def has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def descriptors() -> int:

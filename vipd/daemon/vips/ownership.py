@@ -56,7 +56,9 @@ class Ownership:
         self._complaints = complaints
         around = services.wills, services.guard, services.counter.of(config.vhid)
         scripted = lambda: script() if self._scripted else None  # noqa: E731
-        self.will = Will(config.id, *around, lambda: self._held, scripted, final)
+        self.will = Will(
+            config.id, *around, lambda: self._held, scripted, final, services.timers.afterwards
+        )
         self.places = Places(config, interface, services)
         self._follow(config)
         self._extras = Extras(interface, services.links, complaints)

@@ -5,6 +5,8 @@ import ctypes
 import itertools
 import os
 import pwd
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -213,6 +215,72 @@ def test_a_program_that_its_user_may_not_run_has_failed(place: Path) -> None:
         stage.check.start()
         await stage.runs(Result.FAILED)
         assert "Permission denied" in stage.check.verdict.said
+        await stage.end()
+
+    play(act)
+
+
+_CAPABLE = ("setpriv", "--inh-caps=+net_raw", "--ambient-caps=+net_raw")
+_STARTS_BOTH = """
+import asyncio
+from vipd.daemon.base.children import Children
+
+GREP = "/bin/grep", "CapAmb", "/proc/self/status"
+
+async def script(children):
+    child = await children.start(GREP, {}, 10)
+    await child.ends_within(10)
+    print(int(child.output.split()[1], 16))
+
+async def main():
+    children = Children(adopts=False)
+    await script(children)
+    ended = asyncio.get_running_loop().create_future()
+    run = children.attend(children.program(GREP, {}), ended.set_result)
+    await ended
+    print(int(run.output.split()[1], 16))
+    await script(children)
+
+asyncio.run(main())
+"""
+
+
+def test_a_check_has_none_of_our_capabilities() -> None:
+    """unprivileged.conf gives vipd ambient ones, which every program inherits."""
+    command = [*_CAPABLE, sys.executable, "-c", _STARTS_BOTH]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    before, check, after = map(int, done.stdout.split())
+    assert before == after != 0
+    assert check == 0
+
+
+def test_without_root_it_says_whom_it_can_run_as(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with unprivileged.conf; a test as root plays that."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    nobody = Account(65534, 65534, ())
+
+    async def act() -> None:
+        stage = Stage(tmp_path, "exit 0", replace(QUICK, account=nobody))
+        stage.check.start()
+        await stage.runs(Result.FAILED, 2)
+        assert "vipd runs as user 1234, not as root" in stage.check.verdict.said
+        assert "write its own user into CHECK_USER" in stage.check.verdict.said
+        await stage.end()
+
+    play(act)
+
+
+def test_one_that_prints_a_lot_is_not_late_for_that(tmp_path: Path) -> None:
+    """It would wait for us with a usual pipe: for 16 MB longer than it may take."""
+
+    async def act() -> None:
+        stage = Stage(tmp_path, "yes | head -c 16000000; echo last; exit 0")
+        stage.check.start()
+        await stage.runs(Result.OK)
+        assert stage.check.last is not None
+        assert stage.check.last.said == "exit status 0: last"
         await stage.end()
 
     play(act)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import cache
 
 _SETSIGDEF, _SETSIGMASK, _SETSID = 0x04, 0x08, 0x80  # POSIX_SPAWN_…, <spawn.h>
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4  # <linux/prctl.h>
 #: Room for posix_spawnattr_t, posix_spawn_file_actions_t and sigset_t, in every C library.
 _OPAQUE = 1024
 _libc = ctypes.CDLL(None)
@@ -65,6 +66,14 @@ def spawn(
 ) -> int:
     """Start a `Program` once."""
     return Program(command, environment, blocked=blocked).start(files)
+
+
+def drop_ambient_capabilities() -> None:
+    """What this thread starts from now on inherits no capability from us; other threads are not
+    concerned. (setpriv calls capset(2) for that, which unprivileged.conf forbids.)"""
+    nothing = ctypes.c_ulong(0)
+    clear = ctypes.c_ulong(_PR_CAP_AMBIENT_CLEAR_ALL)
+    _libc.prctl(_PR_CAP_AMBIENT, clear, nothing, nothing, nothing)
 
 
 @cache

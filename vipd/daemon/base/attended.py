@@ -13,17 +13,18 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 from errno import ENOEXEC, ENOMEM
+from fcntl import F_SETPIPE_SZ, fcntl
 from functools import cache
 from pathlib import Path
 
 from vipd.config.health_fields import Account
 from vipd.daemon.base.background import Background, NoThreadError
 from vipd.daemon.base.endings import TAIL
-from vipd.linux.spawn import Program
+from vipd.linux.spawn import Program, drop_ambient_capabilities
 
-#: Bytes that are read at a time, and milliseconds until the next read: endless output then costs us
-#: a hundredth of a processor.
-_PORTION, _PAUSE = 65536, 50
+#: Bytes that are read at a time (of a program that prints more than a usual pipe holds: _MUCH), and
+#: milliseconds until the next read: endless output then costs us a hundredth of a processor.
+_PORTION, _MUCH, _PAUSE = 65536, 1 << 20, 50
 #: Runs a script without a #! line.
 _SHELL = "/bin/sh"
 #: Of util-linux. posix_spawn(3) cannot change the user, and Python's own way forks this process
@@ -32,7 +33,8 @@ _SETPRIV = "setpriv"
 
 
 class Attended:
-    """One run, in a session of its own, with empty input. ``ended`` is called in the loop."""
+    """One run, in a session of its own, with empty input, and without our capabilities. ``ended``
+    is called in the loop."""
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Attended:
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._thread = 0
+        self._portion = _PORTION
 
     def start(self) -> None:
         """Have its thread carry it out."""
@@ -77,6 +80,7 @@ class Attended:
 
     def _run(self) -> None:
         self._thread = _thread.get_native_id()
+        drop_ambient_capabilities()
         reader, writer = os.pipe2(os.O_CLOEXEC)
         try:
             try:
@@ -161,10 +165,12 @@ class Attended:
     def _read(self, reader: int) -> bool:
         """Read what is there; return whether more may come."""
         try:
-            data = os.read(reader, _PORTION)
+            data = os.read(reader, self._portion)
         except BlockingIOError:
             return True
-        self.output += data
+        if len(data) == _PORTION == self._portion:
+            self._portion = _enlarged(reader)
+        self.output += data[-TAIL:]
         del self.output[:-TAIL]
         return bool(data)
 
@@ -181,9 +187,23 @@ def kill_group(process: int) -> None:
         os.killpg(process, signal.SIGKILL)
 
 
+def _enlarged(pipe: int) -> int:
+    """Make room in a pipe whose writer waits for us whenever it is full; returns for how much."""
+    try:
+        return fcntl(pipe, F_SETPIPE_SZ, _MUCH)
+    except OSError:  # this user has too many of these
+        return _PORTION
+
+
 def becoming(user: Account | None) -> tuple[str, ...]:
-    """The command before a program that has it run as this user, with the groups that it has."""
+    """The command before a program that has it run as this user, with the groups that it has.
+    Raises PermissionError."""
     if user is None or (user.uid, user.gid) == (os.geteuid(), os.getegid()):
         return ()
+    if os.geteuid() != 0:  # setpriv would say less
+        raise PermissionError(
+            f"vipd runs as user {os.geteuid()}, not as root, so it can run nothing as user "
+            f"{user.uid}; write its own user into CHECK_USER"
+        )
     groups = f"--groups={','.join(map(str, user.groups))}" if user.groups else "--clear-groups"
     return _SETPRIV, f"--reuid={user.uid}", f"--regid={user.gid}", groups, "--"

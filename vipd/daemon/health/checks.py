@@ -146,7 +146,11 @@ class CheckRunner:
             self._started = now
             self._deadline = (now if self._late else self._due) + self.check.timeout
             self._wake_at(self._deadline)
-            self._run = self._children.attend(self._prepared(), self._over)
+            try:
+                self._run = self._children.attend(self._prepared(), self._over)
+            except OSError as error:
+                self._cannot_start(error)
+                self._go_on()
 
     def _wake_at(self, when: float) -> None:
         if self._timer:
@@ -186,12 +190,18 @@ class CheckRunner:
             return
         if not run.killed:
             if run.error:
-                how = f"cannot be started: {printable(str(run.error))}"
-                self._ended(Result.FAILED, self._started, how, self._late)
+                self._cannot_start(run.error)
             else:
                 how = _with_line(endings.how(run.status), run)
                 self._ended(_result(run.status), self._started, how, self._late)
-        # Starts that have passed meanwhile are left out.
+        self._go_on()
+
+    def _cannot_start(self, error: BaseException) -> None:
+        how = f"cannot be started: {printable(str(error))}"
+        self._ended(Result.FAILED, self._started, how, self._late)
+
+    def _go_on(self) -> None:
+        """Wait for the next start. Those that have passed meanwhile are left out."""
         every = self.check.interval
         self._due += every * max(1, ceil((self._clock() - _LATE - self._due) / every))
         if not self._timer or self._due < self._timer.when():

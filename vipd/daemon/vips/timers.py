@@ -57,13 +57,13 @@ class Timers:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.catch_up: Callable[[float], None] = lambda _late: None
         self.before: Callable[[float], None] = lambda _now: None
-        self.afterwards = Afterwards(loop, self._is_due)
         self.lateness = Histogram(_LATENESS)
         self.late_at = -inf
         self._loop = loop
         self._heap: list[tuple[float, int, Alarm]] = []
         self._number = 0  # orders entries of the same time
         self._handle: asyncio.TimerHandle | None = None
+        self.afterwards = Afterwards(loop, self._is_due)
 
     def alarm(
         self, call: Callable[[float], None], prepare: Callable[[float], None] = _nothing

@@ -35,8 +35,8 @@ def checks(bench: Bench) -> list[Section]:
     measure_cost = partial(sickness.cost, seconds=bench.window)
     bench.attempt_all(load, what, measure_cost, able, runs=bench.fewer)
     theirs = figure(load, sickness.ALL_CPU, "%").median("keepalived")
-    shell = "each program is started by a shell, so that one that hangs does not stop vipd"
-    most = None if theirs is None else Bound(theirs, "no more than keepalived's", shell)
+    why = "a thread starts each program and waits for it, so that one that hangs does not stop vipd"
+    most = None if theirs is None else Bound(theirs, "no more than keepalived's", why)
     return [
         Section(
             "A check fails",

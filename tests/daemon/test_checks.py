@@ -1,6 +1,7 @@
 """Health checks, with real programs: what a run says, when it ends, and what a verdict takes."""
 
 import asyncio
+import ctypes
 import itertools
 import os
 import pwd
@@ -8,12 +9,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from errno import ENOSPC
+from errno import EMFILE, ENOSPC
 from math import inf
 from pathlib import Path
-from typing import Any
 
 import pytest
 from helpers.configured import write_script
@@ -21,12 +21,15 @@ from helpers.scenes import have_gone, play, written
 
 from vipd.config.health_fields import Account, Check
 from vipd.daemon.base import children
+from vipd.daemon.base.background import Background
 from vipd.daemon.base.children import Children
 from vipd.daemon.health.checks import CheckRunner, Checks, Result
 from vipd.daemon.health.judgement import Judgement
 from vipd.daemon.health.pool import Pool
-from vipd.linux.spawn import spawn
+from vipd.linux.spawn import Program
 
+#: <sys/prctl.h>
+PR_SET_CHILD_SUBREAPER = 36
 QUICK = Check("", (), interval=0.1, timeout=0.1, fall=1, rise=1, hold=0)
 PATIENT = replace(QUICK, timeout=10.0)
 
@@ -34,10 +37,16 @@ PATIENT = replace(QUICK, timeout=10.0)
 class Stage:
     """A check that runs `body`, and the verdicts that it changed to."""
 
-    def __init__(self, directory: Path, body: str, check: Check = PATIENT) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        body: str,
+        check: Check = PATIENT,
+        children: Children | None = None,
+    ) -> None:
         self.environment: dict[str, str] = {}
         self.late_at = -inf
-        self.checks = Checks(Children(adopts=False), lambda: self.late_at)
+        self.checks = Checks(children or Children(adopts=False), lambda: self.late_at)
         command = (str(write_script(directory / "check", body)), "one argument")
         self.verdicts: list[bool | None] = []
         check = replace(check, command=check.command or command)
@@ -227,18 +236,24 @@ def test_a_program_that_its_user_may_not_run_has_failed(place: Path) -> None:
 
 _CAPABLE = ("setpriv", "--inh-caps=+net_raw", "--ambient-caps=+net_raw")
 _STARTS_BOTH = """
-import asyncio, os
-from vipd.config.health_fields import Account
+import asyncio
 from vipd.daemon.base.children import Children
+
+GREP = "/bin/grep", "CapAmb", "/proc/self/status"
+
+async def script(children):
+    child = await children.start(GREP, {}, 10)
+    await child.ends_within(10)
+    print(int(child.output.split()[1], 16))
 
 async def main():
     children = Children(adopts=False)
-    us = Account(os.geteuid(), os.getegid(), ())
-    for user in (None, us, None):
-        grep = ("/bin/grep", "CapAmb", "/proc/self/status")
-        child = await children.start(grep, {}, 10, user=user)
-        await child.ends_within(10)
-        print(int(child.output.split()[1], 16))
+    await script(children)
+    ended = asyncio.get_running_loop().create_future()
+    run = children.attend(children.program(GREP, {}), ended.set_result)
+    await ended
+    print(int(run.output.split()[1], 16))
+    await script(children)
 
 asyncio.run(main())
 """
@@ -257,16 +272,162 @@ def test_without_root_it_says_whom_it_can_run_as(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As with unprivileged.conf; a test as root plays that."""
-    monkeypatch.setattr("vipd.daemon.base.children.os.geteuid", lambda: 1234)
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
     nobody = Account(65534, 65534, ())
 
     async def act() -> None:
         stage = Stage(tmp_path, "exit 0", replace(QUICK, account=nobody))
         stage.check.start()
-        await stage.runs(Result.FAILED)
+        await stage.runs(Result.FAILED, 2)
         assert "vipd runs as user 1234, not as root" in stage.check.verdict.said
         assert "write its own user into CHECK_USER" in stage.check.verdict.said
         await stage.end()
+
+    play(act)
+
+
+def test_no_other_program_is_loaded_for_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell in between costs as much again as a small check."""
+    loaded = list[str]()
+    start = Program.start
+
+    def record(program: Program, files: Mapping[int, int]) -> int:
+        loaded.append(program.command[0])
+        return start(program, files)
+
+    async def act() -> None:
+        monkeypatch.setattr(Program, "start", record)
+        stage = Stage(tmp_path, "exit 0")
+        stage.check.start()
+        await stage.runs(Result.OK)
+        assert loaded == [str(tmp_path / "check")]
+        await stage.end()
+
+    play(act)
+
+
+def test_a_script_without_its_first_line_is_run_by_the_shell(tmp_path: Path) -> None:
+    async def act() -> None:
+        stage = Stage(tmp_path, "")
+        (tmp_path / "check").write_text('echo "$0 $1"; exit 3')
+        stage.check.start()
+        await stage.runs(Result.FAILED)
+        assert stage.check.last
+        assert stage.check.last.said == f"exit status 3: {tmp_path}/check one argument"
+        await stage.end()
+
+    play(act)
+
+
+def test_what_a_slow_run_prints_is_read_along(tmp_path: Path) -> None:
+    async def act() -> None:
+        much = "head -c 300000 /dev/zero | tr '\\0' x"  # more than a pipe holds
+        stage = Stage(tmp_path, f"echo one; sleep 0.2; {much}; sleep 0.1; echo; echo two; exit 1")
+        stage.check.start()
+        await stage.runs(Result.FAILED)
+        assert stage.check.last
+        assert stage.check.last.said == "exit status 1: two"
+        await stage.end()
+
+    play(act)
+
+
+def test_a_run_that_closes_its_output_goes_on(tmp_path: Path) -> None:
+    async def act() -> None:
+        stage = Stage(tmp_path, "echo one; exec >/dev/null 2>&1; sleep 0.3; exit 1")
+        stage.check.start()
+        await stage.runs(Result.FAILED)
+        assert stage.check.last
+        assert stage.check.last.said == "exit status 1: one"
+        assert stage.check.last.seconds >= 0.3
+        await stage.end()
+
+    play(act)
+
+
+def test_a_run_whose_end_cannot_be_waited_for_is_killed_and_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_process: int) -> int:
+        raise OSError(EMFILE, "Too many open files")
+
+    async def act() -> None:
+        stage = Stage(tmp_path, "exec sleep 60")
+        before = descriptors()
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pidfd_open", refuse)
+            stage.check.start()
+            await stage.runs(Result.FAILED)
+        assert "Too many open files" in stage.check.verdict.said
+        await stage.end()
+        assert descriptors() <= before + 1  # /dev/null stays open
+        with pytest.raises(ChildProcessError):
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
+
+    play(act)
+
+
+def test_a_thread_that_ends_too_early_is_noticed_and_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def act() -> None:
+        stage = Stage(tmp_path, "exit 0", QUICK)
+        with monkeypatch.context() as patched:
+            patched.setattr(Background, "hand", lambda *_: None)
+            patched.setattr(Background, "lives", False)
+            stage.check.start()
+            await stage.runs(Result.FAILED, 2)
+        assert "a thread ended" in stage.check.verdict.said
+        await stage.runs(Result.OK)
+        await stage.end()
+
+    play(act)
+
+
+def test_what_spares_us_when_memory_runs_out_does_not_spare_a_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A negative score takes a right that not every machine gives to its tests; so another one is
+    said to be negative."""
+    monkeypatch.setattr(children, "_score", lambda: -1)
+    score = Path("/proc/self/oom_score_adj")
+    ours = score.read_text()
+
+    async def act() -> None:
+        stage = Stage(tmp_path, "sleep 0.2; cat /proc/self/oom_score_adj; exit 0")
+        stage.check.start()
+        await stage.runs(Result.OK)
+        assert stage.check.last
+        assert stage.check.last.said == "exit status 0: 0"
+        await stage.end()
+
+    score.write_text("10")
+    try:
+        play(act)
+    finally:
+        score.write_text(ours)
+
+
+@pytest.fixture
+def adopting() -> Iterator[None]:
+    """Orphans become our children, as in a container."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    yield
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0)
+
+
+@pytest.mark.usefixtures("adopting")
+def test_orphans_are_reaped_beside_checks_and_no_result_is_lost(tmp_path: Path) -> None:
+    async def act() -> None:
+        stage = Stage(tmp_path, "setsid -f sleep 0.05; exit 3", children=Children(adopts=True))
+        stage.check.start()
+        await stage.runs(Result.FAILED, 5)
+        assert stage.check.verdict.said == "exit status 3"
+        await stage.end()
+        while has_children():
+            await asyncio.sleep(0.01)
 
     play(act)
 
@@ -388,13 +549,15 @@ def test_a_check_goes_on_after_a_run_that_no_memory_was_left_for(
     short = threading.Event()
     short.set()
 
-    def fail_first(*args: Any, **more: Any) -> int:
+    start = Program.start
+
+    def fail_first(program: Program, files: Mapping[int, int]) -> int:
         if short.is_set():
             raise MemoryError("none")
-        return spawn(*args, **more)
+        return start(program, files)
 
     async def act() -> None:
-        monkeypatch.setattr(children, "spawn", fail_first)
+        monkeypatch.setattr(Program, "start", fail_first)
         stage = Stage(tmp_path, "exit 0")
         stage.check.start()
         await stage.runs(Result.FAILED, 2)
@@ -423,6 +586,14 @@ def test_a_program_whose_end_cannot_be_waited_for_ends_at_once(
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
 
     play(act)
+
+
+def has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def descriptors() -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
 import pytest
@@ -56,6 +57,29 @@ def test_events_are_numbered_and_go_to_all_listeners_in_order(hub: Hub) -> None:
     assert (one.number, two.number, hub.last) == (1, 2, 2)
     assert (one.id, one.vhid, one.interface, one.at) == ("001", 1, "eth1", 1000.0)
     assert (two.id, two.vhid, two.interface) == ("", 0, "")
+
+
+def test_what_was_postponed_comes_before_what_happens_later_with_its_own_time() -> None:
+    clock, waiting, heard = Clock(), list[Callable[[], None]](), list[Event]()
+    hub = Hub(logging.getLogger("nobody listens"), clock, waiting.append)
+    hub.subscribe(heard.append)
+
+    def postpone(text: str) -> None:
+        subject = Subject("001", 1, "eth1")
+        hub.postpone(lambda at: hub.publish(subject, Kind.TRANSITION, text, at=at))
+
+    postpone("first")
+    clock.now += 1
+    postpone("second")
+    clock.now += 1
+    assert heard == []
+    happen(hub, text="third")
+    postpone("fourth")
+    for work in waiting:
+        work()
+    assert [each.text for each in heard] == ["first", "second", "third", "fourth"]
+    assert [each.at for each in heard] == [100.0, 101.0, 102.0, 102.0]
+    assert [each.number for each in heard] == [1, 2, 3, 4]
 
 
 def test_a_listener_that_fails_is_no_trouble_to_the_others(hub: Hub) -> None:

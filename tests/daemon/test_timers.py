@@ -1,6 +1,7 @@
 """Alarms that are late: first what waits is heard, then they ring, and not for what came after."""
 
 import asyncio
+from functools import partial
 from math import inf
 from time import sleep
 
@@ -136,3 +137,62 @@ def test_alarms_that_were_only_moved_wake_nobody_up_one_by_one() -> None:
 
     asyncio.run(run())
     assert len(fired) < 5
+
+
+def test_what_may_wait_is_done_in_order_after_all_alarms_that_are_due() -> None:
+    """Also if these take several turns, because each is slow."""
+    told: list[str] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+        timers = Timers(loop)
+        timers.LATE = 0.01
+        timers.afterwards(lambda: told.append("at once"))
+
+        def ring(number: int, _now: float) -> None:
+            told.append("rings")
+            timers.afterwards(lambda: told.append(f"{number}"))
+            if len(told) == 100:
+                timers.afterwards(done.set)
+            sleep(0.001)
+
+        for number in range(99):
+            timers.alarm(partial(ring, number)).set(loop.time() + 0.01)
+        await until(done)
+        timers.afterwards(lambda: told.append("at once"))
+
+    asyncio.run(run())
+    assert told[:100] == ["at once"] + ["rings"] * 99
+    assert sorted(told[100:199], key=int) == [f"{number}" for number in range(99)]
+    assert told[199:] == ["at once"]
+
+
+def test_what_may_wait_waits_for_no_endless_row_of_alarms() -> None:
+    """Nor does something that fails keep others from being done."""
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda *_: None)
+        done = asyncio.Event()
+        timers = Timers(loop)
+        timers.afterwards.PATIENCE = 0.05
+
+        def fail() -> None:
+            raise ValueError
+
+        def ring(_now: float) -> None:
+            sleep(0.001)
+            alarm.set(loop.time())  # due again
+            if not rung:
+                timers.afterwards(fail)
+                timers.afterwards(done.set)
+            rung.append(True)
+
+        rung: list[bool] = []
+        alarm = timers.alarm(ring)
+        alarm.set(loop.time())
+        await until(done)
+        assert len(rung) > 1
+
+    asyncio.run(run())

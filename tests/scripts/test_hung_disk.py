@@ -78,3 +78,28 @@ def test_the_scripts_of_that_server_run_while_it_answers(
     write_vip(files, UPSCRIPT=f"{tmp_path}/remote/up", MANAGE_ADDRESS="yes", OPTIONS=QUICK)
     daemon = web01.vipd(files)
     until((tmp_path / "up-ran").exists, daemon.tail)
+
+
+def test_a_check_on_that_server_holds_up_nothing_but_itself(
+    lab: Lab, web01: Host, web02: Host, files: Path, tmp_path: Path, hang: Callable[[], None]
+) -> None:
+    """Also no other check, although each is started from a thread of the daemon."""
+    dump = capture(web02, "proto", "112")
+    runs = tmp_path / "runs"
+    local = write_script(tmp_path / "local", f"echo run >>{runs}")
+    checks = {f"CHECK_REMOTE{n}": f"{tmp_path}/remote/up {n}" for n in range(6)}
+    settings = {"CHECK_USER": "root", "CHECK_INTERVAL": "0.5", "OPTIONS": QUICK}
+    write_vip(files, CHECK_LOCAL=str(local), **checks, **settings)
+    daemon = web01.vipd(files)
+    delay = Delay(daemon)
+    lab.wait_owner(VIP, "web01")
+    hang()
+    for n in range(6):
+        daemon.wait_for(rf"remote{n}\b.*does not end although it was killed \(process \d+\)")
+    before = len(runs.read_text())
+    until(lambda: len(runs.read_text()) > before + 20, daemon.tail)
+    seen(dump, 1, times=2)
+    go_on(dump, 1)
+    assert lateness(of_vhid(dump, 1), delay) < LATE
+    assert daemon.stop() == 0
+    lab.wait_owner(VIP, None)

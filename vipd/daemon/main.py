@@ -200,11 +200,12 @@ async def _run(
     counter = _counter(runtime_dir / "sequence")
     netlink = Netlink()
     links = Links(netlink)
-    hub, history, tally = Hub(log.logger), History(), Tally()
+    timers = Timers(loop)
+    hub, history, tally = Hub(log.logger, afterwards=timers.afterwards), History(), Tally()
     hub.subscribe(history)
     hub.subscribe(tally.count)
     maintenance = Maintenance(place.state_dir)
-    timers, children = Timers(loop), Children(adopts=os.getpid() == 1)
+    children = Children(adopts=os.getpid() == 1)
     checks, tracking = Checks(children, lambda: timers.late_at), Tracking(loop, links)
     groups = Groups(loop.time, loop.call_soon)
     services = Services(
@@ -266,6 +267,7 @@ async def _run(
     supervisor.stopping = True
     await reload.stop()
     await supervisor.stop()
+    hub.settle()
     heard.write()
     await services.notifier.close()
     await checks.gone()

@@ -9,6 +9,7 @@ import ctypes
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 
 _SETSIGDEF, _SETSIGMASK, _SETSID = 0x04, 0x08, 0x80  # POSIX_SPAWN_…, <spawn.h>
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4  # <linux/prctl.h>
@@ -18,6 +19,44 @@ _libc = ctypes.CDLL(None)
 _close_from = getattr(_libc, "posix_spawn_file_actions_addclosefrom_np", None)  # glibc 2.34
 
 
+class Program:
+    """A program with its arguments and its whole environment, which is started any number of times:
+    in a session of its own, with no signal ignored, and none blocked, or all (``blocked``). It is
+    looked for in our PATH if it has no slash."""
+
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], *, blocked: bool = False
+    ) -> None:
+        self.command = command
+        self.environment = environment
+        self._attributes = _attributes(blocked)
+        self._words = _strings(command)
+        self._variables = _strings([f"{name}={value}" for name, value in environment.items()])
+
+    def start(self, files: Mapping[int, int]) -> int:
+        """Returns its process ID when it has been loaded. ``files``: the descriptors that it gets →
+        ours; it gets no others except 0 to 2. Raises OSError.
+
+        Call this in a thread: other threads run during the call."""
+        process, given = ctypes.c_int(), tuple(files.items())
+        actions = _kept_actions(given) if _close_from else _actions(given)
+        try:
+            number = _libc.posix_spawnp(
+                ctypes.byref(process),
+                self._words[0],
+                actions,
+                self._attributes,
+                self._words,
+                self._variables,
+            )
+        finally:
+            if not _close_from:
+                _libc.posix_spawn_file_actions_destroy(actions)
+        if number:
+            raise OSError(number, os.strerror(number), self.command[0])
+        return process.value
+
+
 def spawn(
     command: Sequence[str],
     environment: Mapping[str, str],
@@ -25,49 +64,8 @@ def spawn(
     *,
     blocked: bool = False,
 ) -> int:
-    """Start ``command`` (a path and its arguments) in a session of its own, with no signal ignored,
-    and none blocked, or all (``blocked``); returns its process ID when it has been loaded.
-    ``files``: the descriptors that it gets → ours; it gets no others except 0 to 2. Raises OSError.
-
-    Call this in a thread: other threads run during the call."""
-
-    attributes, actions, nothing, everything = (
-        ctypes.create_string_buffer(_OPAQUE) for _ in range(4)
-    )
-    _libc.sigemptyset(nothing)
-    # Not sigfillset: it leaves out two signals that glibc uses itself, which would stay ignored.
-    ctypes.memset(everything, 0xFF, _OPAQUE)
-    _libc.posix_spawnattr_init(attributes)
-    _libc.posix_spawn_file_actions_init(actions)
-    try:
-        _libc.posix_spawnattr_setflags(
-            attributes, ctypes.c_short(_SETSIGDEF | _SETSIGMASK | _SETSID)
-        )
-        _libc.posix_spawnattr_setsigdefault(attributes, everything)
-        _libc.posix_spawnattr_setsigmask(attributes, everything if blocked else nothing)
-        for theirs, ours in files.items():
-            _libc.posix_spawn_file_actions_adddup2(actions, ours, theirs)
-        first = max(2, *files) + 1
-        if _close_from:
-            _close_from(actions, first)
-        else:
-            for descriptor in _inherited(first):
-                _libc.posix_spawn_file_actions_addclose(actions, descriptor)
-        process = ctypes.c_int()
-        number = _libc.posix_spawn(
-            ctypes.byref(process),
-            os.fsencode(command[0]),
-            actions,
-            attributes,
-            _strings(command),
-            _strings([f"{name}={value}" for name, value in environment.items()]),
-        )
-    finally:
-        _libc.posix_spawn_file_actions_destroy(actions)
-        _libc.posix_spawnattr_destroy(attributes)
-    if number:
-        raise OSError(number, os.strerror(number), command[0])
-    return process.value
+    """Start a `Program` once."""
+    return Program(command, environment, blocked=blocked).start(files)
 
 
 def drop_ambient_capabilities() -> None:
@@ -76,6 +74,39 @@ def drop_ambient_capabilities() -> None:
     nothing = ctypes.c_ulong(0)
     clear = ctypes.c_ulong(_PR_CAP_AMBIENT_CLEAR_ALL)
     _libc.prctl(_PR_CAP_AMBIENT, clear, nothing, nothing, nothing)
+
+
+@cache
+def _attributes(blocked: bool) -> ctypes.Array[ctypes.c_char]:
+    """They are kept, and never destroyed."""
+    attributes, nothing, everything = (ctypes.create_string_buffer(_OPAQUE) for _ in range(3))
+    _libc.sigemptyset(nothing)
+    # Not sigfillset: it leaves out two signals that glibc uses itself, which would stay ignored.
+    ctypes.memset(everything, 0xFF, _OPAQUE)
+    _libc.posix_spawnattr_init(attributes)
+    _libc.posix_spawnattr_setflags(attributes, ctypes.c_short(_SETSIGDEF | _SETSIGMASK | _SETSID))
+    _libc.posix_spawnattr_setsigdefault(attributes, everything)
+    _libc.posix_spawnattr_setsigmask(attributes, everything if blocked else nothing)
+    return attributes
+
+
+def _actions(files: tuple[tuple[int, int], ...]) -> ctypes.Array[ctypes.c_char]:
+    """What is done to the descriptors in the new process."""
+    actions = ctypes.create_string_buffer(_OPAQUE)
+    _libc.posix_spawn_file_actions_init(actions)
+    for theirs, ours in files:
+        _libc.posix_spawn_file_actions_adddup2(actions, ours, theirs)
+    first = max(2, *(theirs for theirs, _ in files)) + 1
+    if _close_from:
+        _close_from(actions, first)
+    else:
+        for descriptor in _inherited(first):
+            _libc.posix_spawn_file_actions_addclose(actions, descriptor)
+    return actions
+
+
+#: They are never destroyed: the numbers of descriptors come again.
+_kept_actions = cache(_actions)
 
 
 def _inherited(first: int) -> Iterator[int]:

@@ -1,30 +1,26 @@
 """Programs that the daemon runs: it starts them without blocking, ends them with everything that
-they started, reaps them, and reads the output of processes that they leave behind."""
+they started, reaps them, and reads the output of processes that they leave behind. For checks, a
+thread attends each run (see `attended`)."""
 
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from errno import ENOMEM
-from fcntl import F_SETPIPE_SZ, fcntl
 from functools import partial
 from itertools import cycle
+from pathlib import Path
 
-from vipd.config.health_fields import Account
-from vipd.daemon.base import tasks
+from vipd.daemon.base import endings, tasks
+from vipd.daemon.base.attended import Attended, kill_group
 from vipd.daemon.base.background import Background
 from vipd.daemon.base.waiting import happens
-from vipd.daemon.log.logger import explained, log, printable
-from vipd.linux.spawn import drop_ambient_capabilities, spawn
+from vipd.daemon.log.logger import explained, log
+from vipd.linux.spawn import Program, spawn
 
-#: How much of a program's last output is kept, bytes.
-_TAIL = 2048
-#: How much of its last line of output is for people, characters.
-_LINE = 200
-#: Bytes that are read at a time (of a program that prints more than a usual pipe holds: _MUCH), and
-#: seconds until the next read: endless output then costs us a hundredth of a processor.
-_PORTION, _MUCH, _PAUSE = 65536, 1 << 20, 0.05
+#: Seconds until the next read: endless output then costs us a hundredth of a processor.
+_PAUSE = 0.05
 #: Execs the program. If loading it hangs (its disk does not answer), this shell hangs, which can be
 #: killed, and not the daemon. The shell also resets a negative OOM score, which the program would
 #: inherit from our unit's OOMScoreAdjust.
@@ -41,9 +37,6 @@ exec "$0" "$@"
 #: The last line of output of a program that could not be loaded: only then is the shell still there
 #: to print it (bash with execfail, others in their trap).
 _NEVER_RAN = "vipd-could-not-run-it"
-#: Of util-linux. posix_spawn(3) cannot change the user, and Python's own way forks this process
-#: with the interpreter's lock held.
-_SETPRIV = "setpriv"
 #: Reads descriptor 3 until its last writer closes it. An orphan, like those writers.
 _DRAIN = "cat <&3 >/dev/null 2>&1 3<&- &"
 #: Variables from systemd that concern the daemon only, not the programs that it starts.
@@ -53,6 +46,7 @@ _OURS_ALONE = (
 )
 #: Programs that are loaded at the same time: on a busy machine each may wait for a processor.
 _AT_A_TIME = 4
+_SCORE = "oom_score_adj"
 
 
 class Children:
@@ -64,9 +58,11 @@ class Children:
         self._ours: set[int] = set()
         self._starting = 0
         self._environment = _environment()
+        self._attended: set[Attended] = set()
+        self._attendants: list[Background] = []  # that have nothing to do
+        #: Whether the kernel spares us when memory runs out, by vipd.service's OOMScoreAdjust.
+        self._spared = _score() < 0
         self._loaders = cycle([Background() for _ in range(_AT_A_TIME)])
-        #: Of those that run as a user: they get no capability, so nothing else is started there.
-        self._bare_loaders = cycle([Background() for _ in range(_AT_A_TIME)])
         if adopts:
             asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_orphans)
         else:  # if it was ignored when we started, the kernel would reap, and keep no status
@@ -78,20 +74,15 @@ class Children:
         environment: Mapping[str, str],
         timeout: float,
         *,
-        user: Account | None = None,
         leaves_nothing: bool = False,
     ) -> "Child":
         """Start a program with ``environment`` added to ours and empty input; its output is kept.
-        ``user``: whom it runs as, without our capabilities; None: as we do. ``leaves_nothing``:
-        what it started and is still there when it ends is killed. Raises OSError; TimeoutError when
-        the shell itself could not be loaded within ``timeout`` seconds."""
-        become = _becoming(user) if user else ()
-        start = _Start((*become, *command), {**self._environment, **environment}, leaves_nothing)
+        ``leaves_nothing``: what it started and is still there when it ends is killed. Raises
+        OSError; TimeoutError when the shell itself could not be loaded within ``timeout``
+        seconds."""
+        start = _Start(command, {**self._environment, **environment}, leaves_nothing)
         self._starting += 1
-        if user:
-            work = next(self._bare_loaders).begin(start.carry_out_bare)
-        else:
-            work = next(self._loaders).begin(start.carry_out)
+        work = next(self._loaders).begin(start.carry_out)
         work.add_done_callback(partial(self._started, start))
         try:
             await happens(start.done, timeout)
@@ -112,10 +103,7 @@ class Children:
                 start.child.kill(signal.SIGKILL)
         except BaseException as error:
             os.close(start.reader)
-            if not isinstance(error, OSError):  # no memory, most likely: callers expect OSError
-                log.error("%s", explained("starting a program", error))
-                error = OSError(ENOMEM, f"{type(error).__name__}: {error}")
-            start.error = error
+            start.error = _expected(error)
         finally:
             start.done.set()
             self._reap_orphans()
@@ -129,6 +117,36 @@ class Children:
             self.reap(start.process)
             os.close(start.pidfd)
             raise
+
+    def program(self, command: Sequence[str], environment: Mapping[str, str]) -> Program:
+        """One for `attend`, with ``environment`` added to ours."""
+        return Program(command, {**self._environment, **environment})
+
+    def attend(self, program: Program, ended: Callable[[Attended], None]) -> Attended:
+        """Run it. ``ended`` is called when it has ended, and what it left was killed; or when it
+        could not be started."""
+
+        def over(run: Attended) -> None:
+            self._attended.discard(run)
+            self._attendants.append(run.thread)
+            if run.process:
+                kill_group(run.process)  # what it has left
+                run.status = self.reap(run.process)
+            if run.error:
+                run.error = _expected(run.error)
+            ended(run)
+
+        thread = self._attendants.pop() if self._attendants else Background()
+        run = Attended(program, thread, self._make_ordinary, over)
+        self._attended.add(run)
+        run.start()
+        return run
+
+    def _make_ordinary(self, process: int) -> None:
+        """What it has started before this stays as it is, but it was loaded just now."""
+        if self._spared:
+            with suppress(OSError), open(f"/proc/{process}/{_SCORE}", "w") as file:  # noqa: PTH123
+                file.write("0")
 
     async def drain(self, reader: int) -> None:
         """Start a process that reads the output of background processes until they end."""
@@ -165,12 +183,14 @@ class Children:
     def _reap_orphans(self) -> None:
         # Not while a program is being started, because we cannot tell it from an orphan. A program
         # of ours that has ended hides those after it until it is reaped. Both call this again.
-        while self._adopts and not self._starting:
+        while self._adopts and not self._starting and all(run.process for run in self._attended):
             try:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
             if found is None or found.si_pid in self._ours:
+                return
+            if any(run.process == found.si_pid for run in self._attended):
                 return
             os.waitpid(found.si_pid, 0)
 
@@ -193,11 +213,6 @@ class _Start:
         self.done = asyncio.Event()
         #: The caller does not wait for it any more.
         self.unwanted = False
-
-    def carry_out_bare(self) -> None:
-        """For a thread that does nothing else."""
-        drop_ambient_capabilities()
-        self.carry_out()
 
     def carry_out(self) -> None:
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -236,7 +251,7 @@ class Child:
         self._loop = asyncio.get_running_loop()
         self._pidfd = pidfd
         self._reader: int | None = reader
-        self._portion = _PORTION
+        self._portion = endings.PORTION
         self._loop.add_reader(pidfd, self._end)
         # The pipe holds what most programs print: it is read once, when they have ended.
         self._listening = self._loop.call_later(_PAUSE, self._listen)
@@ -248,19 +263,12 @@ class Child:
     @property
     def how(self) -> str:
         """How it ended, for people."""
-        if self.status >= 0:
-            return f"exit status {self.status}"
-        try:
-            return f"ended by {signal.Signals(-self.status).name}"
-        except ValueError:  # a real-time signal: most of them have no name
-            return f"ended by signal {-self.status}"
+        return endings.how(self.status)
 
     @property
     def last_line(self) -> str:
         """The last line of its output that is not blank, safe to print and short."""
-        lines = self.output.decode(errors="replace").split("\n")
-        text = printable(next((line.strip() for line in reversed(lines) if line.strip()), ""))
-        return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
+        return endings.last_line(self.output)
 
     def kill(self, number: signal.Signals) -> None:
         """Signal the whole process group."""
@@ -300,10 +308,10 @@ class Child:
             data = os.read(self._reader, self._portion)
         except BlockingIOError:
             return True
-        if len(data) == _PORTION == self._portion:
-            self._portion = _enlarged(self._reader)
-        self.output += data[-_TAIL:]
-        del self.output[:-_TAIL]
+        if len(data) == endings.PORTION == self._portion:
+            self._portion = endings.enlarged(self._reader)
+        self.output += data[-endings.TAIL :]
+        del self.output[: -endings.TAIL]
         if not data:
             os.close(self._reader)
             self._reader = None
@@ -323,27 +331,20 @@ class Child:
             self._reader = None
 
 
-def _enlarged(pipe: int) -> int:
-    """Make room in a pipe whose writer waits for us whenever it is full; returns for how much."""
-    try:
-        return fcntl(pipe, F_SETPIPE_SZ, _MUCH)
-    except OSError:  # this user has too many of these
-        return _PORTION
-
-
-def _becoming(user: Account) -> tuple[str, ...]:
-    """The command before a program that has it run as this user, with the groups that it has.
-    Raises PermissionError."""
-    if (user.uid, user.gid) == (os.geteuid(), os.getegid()):
-        return ()
-    if os.geteuid() != 0:  # setpriv would say less
-        raise PermissionError(
-            f"vipd runs as user {os.geteuid()}, not as root, so it can run nothing as user "
-            f"{user.uid}; write its own user into CHECK_USER"
-        )
-    groups = f"--groups={','.join(map(str, user.groups))}" if user.groups else "--clear-groups"
-    return _SETPRIV, f"--reuid={user.uid}", f"--regid={user.gid}", groups, "--"
+def _expected(error: BaseException) -> OSError:
+    """Callers expect OSError. Anything else is told; no memory, most likely."""
+    if isinstance(error, OSError):
+        return error
+    log.error("%s", explained("starting a program", error))
+    return OSError(ENOMEM, f"{type(error).__name__}: {error}")
 
 
 def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _OURS_ALONE}
+
+
+def _score() -> int:
+    try:
+        return int(Path(f"/proc/self/{_SCORE}").read_text())
+    except (OSError, ValueError):
+        return 0

@@ -1,7 +1,6 @@
 """One health check: runs its program on schedule, and makes verdicts of what it says."""
 
 import asyncio
-import signal
 import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -10,12 +9,13 @@ from enum import Enum
 from math import ceil
 
 from vipd.config.health_fields import Check
-from vipd.daemon.base import tasks
-from vipd.daemon.base.children import Child, Children
-from vipd.daemon.base.waiting import happens
+from vipd.daemon.base import endings
+from vipd.daemon.base.attended import Attended, becoming
+from vipd.daemon.base.children import Children
 from vipd.daemon.health.judgement import Judgement
 from vipd.daemon.health.verdict import Changed, Verdict
 from vipd.daemon.log.logger import printable
+from vipd.linux.spawn import Program
 
 #: The exit status of a run that says nothing (EX_TEMPFAIL of sysexits.h).
 _NO_VERDICT = 75
@@ -88,7 +88,8 @@ class CheckRunner:
         phase: float = 0.0,
     ) -> None:
         self.check = check
-        self._clock = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._clock = self._loop.time
         self.judgement = Judgement(check, self._clock())
         #: Runs that have ended, by what they said.
         self.runs: Counter[Result] = Counter()
@@ -99,10 +100,16 @@ class CheckRunner:
         self._environment = environment
         self.phase = phase
         self._failed = ""  # what the last failed run said
-        self._child: Child | None = None
-        self._closed = asyncio.Event()
-        #: Ends when nothing of it runs any more.
-        self.work: asyncio.Task[None] | None = None
+        self._described: Mapping[str, str] = {}  # the environment of the program
+        self._program: Program | None = None
+        self._run: Attended | None = None
+        #: When the next run is due, when this one has started, and must have ended.
+        self._due = self._started = self._deadline = 0.0
+        self._late = False  # whether this one has started too late
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+        #: Is done when nothing of it runs any more.
+        self.work: asyncio.Future[None] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -125,58 +132,95 @@ class CheckRunner:
     def start(self) -> None:
         """Run it from now on, unless it must not run at all."""
         if not self.check.refused:
-            self.work = tasks.start(self._run_on_schedule(), f"check {self.check.command[0]}")
+            self.work = self._loop.create_future()
+            self._due = self._clock() + self.phase
+            self._wake_at(self._due)
 
     def close(self) -> None:
         """End; what runs is killed (see `Checks.gone`)."""
-        self._closed.set()
-        if self._child:
-            self._child.kill(signal.SIGKILL)
+        self._closed = True
+        if self._timer:
+            self._timer.cancel()
+        if self._run:
+            self._run.kill()
+        elif self.work and not self.work.done():
+            self.work.set_result(None)
 
-    async def _run_on_schedule(self) -> None:
-        every = self.check.interval
-        due = self._clock() + self.phase
-        while not await happens(self._closed, due - self._clock()):
-            await self._run(due)
-            # Starts that have passed meanwhile are left out.
-            due += every * max(1, ceil((self._clock() - _LATE - due) / every))
-
-    async def _run(self, due: float) -> None:
-        check, started = self.check, self._clock()
-        late = started - due > _LATE
-        try:
-            child = self._child = await self._children.start(
-                check.command,
-                self._environment(),
-                check.timeout,
-                user=check.account,
-                leaves_nothing=True,
-            )
-        except OSError as error:
-            self._ended(Result.FAILED, started, f"cannot be started: {printable(str(error))}", late)
-            return
-        if self._closed.is_set():
-            child.kill(signal.SIGKILL)
-        deadline = started + check.timeout
-        if await child.ends_within(deadline - self._clock()):
-            self._ended(_result(child.status), started, _with_line(child.how, child), late)
+    def _tick(self) -> None:
+        """It is time to start, or to have ended: mostly, both are the same time."""
+        self._timer = None
+        if self._run:
+            self._overdue(self._run)
+        elif (now := self._clock()) < self._due:
+            self._wake_at(self._due)
         else:
-            child.kill(signal.SIGKILL)
-            late = late or self._clock() - deadline > _LATE
-            how = f"still ran after {check.timeout:g} s, and was killed"
-            self._ended(Result.FAILED, started, _with_line(how, child), late)
-            await self._until_gone(child)
-        self._child = None
+            self._late = now - self._due > _LATE
+            self._started = now
+            self._deadline = (now if self._late else self._due) + self.check.timeout
+            self._wake_at(self._deadline)
+            try:
+                self._run = self._children.attend(self._prepared(), self._over)
+            except OSError as error:
+                self._cannot_start(error)
+                self._go_on()
 
-    async def _until_gone(self, child: Child) -> None:
-        """Wait for one that was killed. Another run beside it would hang where this one does, so
-        this counts as its failure."""
-        while not await child.ends_within(self.check.interval) and not self._closed.is_set():
-            how = f"does not end although it was killed (process {child.process})"
-            self._ended(Result.FAILED, self._clock(), how, late=False)
+    def _wake_at(self, when: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._tick)
+
+    def _prepared(self) -> Program:
+        variables = self._environment()
+        if self._program is None or variables != self._described:
+            command = (*becoming(self.check.account), *self.check.command)
+            self._described = dict(variables)
+            self._program = self._children.program(command, variables)
+        return self._program
+
+    def _overdue(self, run: Attended) -> None:
+        if run.look():
+            return
+        now, every = self._clock(), self.check.interval
+        self._wake_at(now + every)
+        if run.over:  # we hear of it in a moment
+            return
+        if not run.killed:
+            run.kill()
+            late = self._late or now - self._deadline > _LATE
+            how = f"still ran after {self.check.timeout:g} s, and was killed"
+            self._ended(Result.FAILED, self._started, _with_line(how, run), late)
+        else:
+            # Another run beside it would hang where this one does: this counts as its failure.
+            how = f"does not end although it was killed (process {run.leader or 'unknown'})"
+            self._ended(Result.FAILED, now, how, late=False)
+
+    def _over(self, run: Attended) -> None:
+        self._run = None
+        if self._closed:
+            assert self.work
+            self.work.set_result(None)
+            return
+        if not run.killed:
+            if run.error:
+                self._cannot_start(run.error)
+            else:
+                how = _with_line(endings.how(run.status), run)
+                self._ended(_result(run.status), self._started, how, self._late)
+        self._go_on()
+
+    def _cannot_start(self, error: BaseException) -> None:
+        how = f"cannot be started: {printable(str(error))}"
+        self._ended(Result.FAILED, self._started, how, self._late)
+
+    def _go_on(self) -> None:
+        """Wait for the next start. Those that have passed meanwhile are left out."""
+        every = self.check.interval
+        self._due += every * max(1, ceil((self._clock() - _LATE - self._due) / every))
+        if not self._timer or self._due < self._timer.when():
+            self._wake_at(self._due)
 
     def _ended(self, result: Result, started: float, said: str, late: bool) -> None:
-        if self._closed.is_set():
+        if self._closed:
             return
         now = self._clock()
         if late or self._late_at() >= started:
@@ -196,7 +240,7 @@ def _result(status: int) -> Result:
     return Result.NONE if status == _NO_VERDICT else Result.FAILED
 
 
-def _with_line(how: str, child: Child) -> str:
+def _with_line(how: str, run: Attended) -> str:
     """How it ended, with the last line of its output."""
-    text = child.last_line
+    text = endings.last_line(run.output)
     return f"{how}: {text}" if text else how

@@ -60,7 +60,9 @@ class Ownership:
         self._scripted = False
         around = services.wills, services.guard, services.counter.of(config.vhid)
         scripted = lambda: script() if self._scripted else None  # noqa: E731
-        self.will = Will(config.id, *around, lambda: self._held, scripted, final)
+        self.will = Will(
+            config.id, *around, lambda: self._held, scripted, final, services.timers.afterwards
+        )
         self.places = Places(config, interface, services)
         self._extras = Extras(interface, services.links, complaints)
         self._index = 0  # of the interface that `_addresses` are for

@@ -1,5 +1,6 @@
 """The reports of one VIP: events for the log, the history and every client, and its log lines."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from vipd.api import events
@@ -35,8 +36,9 @@ class Publisher:
         level: Level = "warning",
         transition: events.Transition | None = None,
         script: ScriptRun | None = None,
+        at: float | None = None,
     ) -> int:
-        """Publish an event; returns its number."""
+        """Publish an event; returns its number. ``at``: when it happened, if not now."""
         config = self._vip.config
         state = transition.new if transition else self._vip.machine.state
         event = self._hub.publish(
@@ -47,8 +49,17 @@ class Publisher:
             level=level,
             transition=transition,
             script=script,
+            at=at,
         )
         return event.number
+
+    def postpone(self, publish: Callable[[float], object]) -> None:
+        """See `Hub.postpone`."""
+        self._hub.postpone(publish)
+
+    def settle(self) -> None:
+        """See `Hub.settle`."""
+        self._hub.settle()
 
     def complain(self, complaint: RateLimitedProblem) -> None:
         """Publish a problem."""

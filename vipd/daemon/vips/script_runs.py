@@ -131,12 +131,11 @@ def job(
 ) -> Job:
     """The script of a VIP as ucarp runs it, with additional environment; or nothing to run."""
     script = config.upscript if wanted is Wanted.UP else config.downscript
-    words: tuple[str, ...] = ()
-    if script:
-        xparam = () if config.xparam is None else (config.xparam,)
-        words = script, config.interface, str(config.addresses[0].ip), *xparam
+    if not script:
+        return Job((), {}, config.script_timeout)
+    xparam = () if config.xparam is None else (config.xparam,)
     return Job(
-        words,
+        (script, config.interface, str(config.addresses[0].ip), *xparam),
         {
             **config.environment,
             "STATE": state.value,

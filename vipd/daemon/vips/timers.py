@@ -6,6 +6,7 @@ from heapq import heappop, heappush
 from math import inf
 
 from vipd.daemon.events.counters import Histogram
+from vipd.daemon.vips.afterwards import Afterwards
 
 #: Seconds: an advertisement may be 0.05 late, and a master-down time is seldom below 1.
 _LATENESS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -56,6 +57,7 @@ class Timers:
         self._heap: list[tuple[float, int, Alarm]] = []
         self._number = 0  # orders entries of the same time
         self._handle: asyncio.TimerHandle | None = None
+        self.afterwards = Afterwards(loop, self._is_due)
 
     def alarm(self, call: Callable[[float], None]) -> Alarm:
         return Alarm(self, call)
@@ -70,7 +72,15 @@ class Timers:
     def _schedule(self) -> None:
         if self._handle:
             self._handle.cancel()
-        self._handle = self._loop.call_at(self._heap[0][0], self._fire) if self._heap else None
+        self._handle = self._loop.call_at(self._heap[0][0], self._turn) if self._heap else None
+
+    def _turn(self) -> None:
+        self.afterwards.begin()
+        self._fire()
+        self.afterwards.rest()
+
+    def _is_due(self) -> bool:
+        return bool(self._heap) and self._heap[0][0] <= self._loop.time()
 
     def _fire(self) -> None:
         heap = self._heap

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
+from vipd.api import events
 from vipd.api.events import Kind
 from vipd.carp.effects import Transition
 from vipd.carp.situation import Heard
@@ -13,17 +15,23 @@ from vipd.daemon.vips.transition_timing import TransitionTiming
 
 
 class Transitions:
-    """``last``: the last one; ``event``: the number of its event; ``since``: when it was, in
-    seconds since the epoch; ``decided``: the same on the loop's clock."""
+    """``last``: the last one; ``since``: when it was, in seconds since the epoch; ``decided``: the
+    same on the loop's clock."""
 
     def __init__(self, publisher: Publisher, notices: Notices, clock: Callable[[], float]) -> None:
         self.last = Transition(State.INIT, State.INIT, Reason.LINK_UP)
-        self.event = 0
+        self._event = 0
         self.since = time.time()
         self.decided = clock()
         self._publisher = publisher
         self._notices = notices
         self._clock = clock
+
+    @property
+    def event(self) -> int:
+        """The number of its event."""
+        self._publisher.settle()
+        return self._event
 
     def begin(self, transition: Transition, manages_address: bool) -> TransitionTiming:
         """A transition was decided, and is carried out now."""
@@ -33,14 +41,18 @@ class Transitions:
         return timed
 
     def publish(self, timed: TransitionTiming, heard: Heard | None) -> None:
-        """The transition was carried out. ``heard``: the other host's last advertisement."""
-        transition = timed.transition
-        self.event = self._publisher.publish(
+        """The transition was carried out. ``heard``: the other host's last advertisement. Its event
+        may wait until other groups have their addresses, too."""
+        self._publisher.postpone(partial(self._publish, timed.transition, timed.told(heard)))
+        self._notices.transition(timed.transition)
+
+    def _publish(self, transition: Transition, told: events.Transition, at: float) -> None:
+        self._event = self._publisher.publish(
             Kind.TRANSITION,
             f"Switching to state: {transition.new.value} ({transition.reason.value})",
             code=transition.reason.name,
-            transition=timed.told(heard),
+            transition=told,
+            at=at,
         )
-        self._notices.transition(transition)
         if transition.reason is Reason.PREFERRED_MASTER:
             self._publisher.log.words("Preferred master advertised: going back to BACKUP state")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from vipd.daemon.cleanup.last_scripts import LastScript
 from vipd.daemon.cleanup.wills import CrashCleanup, Final, worded
 from vipd.daemon.guard.keeper import Keeper, Place
+from vipd.daemon.vips.afterwards import Work
 from vipd.daemon.vips.counter import Sequence as Numbers
 from vipd.linux.addresses import Address
 from vipd.linux.secondaries import has_others, promotion
@@ -32,13 +33,16 @@ class Will:
         held: Callable[[], Sequence[Address]],
         script: MakeScript,
         final: MakeFinal,
+        afterwards: Callable[[Work], None],
     ) -> None:
         self._vip = vip
+        self._file = str(wills.file(vip)) if wills else ""
         self._wills = wills
         self._numbers = numbers
         self._held = held
         self._script = script
         self._final = final
+        self._afterwards = afterwards
         self._number: int | None = None  # the sequence in it
         self._text = b""  # to be written
         #: What the guard sees of the VIP.
@@ -50,15 +54,16 @@ class Will:
         return self._wills is not None and self._vip in self._wills.owed
 
     def leave(self) -> None:
-        """Tell the guard at once, and write it soon, because clients do not wait for it."""
+        """Tell the guard at once, and write it soon, because clients do not wait for it: when
+        hundreds of groups take over, after the last of them has its addresses."""
         number, script = self._numbers.last, self._script()
         if not (self._held() or script) or not (final := self._final(number)):
             return
         self._number = number
         text, wills = worded(self._requests(), final, script), self._wills
-        self.place.leave(self._vip, str(wills.file(self._vip)) if wills else "", text)
+        self.place.leave(self._vip, self._file, text)
         if wills and not self._text:
-            asyncio.get_running_loop().call_soon(self._write)
+            asyncio.get_running_loop().call_soon(self._afterwards, self._write)
         self._text = text
 
     def keep_ahead(self) -> None:

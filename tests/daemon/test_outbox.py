@@ -10,6 +10,9 @@ from vipd.daemon.vips.timers import Timers
 from vipd.linux.departures import AT_ONCE
 
 
+Ring = Callable[[int, Outbox], None]
+
+
 class Scene:
     """VIPs that each post one frame when their alarm rings; what happens is told in order."""
 
@@ -22,10 +25,10 @@ class Scene:
         self.told.append(f"sends {len(frames)}")
         return self.refused
 
-    def play(self, number: int, ring: Callable[[int], None] = lambda _: None) -> None:
+    def play(self, number: int, ring: Ring = lambda _vip, _outbox: None) -> None:
         asyncio.run(asyncio.wait_for(self._play(number, ring), timeout=60))
 
-    async def _play(self, number: int, ring: Callable[[int], None]) -> None:
+    async def _play(self, number: int, ring: Ring) -> None:
         loop = asyncio.get_running_loop()
         timers = Timers(loop)
         outbox = Outbox(timers, loop.time)
@@ -43,7 +46,7 @@ class Scene:
         def rings(vip: int) -> None:
             self.told.append(f"{vip} rings")
             outbox.post(wire, [b"frame"] * (1 + vip % 2), lambda *fate: departed(vip, *fate))
-            ring(vip)
+            ring(vip, outbox)
 
         began = loop.time()
         for vip in range(number):
@@ -68,7 +71,7 @@ def test_each_learns_what_became_of_its_own() -> None:
 def test_who_was_stopped_since_it_decided_listens_and_sends_nothing() -> None:
     """The guard, or another host, may have spoken meanwhile."""
     scene = Scene()
-    scene.play(3, lambda vip: sleep(0.3) if vip == 1 else None)
+    scene.play(3, lambda vip, _: sleep(0.3) if vip == 1 else None)
     at = scene.told.index("0 departed")
     assert scene.told[at - 3 : at + 2] == [
         *("0 rings", "1 rings", "hears"),
@@ -84,3 +87,34 @@ def test_thousands_leave_in_parts() -> None:
     assert len(scene.fates) == 2 * AT_ONCE + 1
     assert all(left for left, _ in scene.fates.values())
     assert scene.told.index(f"{AT_ONCE - 1} departed") < scene.told.index(f"{AT_ONCE} rings")
+
+
+def test_what_is_said_at_once_comes_after_what_waits() -> None:
+    scene = Scene()
+
+    def ring(vip: int, outbox: Outbox) -> None:
+        if vip == 1:
+            outbox.flush()
+            scene.told.append("1 acts")
+
+    scene.play(3, ring)
+    at = scene.told.index("1 acts")
+    assert scene.told[at - 3 : at] == ["sends 3", "0 departed", "1 departed"]
+
+
+def test_a_vip_that_acts_after_a_stop_hears_nothing_in_between() -> None:
+    """What it is just doing was decided before that."""
+    scene = Scene()
+
+    def ring(vip: int, outbox: Outbox) -> None:
+        if vip == 1:
+            sleep(0.3)
+            outbox.flush()
+            scene.told.append("1 acts")
+
+    scene.play(2, ring)
+    at = scene.told.index("1 acts")
+    assert scene.told[at - 1 : at + 4] == [
+        *("1 rings", "1 acts", "hears"),
+        *("0 departed", "1 departed"),
+    ]

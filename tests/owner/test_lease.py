@@ -155,3 +155,17 @@ def test_an_address_left_by_hand_on_a_lone_host_is_taken_over_properly(group: Gr
     sleep(3.5)
     assert group.lab.owners(VIP) == ["web01"]
     assert lease(group.host("web01")) <= 3
+
+
+def test_the_guard_hands_over_though_the_kernel_was_first(group: Group, report: Report) -> None:
+    """The kernel removes addresses when their lease ends, or up to a second later."""
+    first = group.vipd("web01", LEASE="2")
+    second = group.vipd("web02", SECOND)
+    group.belongs_to("web01")
+    with group.seen() as seen:
+        first.freeze()
+        gone = group.host("web01").run(["ip", "addr", "del", f"{VIP}/32", "dev", "eth1"])
+        assert gone.returncode == 0, gone.stderr
+        group.belongs_to("web02", lasting=1)
+    report(none=seen.none)
+    assert "MASTER (the master is leaving or going to time out)" in second.log()

@@ -1,4 +1,4 @@
-"""A master that is stopped between its decision to advertise and the sending of it."""
+"""A host that is stopped between a decision and what follows from it."""
 
 import signal
 from pathlib import Path
@@ -13,9 +13,10 @@ from vipd.lab import Lab
 pytestmark = pytest.mark.lab
 
 PATIENCE = 60.0
+OTHER = "198.51.100.155"
 
 #: While the file is there, the daemon stops when it has decided to advertise, and not sent it yet.
-STOPS = """
+BEFORE_SENDING = """
 import os, pathlib, signal
 
 import vipd.daemon.vips.outbox as outbox
@@ -31,14 +32,65 @@ def stop(self):
 
 outbox.Outbox.flush = stop
 """
+#: The same when it has just signed it.
+SIGNED = """
+import os, pathlib, signal
+
+import vipd.daemon.vips.advertiser as advertiser
+
+file = pathlib.Path({file!r})
+made = advertiser.Advertiser._made
+
+def stop(self, *rest):
+    out = made(self, *rest)
+    if file.exists():
+        file.unlink()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return out
+
+advertiser.Advertiser._made = stop
+"""
+#: 002 stops when it has decided to take over, in a turn in which 001 has decided to advertise.
+DECIDED = """
+import os, pathlib, signal
+
+from vipd.carp.effects import Acquire
+from vipd.carp.machine import Machine
+from vipd.carp.states import Mode
+from vipd.daemon.vips.vip import VipRunner
+
+file = pathlib.Path({file!r})
+masters = []
+rings, tick = VipRunner._tick, Machine.tick
+
+def ring(self, now):
+    if self.config.id == "001":
+        masters[:] = [self]
+    elif file.exists() and self.machine.mode is Mode.BACKUP and self.machine.due <= now:
+        masters[0].machine.due = now
+        rings(masters[0], now)
+    rings(self, now)
+
+def decide(self, now):
+    effects = tick(self, now)
+    if file.exists() and any(isinstance(effect, Acquire) for effect in effects) and masters:
+        file.unlink()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return effects
+
+VipRunner._tick, Machine.tick = ring, decide
+"""
 
 
-def test_what_was_decided_before_a_stop_is_not_said_after_it(lab: Lab, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stops", [BEFORE_SENDING, SIGNED], ids=["before sending", "signed"])
+def test_what_was_decided_before_a_stop_is_not_said_after_it(
+    lab: Lab, tmp_path: Path, stops: str
+) -> None:
     """Clients and switches would believe the old master again."""
     web01 = lab.host("web01", f"{WEB01}/24")
     web02 = lab.host("web02", "198.51.100.180/24")
     file = tmp_path / "stop"
-    env = faulty(tmp_path / "faults", STOPS.format(file=str(file)))
+    env = faulty(tmp_path / "faults", stops.format(file=str(file)))
     for host in (web01, web02):
         write_vip(tmp_path / host.name, OPTIONS=QUICK)
     first = web01.vipd(tmp_path / "web01", env=env)
@@ -56,3 +108,32 @@ def test_what_was_decided_before_a_stop_is_not_said_after_it(lab: Lab, tmp_path:
     assert address_of(web01, VIP) is None
     assert WEB01 not in dump.log().partition("listening")[2]
     assert address_of(web02, VIP)
+
+
+def test_a_take_over_that_was_decided_before_a_stop_ends_with_one_owner(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """It was heard of the new master before the take-over was carried out: the machine was BACKUP
+    with an address, for ever."""
+    web01 = lab.host("web01", f"{WEB01}/24")
+    web02 = lab.host("web02", "198.51.100.180/24")
+    file = tmp_path / "stop"
+    env = faulty(tmp_path / "faults", DECIDED.format(file=str(file)))
+    slow = {"VIP_ADDRESS": OTHER, "OPTIONS": f"{QUICK} --advskew=100"}
+    write_vip(tmp_path / "web01", OPTIONS=QUICK)
+    write_vip(tmp_path / "web02", "002", VIP_ADDRESS=OTHER, OPTIONS=QUICK)
+    first = web01.vipd(tmp_path / "web01", env=env)
+    lab.wait_owner(VIP, "web01", timeout=PATIENCE)
+    file.touch()
+    write_vip(tmp_path / "web01", "002", **slow)
+    first.signal(signal.SIGHUP)
+    until(lambda: not file.exists(), first.tail, PATIENCE)
+    second = web02.vipd(tmp_path / "web02")
+    second.wait_for("002: Switching to state: MASTER", timeout=PATIENCE)
+    mark = first.mark()
+    first.signal(signal.SIGCONT)
+    until(lambda: "002: Switching to state: BACKUP" in first.log(mark), first.tail, PATIENCE)
+    lab.wait_owner(OTHER, "web02", timeout=PATIENCE)
+    second.signal(signal.SIGKILL)
+    lab.wait_owner(OTHER, "web01", timeout=PATIENCE)
+    assert len(first.log(mark).splitlines()) < 100

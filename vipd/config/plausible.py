@@ -7,7 +7,7 @@ from vipd.config.model import VipConfig
 from vipd.config.problem import FileLocation, Problem, error, warning
 
 #: What may be an address, whatever stands around it (https://[2001:db8::1]:443/).
-_ADDRESS = re.compile(r"(?:\d+\.){3}\d+|[0-9a-f:]*::?[0-9a-f:.]*[0-9a-f]", re.IGNORECASE)
+_IPV4, _IPV6 = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}"), re.compile(r"[0-9a-f:.]+")
 
 
 def problems(vip: VipConfig, places: Mapping[str, FileLocation]) -> Iterator[Problem]:
@@ -58,7 +58,7 @@ def _shared_checks(
     moving = {str(address.ip) for address in vip.moving}
     where = {key.lower(): place for key, place in places.items()}
     for check in vip.checks:
-        for address in sorted(moving.intersection(_ADDRESS.findall(" ".join(check.command)))):
+        for address in sorted(moving & _addresses(" ".join(check.command).lower())):
             yield warning(
                 where.get(f"check_{check.name}", start),
                 f"CHECK_{check.name.upper()} names {address}, which moves with this VIP: a backup "
@@ -93,6 +93,12 @@ def _unguarded(
         "hosts own them",
         hint,
     )
+
+
+def _addresses(text: str) -> set[str]:
+    """What may be addresses in it; takes time in proportion to its length."""
+    words = _IPV6.findall(text)
+    return {*_IPV4.findall(text), *words, *(word.strip(":.") for word in words)}
 
 
 def _peers(vip: VipConfig, place: FileLocation) -> Iterator[Problem]:

@@ -87,8 +87,13 @@ class Attended:
                 os.close(writer)
             if self.killed:
                 kill_group(self.process)
-            self._ordinary(self.process)
-            self._wait(reader)
+            try:
+                self._ordinary(self.process)
+                self._wait(reader)
+            except BaseException:  # the loop must not wait for its end
+                kill_group(self.process)
+                os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOWAIT)
+                raise
         finally:
             os.close(reader)
 
@@ -133,12 +138,7 @@ class Attended:
             return Program(command, self._program.environment).start(files)
 
     def _wait(self, reader: int) -> None:
-        try:
-            pidfd = os.pidfd_open(self.process)
-        except OSError:  # no descriptor is left
-            kill_group(self.process)
-            os.waitid(os.P_PID, self.process, os.WEXITED | os.WNOWAIT)
-            raise
+        pidfd = os.pidfd_open(self.process)
         try:
             os.set_blocking(reader, False)
             end = select.poll()
@@ -181,7 +181,7 @@ def _nothing() -> int:
 
 def kill_group(process: int) -> None:
     """``process``: its leader, which is not reaped yet: until then its number is nobody else's."""
-    with suppress(ProcessLookupError):  # all of it has ended
+    with suppress(ProcessLookupError, PermissionError):  # all has ended; or we may not (CAP_KILL)
         os.killpg(process, signal.SIGKILL)
 
 

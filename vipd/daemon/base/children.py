@@ -127,6 +127,8 @@ class Children:
         could not be started."""
 
         def over(run: Attended) -> None:
+            if run not in self._attended:
+                return
             self._attended.discard(run)
             self._attendants.append(run.thread)
             if run.process:
@@ -134,6 +136,7 @@ class Children:
                 run.status = self.reap(run.process)
             if run.error:
                 run.error = _expected(run.error)
+            self._reap_orphans()
             ended(run)
 
         thread = self._attendants.pop() if self._attendants else Background()
@@ -183,14 +186,16 @@ class Children:
     def _reap_orphans(self) -> None:
         # Not while a program is being started, because we cannot tell it from an orphan. A program
         # of ours that has ended hides those after it until it is reaped. Both call this again.
-        while self._adopts and not self._starting and all(run.process for run in self._attended):
+        loading = [run.leader for run in self._attended if not run.process] if self._adopts else []
+        while self._adopts and not self._starting and all(loading):
             try:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
             if found is None or found.si_pid in self._ours:
                 return
-            if any(run.process == found.si_pid for run in self._attended):
+            attended = (run.process for run in self._attended)
+            if found.si_pid in (*loading, *attended):
                 return
             os.waitpid(found.si_pid, 0)
 

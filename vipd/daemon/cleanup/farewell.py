@@ -217,10 +217,17 @@ class Tools:
         self.wire.close()
 
 
-def fulfil(will: Understood, tools: Tools, bow_out: bool, what: str = "was killed") -> str:
+def fulfil(
+    will: Understood,
+    tools: Tools,
+    bow_out: bool,
+    what: str = "was killed",
+    *,
+    lease_ended: bool = False,
+) -> str:
     """Carry out a will; return the outcome as text, which begins with ``what`` happened. Sends the
-    final advertisement, if ``bow_out``, only for addresses that were still there. Raises
-    OSError."""
+    final advertisement, if ``bow_out``, only for addresses that were still there; or if their
+    lease has just ended, which the kernel may have seen first. Raises OSError."""
     requests = will[1]
     if not requests:
         return f"{what}; DOWNSCRIPT has to remove its addresses, which have no lease"
@@ -229,7 +236,8 @@ def fulfil(will: Understood, tools: Tools, bow_out: bool, what: str = "was kille
         done = _ask(tools.netlink, number, request)
         there |= done and key == DELETE
     if not there:
-        return f"{what}; the lease on its addresses had ended already"
+        gone = f"{what}; the lease on its addresses had ended already"
+        return f"{gone}, {_told(will, tools)}" if lease_ended and bow_out else gone
     if not bow_out:
         return f"{what}, after a silence; its addresses are taken off"
     return f"{what}; its addresses are taken off, {_told(will, tools)}"

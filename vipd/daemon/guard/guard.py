@@ -18,7 +18,7 @@ from time import CLOCK_MONOTONIC, clock_gettime_ns, sleep
 
 from vipd.daemon.cleanup import farewell, last_scripts
 from vipd.daemon.guard import lines
-from vipd.daemon.guard.duty import KILLED, Duty
+from vipd.daemon.guard.duty import KILLED, SILENT, Duty
 from vipd.daemon.guard.leases import NEVER, Leases
 
 TYPE_CHECKING = False
@@ -63,7 +63,8 @@ class Charge:
         """Do it, and delete the file unless the script has to run yet; return the outcome as text.
         Never raises."""
         try:
-            done = farewell.fulfil(self._will, tools, bow_out, what)
+            ended = what == SILENT
+            done = farewell.fulfil(self._will, tools, bow_out, what, lease_ended=ended)
         except OSError as error:
             return f"its will was not carried out: {error}; {farewell.MEANWHILE}"
         if not self.script:

@@ -23,35 +23,44 @@ class Outbox:
         self._timers = timers
         self._clock = clock
         self._waiting: list[tuple[Wire, list[bytes], Departed]] = []
+        self._missed: list[Departed] = []
         self._since = 0.0
         self._departures = Departures(LONGEST)
-        timers.after = self.flush
+        timers.after = self._end_turn
 
     def post(self, wire: Wire, frames: list[bytes], departed: Departed) -> None:
         """Send these frames of a VIP in this turn. ``departed`` must not raise."""
         if not self._waiting:
-            self._since = self._clock()
+            self._since = self._timers.looked_at  # before it was decided
         self._waiting.append((wire, frames, departed))
         if len(self._waiting) >= AT_ONCE:
             self.flush()
 
     def flush(self) -> None:
-        """Send what waits now: before a VIP says or does anything else."""
+        """Send what waits now: before a VIP says or does anything else. What was decided before a
+        stop is not sent, and its VIPs are asked again at the end of the turn: a VIP that is just
+        doing something must not hear anything in between."""
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, []
         now = self._clock()
-        if (late := now - self._since) > self._timers.LATE:
-            # We were stopped since these were decided. Others may have taken over meanwhile.
-            self._timers.hear_first(late)
-            for _, _, departed in waiting:
-                departed(None, (), now)
+        if now - self._since > self._timers.LATE:  # others may have taken over meanwhile
+            self._missed += [departed for _, _, departed in waiting]
             return
         wires: dict[Wire, list[tuple[list[bytes], Departed]]] = {}
         for wire, frames, departed in waiting:
             wires.setdefault(wire, []).append((frames, departed))
         for wire, its in wires.items():
             self._send(wire, its, now)
+
+    def _end_turn(self) -> None:
+        self.flush()
+        missed, self._missed = self._missed, []
+        if missed:
+            now = self._clock()
+            self._timers.hear_first(now - self._since)
+            for departed in missed:
+                departed(None, (), now)
 
     def _send(self, wire: Wire, waiting: list[tuple[list[bytes], Departed]], now: float) -> None:
         refused = wire.send_all([f for frames, _ in waiting for f in frames], self._departures)

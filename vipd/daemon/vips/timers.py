@@ -53,6 +53,8 @@ class Timers:
         self.after: Callable[[], None] = lambda: None
         self.lateness = Histogram(_LATENESS)
         self.late_at = -inf
+        #: When the alarm that rings now began to.
+        self.looked_at = -inf
         self._loop = loop
         self._heap: list[tuple[float, int, Alarm]] = []
         self._number = 0  # orders entries of the same time
@@ -93,7 +95,6 @@ class Timers:
             late = now - heap[0][0]
             self.lateness.observe(late)
             if late > self.LATE:
-                self.late_at = now
                 self.hear_first(late)
         due = []
         together = now + self.TOGETHER
@@ -109,7 +110,8 @@ class Timers:
                 due.append(alarm)
         began = self._loop.time()
         for alarm in due:
-            if alarm.wanted <= now and self._loop.time() - began <= self.LATE / 2:
+            self.looked_at = self._loop.time()
+            if alarm.wanted <= now and self.looked_at - began <= self.LATE / 2:
                 alarm.wanted = inf
                 try:
                     alarm.call(now)
@@ -123,6 +125,7 @@ class Timers:
 
     def hear_first(self, late: float) -> None:
         """Read what waits, because we are late by so many seconds."""
+        self.late_at = self._loop.time()
         self._guard("catching up", self.catch_up, late)
 
     def _guard(self, what: str, call: Callable[[float], None], seconds: float) -> None:

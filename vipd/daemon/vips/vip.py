@@ -196,7 +196,9 @@ class VipRunner:
             if self.machine.state is State.BACKUP:
                 self._interface.receiver.read_before(now)
             effects = self.machine.tick(now)
-            if not self._goes_on(effects):
+            if self._goes_on(effects):
+                self._alarm.set(self.machine.deadline)
+            else:
                 self.carry_out(effects)
         except Exception as error:
             self._failed(error)
@@ -221,8 +223,6 @@ class VipRunner:
                 self.advertiser.cannot_send(OSError(code, os.strerror(code)))
             if effects := self._sent(left > 0, at):
                 self.carry_out(effects)
-            else:
-                self._set_alarm()
         except Exception as error:
             self._failed(error)
 
@@ -243,6 +243,8 @@ class VipRunner:
     def lapse(self, now: float) -> None:
         """No advertisement left for so long that the kernel has let go, and others may own."""
         self.carry_out(self.machine.lapse(now))
+        if self.owned.lapsed(now):  # whatever the machine takes itself for
+            self.owned.abandon()
 
     def guard(self, act: Callable[[], None]) -> None:
         """Errors belong to this VIP alone: they end its task, not the event loop's callback."""

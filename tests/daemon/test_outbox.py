@@ -9,7 +9,6 @@ from vipd.daemon.vips.outbox import Outbox
 from vipd.daemon.vips.timers import Timers
 from vipd.linux.departures import AT_ONCE
 
-
 Ring = Callable[[int, Outbox], None]
 
 

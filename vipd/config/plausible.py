@@ -7,7 +7,7 @@ from vipd.config.model import VipConfig
 from vipd.config.problem import FileLocation, Problem, error, warning
 
 #: What may be an address, whatever stands around it (https://[2001:db8::1]:443/).
-_IPV4, _IPV6 = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}"), re.compile(r"[0-9a-f:.]+")
+_IPV4, _IPV6 = re.compile(r"(?<!\d)(?:\d{1,3}\.){3}\d{1,3}"), re.compile(r"[0-9a-f:.]+")
 
 
 def problems(vip: VipConfig, places: Mapping[str, FileLocation]) -> Iterator[Problem]:

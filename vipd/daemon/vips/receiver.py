@@ -176,12 +176,13 @@ class Receiver:
             self._gather_in(_BURST_PAUSE)
 
     def _arrived(self) -> None:
-        """A known host has said something that can wait."""
+        """A known host has said something that can wait, unless the last read left some behind:
+        that is not known to be something that can."""
         if wire := self._wire:
             for file in wire.known_filenos():
                 self._loop.remove_reader(file)
             if self._gathering is None:
-                self._gather_in(GATHER)
+                self._gather_in(_BURST_PAUSE if self._more else GATHER)
 
     def _gather_in(self, seconds: float) -> None:
         self._stop_gathering()
@@ -196,8 +197,6 @@ class Receiver:
         self._gathering = None
         if wire := self._wire:
             self._read(wire, _READ_AT_MOST, others=False)
-            if self._more:  # a flood
-                self._gather_in(_BURST_PAUSE)
             self._listen_again(wire)
 
     def read_before(self, now: float) -> None:
@@ -239,6 +238,8 @@ class Receiver:
             why = str(error)
             self._complaints.say("receive", lambda: f"{self._name}: cannot receive: {why}", "error")
         self._more = self._more or packets >= most
+        if self._more and gathered and self._wire is wire:
+            self._gather_in(_BURST_PAUSE)  # what is left will not ring again
         if self._dropped.sampling.changed(now):
             self._listen(wire)
         if others or not gathered:

@@ -53,7 +53,7 @@ class Outbox:
         for wire, its in wires.items():
             self._send(wire, its, now)
 
-    def _end_turn(self) -> None:
+    def _end_turn(self, _now: float) -> None:
         self.flush()
         missed, self._missed = self._missed, []
         if missed:

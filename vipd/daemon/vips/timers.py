@@ -40,8 +40,9 @@ class Timers:
     number of seconds: the process was stopped, or had no CPU, and must read the queued packets
     before it decides anything. (The loop does not ensure that: after SIGCONT, epoll_wait(2) reports
     no file, only that it was interrupted.) ``before`` is called before anything else, with the
-    time; ``after`` is called after the alarms. ``lateness``: by how many seconds the earliest alarm
-    of each wake-up was late. ``late_at``: when one was last late by more than `LATE`.
+    time; ``after`` after the alarms, with the same time. ``lateness``: by how many seconds the
+    earliest alarm of each wake-up was late. ``late_at``: when one was last late by more than
+    `LATE`.
     """
 
     LATE = 0.1
@@ -50,7 +51,7 @@ class Timers:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.catch_up: Callable[[float], None] = lambda _late: None
         self.before: Callable[[float], None] = lambda _now: None
-        self.after: Callable[[], None] = lambda: None
+        self.after: Callable[[float], None] = lambda _now: None
         self.lateness = Histogram(_LATENESS)
         self.late_at = -inf
         #: When the alarm that rings now began to.
@@ -113,14 +114,14 @@ class Timers:
             self.looked_at = self._loop.time()
             if alarm.wanted <= now and self.looked_at - began <= self.LATE / 2:
                 alarm.wanted = inf
-                try:
+                try:  # as `_guard` does, without its cost for each
                     alarm.call(now)
                 except Exception as error:
                     self._failed("an alarm", error)
             elif alarm.wanted < alarm.queued:
                 # It was moved; or this turn is slow, or we were stopped: the next turn reads first.
                 self.queue(alarm, alarm.wanted)
-        self._guard("after the alarms", lambda _: self.after(), now)
+        self._guard("after the alarms", self.after, now)
         self._schedule()
 
     def hear_first(self, late: float) -> None:

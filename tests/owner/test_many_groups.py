@@ -58,6 +58,15 @@ def switched(daemon: Process, since: int = 0) -> list[str]:
     return re.findall(r"Switching to state: (\w+)", daemon.log(since))
 
 
+def told(daemon: Process, what: str, times: int, since: int = 0) -> None:
+    """Wait for as many transitions: addresses are seen before the lines about them."""
+
+    def lines() -> bool:
+        return len(re.findall(f"Switching to state: {what}", daemon.log(since))) == times
+
+    until(lines, daemon.tail, PATIENCE)
+
+
 def sockets(host: Host) -> int:
     """The packet sockets that are bound to eth1."""
     index = host.run(["cat", "/sys/class/net/eth1/ifindex"]).stdout.strip()
@@ -91,7 +100,7 @@ def pair(lab: Lab, tmp_path: Path) -> Pair:
 def test_a_bow_out_of_each_group_is_heard(pair: Pair) -> None:
     assert pair.master.stop() == 0
     owns(pair.web02, VHIDS, pair.backup)
-    assert pair.backup.log().count("state: MASTER (the master is leaving") == len(VHIDS)
+    told(pair.backup, r"MASTER \(the master is leaving", len(VHIDS))
 
 
 def test_a_dead_master_is_replaced(pair: Pair) -> None:
@@ -103,7 +112,7 @@ def test_a_silent_master_is_replaced_when_its_time_is_up(pair: Pair) -> None:
     done = pair.web02.run(["nft", "-f", "-"], text=DEAF)
     assert done.returncode == 0, done.stderr
     owns(pair.web02, VHIDS, pair.backup)
-    assert pair.backup.log().count("state: MASTER (nothing heard from a master") == len(VHIDS)
+    told(pair.backup, r"MASTER \(nothing heard from a master", len(VHIDS))
 
 
 def test_a_backup_that_was_stopped_hears_what_waits_first(pair: Pair) -> None:
@@ -122,11 +131,14 @@ def test_a_master_that_got_slower_is_preempted_and_the_others_are_not(pair: Pair
     write_all(pair.files[0], 100, slower)
     owns(pair.web02, slower, pair.backup)
     owns(pair.web01, range(103, 113), pair.master)
+    mark = pair.backup.mark()
     write_all(pair.files[0], 0, slower)
     owns(pair.web01, VHIDS, pair.master)
-    mark = pair.backup.mark(), pair.master.mark()
+    told(pair.backup, "BACKUP", len(slower), mark)  # who yields, says so last
+    told(pair.master, "MASTER", len(VHIDS) + len(slower))
+    marks = pair.backup.mark(), pair.master.mark()
     sleep(4)
-    assert switched(pair.backup, mark[0]) + switched(pair.master, mark[1]) == []
+    assert switched(pair.backup, marks[0]) + switched(pair.master, marks[1]) == []
 
 
 def test_an_interface_that_goes_and_comes_back_is_read_again(pair: Pair) -> None:

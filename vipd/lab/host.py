@@ -279,7 +279,13 @@ class Host:
     # -- the whole machine
 
     def crash(self) -> None:
-        """Simulate a power failure: the carrier is lost, then SIGKILL to everything on the host."""
+        """Simulate a power failure: the carrier is lost, then SIGKILL to everything on the host.
+
+        SIGSTOP comes first: many cables are not unplugged in one moment, and a host without power
+        says nothing on the last of them.
+        """
+        if self.alive:
+            self._anchor.run(["sh", "-c", "kill -s STOP -- -1"])  # 1 when there is none
         self.cut()
         self._anchor.close()
         self.history.lost_everything(time.time())

@@ -118,6 +118,35 @@ def test_a_removed_interface_gives_its_vip_to_the_peer_and_takes_part_when_it_is
     assert "failed" not in ours.log()
 
 
+def test_many_interfaces_that_go_at_once_are_not_noticed_by_a_vip_elsewhere(
+    lab: Lab, web01: Host, files: Path
+) -> None:
+    """The kernel takes 10 ms to close each of their sockets: longer than a lease, together."""
+    others = range(101, 165)
+    make = ["link add trunk0 type veth peer name trunk1", "link set trunk0 up"]
+    for n in others:
+        make += [
+            f"link add lan{n} link trunk0 type macvlan mode bridge",
+            f"link set lan{n} up",
+            f"addr add 10.99.{n}.1/24 dev lan{n}",
+        ]
+        where = {"BIND_INTERFACE": f"lan{n}", "SOURCE_ADDRESS": f"10.99.{n}.1"}
+        write_vip(files, str(n), VIP_ADDRESS=f"10.99.{n}.2", OPTIONS="--preempt", **where)
+    ip(web01, *make, "link set trunk1 up")
+    write_vip(files, OPTIONS="--preempt")
+    daemon = web01.vipd(files)
+
+    def became(state: str) -> int:
+        return len(re.findall(rf"^<4>1\d\d: Switching to state: {state}", daemon.log(), re.M))
+
+    until(lambda: became("MASTER") == len(others), daemon.tail, 60)
+    lab.wait_owner(VIP, "web01", stable=2)
+    ip(web01, "link del trunk0")
+    until(lambda: became("INIT") == len(others), daemon.tail, 60)
+    lab.wait_owner(VIP, "web01", stable=4)
+    assert transitions(daemon) == ["BACKUP", "MASTER"]
+
+
 def test_another_mac_address_is_announced_and_sent_from(
     lab: Lab, web01: Host, web02: Host, files: Path
 ) -> None:

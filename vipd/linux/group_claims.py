@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vipd.linux import bpf, processes
+from vipd.linux.closing import close_beside
 from vipd.linux.names import canonical
 
 Group = tuple[str, int]
@@ -113,20 +114,18 @@ class Claims:
             raise
         self._sockets[interface], self._vhids[interface] = claim, vhids
 
-    def drop(self, group: Group) -> socket.socket | None:
+    def drop(self, group: Group) -> None:
         """Withdraw a claim: others do not see it any more. (If the kernel has no memory for the new
-        filter, they see it until the next change.) If it was the last claim on this interface, this
-        returns the socket, which the caller must close: closing takes the kernel 10 ms."""
+        filter, they see it until the next change.)"""
         interface, vhid = group
         if group not in self:
-            return None
+            return
         vhids = self._vhids[interface] = self._vhids[interface] - {vhid}
         with suppress(OSError):
             bpf.attach(self._sockets[interface], _written(interface, vhids))
-        if vhids:
-            return None
-        del self._vhids[interface]
-        return self._sockets.pop(interface)
+        if not vhids:
+            del self._vhids[interface]
+            close_beside((self._sockets.pop(interface),))
 
     def of_others(self) -> dict[Group, int]:
         """The groups that other processes in this network namespace claim, and the processes (0: in

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from vipd.linux import bpf
 from vipd.linux.addresses import AnyAddress
+from vipd.linux.closing import close_beside
 from vipd.linux.family import ETHERNET_HEADER, IPV6
 from vipd.linux.ifindex import index_of
 
@@ -94,8 +95,7 @@ class Neighbours:
                     yield IPv4Address(packed) if len(packed) == 4 else IPv6Address(packed), mac
 
     def close(self) -> None:
-        for opened in self._sockets.values():
-            opened.close()
+        close_beside(self._sockets.values())
 
 
 def _read_arp(frame: bytes) -> tuple[bytes, bytes]:

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from vipd.linux import bpf
 from vipd.linux.addresses import AnyAddress
 from vipd.linux.announce import question, solicitation
+from vipd.linux.closing import close_beside
 from vipd.linux.family import ETHERNET_HEADER, IPV6
 from vipd.linux.ifindex import index_of
 
@@ -78,7 +79,7 @@ class Probes:
         return found
 
     def close(self) -> None:
-        self._socket.close()
+        close_beside((self._socket,))
 
 
 def _arp(index: int, host: bytes) -> list[bpf.Instruction]:

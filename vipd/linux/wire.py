@@ -10,12 +10,14 @@ import errno
 import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
 from vipd.linux import bpf
 from vipd.linux.addresses import AnyAddress
 from vipd.linux.arrivals import AT_ONCE, Arrival, Arrivals, note_times
 from vipd.linux.buffers import make_room, make_room_to_send
+from vipd.linux.closing import close_beside
 from vipd.linux.departures import Departures
 from vipd.linux.family import (
     ETHERNET_HEADER,
@@ -48,10 +50,6 @@ class _Listeners(NamedTuple):
 
     known: socket.socket
     others: socket.socket
-
-    def close(self) -> None:
-        for each in self:
-            each.close()
 
 
 class Wire:
@@ -185,8 +183,7 @@ class Wire:
         except OSError:  # net.core.optmem_max, open files: then all wakes us up
             self._expected = {}
         if not self._expected:
-            for urgent in self._urgent.values():
-                urgent.close()
+            close_beside(self._urgent.values())
             self._urgent.clear()
 
     def _open_urgent(self, family: Family, program: list[bpf.Instruction]) -> socket.socket:
@@ -289,10 +286,7 @@ class Wire:
     def close(self) -> None:
         for member in self._memberships.values():
             member.close()
-        for listeners in self._listeners.values():
-            listeners.close()
-        for urgent in self._urgent.values():
-            urgent.close()
+        close_beside(chain(*self._listeners.values(), self._urgent.values()))
         self._memberships.clear()
         self._urgent.clear()
 

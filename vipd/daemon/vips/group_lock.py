@@ -1,12 +1,10 @@
 """Checks whether another process on this host runs a group already: ucarp, or another vipd."""
 
-import _thread
 import asyncio
 import errno
 import os
 import random
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -87,10 +85,7 @@ class GroupLocks:
 
     def give_back(self, group: Group) -> None:
         """Withdraw the claim."""
-        unused = self._claims.drop(group)
-        if unused:  # else it is closed when it is freed
-            with suppress(RuntimeError):
-                _thread.start_new_thread(unused.close, ())
+        self._claims.drop(group)
 
     def _claim(self, group: Group) -> GroupLock:
         self._claims.add(group)

@@ -60,10 +60,11 @@ class Interfaces:
             interface.receiver.catch_up()
 
     def close(self) -> None:
-        """Stop reading the kernel's notices."""
+        """Give all sockets back: a process that ends with them open ends later."""
         self._loop.remove_reader(self._links.fileno())
         if self._look:
             self._look.cancel()
+        self.keep(())
 
     def _changed(self) -> None:
         if self._look:

@@ -31,8 +31,7 @@ _ROWS = (
 )
 _PYTHON = (
     "Python: the kernel needs 20 to 40 µs for each address (see its table). The rest is a "
-    "decision, a will, an announcement, an advertisement and a line of the log for each, made one "
-    "by one"
+    "decision, an advertisement and an announcement for each, made one by one"
 )
 
 

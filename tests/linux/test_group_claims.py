@@ -12,7 +12,7 @@ from helpers.hosts import until
 
 from vipd.lab import Host
 from vipd.lab.anchor import environment
-from vipd.linux import bpf
+from vipd.linux import bpf, group_claims
 from vipd.linux.group_claims import Claims, Group
 
 pytestmark = pytest.mark.lab
@@ -93,6 +93,20 @@ def test_whoever_is_not_permitted_to_speak_carp_can_claim_nothing(web01: Host) -
         program = "import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)"
         done = web01.run([*user, *space, "/usr/bin/python3", "-c", program])
         assert "Operation not permitted" in done.stderr
+
+
+def test_answers_during_which_sockets_are_closed_are_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kernel counts on from where it was, and leaves out as many as were closed meanwhile."""
+    answers = iter([[1, 2, 3, 5, 6], [2, 3, 5, 6], [5, 6], [5, 6, 7], [5, 6, 7], [8]])
+
+    def dump(_diag: socket.socket) -> Iterator[tuple[int, bytes]]:
+        for inode in next(answers):
+            yield inode, b""
+
+    monkeypatch.setattr(group_claims, "_dump", dump)
+    assert {inode for inode, _ in group_claims._filters()} == {1, 2, 3, 5, 6, 7}
 
 
 @pytest.mark.usefixtures("web01")

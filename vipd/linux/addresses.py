@@ -51,7 +51,7 @@ class Address:
     interface gone, EPERM no CAP_NET_ADMIN.
     """
 
-    __slots__ = ("_add", "_delete", "_lifetimes", "index", "interface", "lease", "renewal")
+    __slots__ = ("_add", "_lifetimes", "index", "interface", "lease", "renewal")
 
     def __init__(self, index: int, address: AnyInterface, lease: int | None) -> None:
         self.index = index
@@ -61,7 +61,6 @@ class Address:
         self._add = encode(_message(index, address, lease), RTM_NEWADDR, flags | NLM_F_ACK)
         #: The same as `add`, for `Netlink.post`.
         self.renewal = bytes(_request(self._add, RTM_NEWADDR, flags))
-        self._delete = _request(self._add, RTM_DELADDR, NLM_F_ACK)
         places = {number: begin for number, begin, _ in _attributes(self._add)}
         self._lifetimes = places.get(_IFA_CACHEINFO, 0)  # none without a lease
 
@@ -97,12 +96,12 @@ class Address:
     @property
     def deletion(self) -> bytes:
         """The request that deletes it, for the clean-up after a crash."""
-        return bytes(self._delete)
+        return bytes(_request(self._add, RTM_DELADDR, NLM_F_ACK))
 
     def delete(self, netlink: Netlink) -> bool:
         """Delete it; return whether it was there."""
         try:
-            netlink.request(self._delete)
+            netlink.request(_request(self._add, RTM_DELADDR, NLM_F_ACK))
         except NetlinkError as error:
             if error.errno in (errno.EADDRNOTAVAIL, errno.ENODEV):
                 return False

@@ -44,6 +44,8 @@ _PACKET_SHOW_FILTER, _PACKET_DIAG_FILTER = 0x20, 7
 #: The kernel ends a dump early, without an error, at a filter that does not fit into its buffer.
 #: Its buffer is as large as the largest one that a recv(2) has offered before, up to 32 kB.
 _BUFFER = 1 << 18
+#: How often they are requested at most.
+_DUMPS = 10
 #: Seconds to wait for an answer, which the kernel sends at once.
 _PATIENCE = 1.0
 
@@ -178,17 +180,25 @@ def _pid_namespace() -> int:
 
 
 def _filters() -> Iterator[tuple[int, bytes]]:
-    """Inode and filter of each packet socket in our network namespace.
+    """Inode and filter of each packet socket in our network namespace, several times.
 
-    Requested twice: the first answer makes the kernel's buffer large enough for the second, and a
-    socket that is missing in one answer, because another was closed during it, is in the other.
+    Requested twice: the first answer makes the kernel's buffer large enough for the second. And
+    until an answer has all that were in the one before: when sockets are closed during an answer
+    (`vipd.linux.closing` closes hundreds), others are missing in it.
     """
     with socket.socket(
         socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_SOCK_DIAG
     ) as diag:
         diag.settimeout(_PATIENCE)
-        for _ in range(2):
-            yield from _dump(diag)
+        before: set[int] | None = None
+        for _ in range(_DUMPS):
+            answered = set()
+            for inode, program in _dump(diag):
+                answered.add(inode)
+                yield inode, program
+            if before is not None and before <= answered:
+                return
+            before = answered
 
 
 def _dump(diag: socket.socket) -> Iterator[tuple[int, bytes]]:

@@ -80,15 +80,15 @@ class Ownership:
         """Get the messages ready that put our addresses on the interface as it is numbered now."""
         if link and link.index != self._index:
             self._index = link.index
-            lease = self.config.lease_seconds
-            self._addresses = [Address(link.index, a, lease) for a in self.config.addresses]
+            made = self.config.addresses
+            self._addresses = [Address(link.index, each, self._lease) for each in made]
 
     def go_on(self, config: VipConfig) -> None:
         """The configuration has changed, but for leases and who manages the addresses."""
         self._follow(config)
         if self.lease_until != inf:
-            lasts, now = (config.guarded_for, config.renewed_within), self._services.clock()
-            self.lease_until = shortened(self.lease_until, *lasts, self.advertised, now)
+            now = self._services.clock()
+            self.lease_until = shortened(self.lease_until, *self._lasts, self.advertised, now)
         if self._held or self._scripted:
             self._show()
             self.will.leave()  # there is another password in it, perhaps
@@ -103,8 +103,9 @@ class Ownership:
 
     def _follow(self, config: VipConfig) -> None:
         self.config = self.places.config = config
-        # Each advertisement needs them, so they are reckoned once.
-        self._guarded_for, self._believed_for = config.guarded_for, config.believed_for
+        # Each advertisement and each take-over needs them, so they are reckoned once.
+        self._lease, self._believed_for = config.lease_seconds, config.believed_for
+        self._lasts = config.guarded_for, config.renewed_within
         self._hold(self._held)
 
     def _hold(self, held: list[Address]) -> None:
@@ -126,7 +127,7 @@ class Ownership:
         NetlinkError when the kernel refuses to add one."""
         self.removal.stop()
         self._owning = True
-        now, lease = self._services.clock(), self.config.lease_seconds
+        now, lease = self._services.clock(), self._lease
         wanted = self._managed() if self.config.manages_address else self._found()
         before, self.lease_until = self.lease_until, inf
         whole: int | None = None
@@ -164,16 +165,14 @@ class Ownership:
         return self._addresses + self._extras.addresses(self.config)
 
     def _first_lease(self, lease: int, before: float, now: float) -> tuple[float, int]:
-        config, advertised = self.config, self.advertised
-        lasts = config.guarded_for, config.renewed_within
-        return first_lease(lease, *lasts, advertised, before, now)
+        return first_lease(lease, *self._lasts, self.advertised, before, now)
 
     def _found(self) -> list[Address]:
         """Those that an UPSCRIPT has added, wherever."""
         if self.config.manage_address == "no":
             return []
         spots = filter(None, (self.places.spot(a.ip) for a in self.config.moving))
-        lease = self.config.lease_seconds
+        lease = self._lease
         known = {(each.index, each.interface, each.lease): each for each in self._held}
         return [
             known.get((link.index, address, lease)) or Address(link.index, address, lease)
@@ -184,7 +183,7 @@ class Ownership:
         """Put these addresses (None: all) back where we hold them, if they are not there; those
         that were gone. Raises NetlinkError."""
         held = [each for each in self._held if addresses is None or each.interface.ip in addresses]
-        lease, until, now = self.config.lease_seconds, self.lease_until, self._services.clock()
+        lease, until, now = self._lease, self.lease_until, self._services.clock()
         whole: int | None = None
         if lease is not None and held:
             until, whole = self._first_lease(lease, until, now)
@@ -230,7 +229,7 @@ class Ownership:
         }
         if not lost:
             self._counters.renewals += 1
-            self.lease_until = max(self.lease_until, self.advertised + self._guarded_for)
+            self.lease_until = max(self.lease_until, self.advertised + self._lasts[0])
             self._show()
             if self.will.place.taken:  # meanwhile, and the renewal may have brought them back
                 self.removal.remove(held)
@@ -255,7 +254,7 @@ class Ownership:
         if not (self._held or self._scripted):
             return
         believed, until = self.advertised + self._believed_for, self.lease_until
-        if self._scripted and self.config.lease_seconds is not None:
+        if self._scripted and self._lease is not None:
             until = min(until, believed)
         self.will.place.hold(until, believed)
 

@@ -1,7 +1,6 @@
 """Packet sockets that are closed beside the loop."""
 
 import _thread
-import os
 import socket
 from typing import Any
 
@@ -17,19 +16,14 @@ def some() -> list[socket.socket]:
     return [socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(COUNT)]
 
 
-def is_open(file: int) -> bool:
-    try:
-        os.fstat(file)
-    except OSError:
-        return False
-    return True
+def are_closed(sockets: list[socket.socket]) -> bool:
+    return [each.fileno() for each in sockets] == [-1] * COUNT
 
 
 def test_all_are_closed() -> None:
     sockets = some()
-    files = [each.fileno() for each in sockets]
     close_beside(sockets)
-    until(lambda: not any(map(is_open, files)), lambda: "some stay open")
+    until(lambda: are_closed(sockets), lambda: "some stay open")
 
 
 @pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
@@ -42,4 +36,4 @@ def test_without_threads_they_are_closed_at_once(
     monkeypatch.setattr(_thread, "start_new_thread", refuse)
     sockets = some()
     close_beside(sockets)
-    assert [each.fileno() for each in sockets] == [-1] * COUNT
+    assert are_closed(sockets)

@@ -3,14 +3,18 @@ a virtual IP that is to run can run."""
 
 import tempfile
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 
 from vipd.carp.digest import Digest
-from vipd.carp.parameters import Parameters
+from vipd.carp.machine import Machine
 from vipd.config.load import load
 from vipd.config.snapshot import Snapshot
+from vipd.daemon.vips.sources import find_sources, parameters
 
 SECRET = "L0veAndPeace"
+#: What the interface of every virtual IP has.
+OWN = ip_address("192.0.2.1"), ip_address("fe80::1")
 NAMES = ("vip-001.conf", "vip-common.conf", "vip-001.pwd")
 
 
@@ -53,6 +57,7 @@ def problems_stand(snapshot: Snapshot, directory: Path, contents: dict[str, byte
 def vips_can_run(snapshot: Snapshot) -> None:
     for vip in snapshot.vips:
         Digest(vip.password.get_secret_value(), vip.vhid, [a.ip for a in vip.addresses])
-        source = vip.source or next(a.ip for a in vip.addresses if a.version == 4)
-        Parameters(source, vip.advbase, vip.advskew, vip.deadratio, vip.preempt)
+        sources = find_sources(vip, lambda: OWN, ())
+        assert len(sources) == len(vip.families)
+        Machine(parameters(vip, sources))
         assert vip.lease_seconds is None or vip.lease_seconds >= 1

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -280,13 +279,7 @@ class Host:
     # -- the whole machine
 
     def crash(self) -> None:
-        """Simulate a power failure: the carrier is lost, then SIGKILL to everything on the host.
-
-        SIGSTOP comes first: many cables are not unplugged in one moment, and a host without power
-        says nothing on the last of them.
-        """
-        with suppress(LabError):  # cut() says so
-            self._anchor.run(["sh", "-c", "kill -s STOP -- -1"])  # 1 when there is none
+        """Simulate a power failure: the carrier is lost, then SIGKILL to everything on the host."""
         self.cut()
         self._anchor.close()
         self.history.lost_everything(time.time())

@@ -112,7 +112,7 @@ class Claims:
             bpf.attach(claim, _written(interface, vhids))
         except OSError:
             if interface not in self._sockets:
-                claim.close()
+                close_beside((claim,))
             raise
         self._sockets[interface], self._vhids[interface] = claim, vhids
 

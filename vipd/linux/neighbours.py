@@ -77,7 +77,7 @@ class Neighbours:
             bpf.attach(opened, program)
             opened.bind((self._interface, ethertype))
         except OSError:
-            opened.close()
+            close_beside((opened,))
             raise
         self._sockets[ethertype] = opened
 

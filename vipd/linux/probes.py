@@ -44,7 +44,7 @@ class Probes:
             bpf.attach(self._socket, bpf.resolve(program(index, host.packed)))
             self._socket.bind((interface, ethertype))
         except OSError:
-            self._socket.close()
+            self.close()
             raise
 
     def fileno(self) -> int:

@@ -91,8 +91,7 @@ class Wire:
             for each in opened:
                 each.bind((self.interface, family.ethertype))
         except OSError:
-            for each in opened:
-                each.close()
+            close_beside(opened)
             raise
         self._listeners[family] = listeners
 
@@ -192,7 +191,7 @@ class Wire:
             bpf.attach(urgent, program)
             urgent.bind((self.interface, family.ethertype))
         except OSError:
-            urgent.close()
+            close_beside((urgent,))
             raise
         return urgent
 
@@ -298,7 +297,7 @@ def _unbound(room: int) -> socket.socket:
     try:
         make_room(opened, room)
     except OSError:
-        opened.close()
+        close_beside((opened,))
         raise
     return opened
 

@@ -80,8 +80,8 @@ class Ownership:
         """Get the messages ready that put our addresses on the interface as it is numbered now."""
         if link and link.index != self._index:
             self._index = link.index
-            made = self.config.addresses
-            self._addresses = [Address(link.index, each, self._lease) for each in made]
+            lease = self._lease
+            self._addresses = [Address(link.index, a, lease) for a in self.config.addresses]
 
     def go_on(self, config: VipConfig) -> None:
         """The configuration has changed, but for leases and who manages the addresses."""

@@ -203,6 +203,19 @@ def test_a_crash_kills_everything_and_a_boot_brings_an_empty_host_back(lab: Lab)
     assert lab.ownership(VIP).owners() == ["web01"]
 
 
+def test_a_boot_does_not_depend_on_when_the_kernel_takes_the_old_cables_away(lab: Lab) -> None:
+    networks = {"eth1": ["198.51.100.179/24"], "eth2": ["203.0.113.179/24"]}
+    web01 = lab.host("web01", interfaces=networks)
+    process = web01.start(["sleep", "1000"])
+    with Path(f"/proc/{process.pid}/ns/net").open():  # keeps the namespace, and so the cables
+        web01.crash()
+        web01.boot()
+    assert {"198.51.100.179", "203.0.113.179"} <= web01.addresses()
+    web01.crash()
+    web01.boot()  # they may be gone by now, or not
+    assert {"198.51.100.179", "203.0.113.179"} <= web01.addresses()
+
+
 # -- what is measured
 
 

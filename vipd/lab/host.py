@@ -288,7 +288,9 @@ class Host:
         """Switch the host on again after crash(): same cables and addresses, no process runs."""
         if self.alive:
             raise LabError(f"{self.name} is running; boot() comes after crash()")
-        self._world.run(["ip", "-batch", "-force", "-"], text=self._unplug())
+        # The kernel takes the cables away with the old network namespace, but some time after the
+        # crash. -force: go on after those that are gone. Options count only before -batch.
+        self._world.run(["ip", "-force", "-batch", "-"], text=self._unplug())
         self._anchor = self._boot()
 
     def _unplug(self) -> str:

@@ -6,12 +6,13 @@ from ipaddress import IPv4Address, IPv6Address
 from random import Random
 
 import pytest
+from helpers.configured import WEB01
 from helpers.forging import FORGER_MAC, send
 
 from linux.test_wire import IN_A_VLAN, tagged
 from vipd.lab import Host
 from vipd.linux.addresses import AnyAddress
-from vipd.linux.announce import announcement, probe, solicitation
+from vipd.linux.announce import announcement, probe, question, solicitation
 from vipd.linux.neighbours import Neighbours
 
 pytestmark = pytest.mark.lab
@@ -38,7 +39,7 @@ def heard(
     """Whose claims come out of the socket when these are sent; ``end`` must be watched, and be of
     their family, because each has a socket of its own."""
     found: list[AnyAddress] = []
-    for begin in range(0, len(frames), 100):  # there is room for a few hundred
+    for begin in range(0, len(frames) or 1, 100):  # there is room for a few hundred
         send(sender, *frames[begin : begin + 100], claim(end))
         while end not in found:
             assert select.select(neighbours.filenos(), [], [], 5)[0], (
@@ -96,15 +97,20 @@ def test_a_probe_is_answered_by_the_owner_and_changes_nobody(
 def test_a_probe_is_not_answered_by_a_proxy(
     web01: Host, web02: Host, neighbours: Neighbours
 ) -> None:
-    web02.run(["sysctl", "-w", "net.ipv4.conf.eth1.proxy_arp=1"])
-    web02.run(["sysctl", "-w", "net.ipv4.conf.all.forwarding=1"])
-    web02.run(["ip", "link", "add", "other", "up", "type", "veth"])
-    web02.run(["ip", "route", "add", f"{FIRST}/32", "dev", "other"])
+    """One that answers everything else, and at once."""
+    settings = "eth1.proxy_arp=1", "all.forwarding=1"
+    words = [f"net.ipv4.conf.{each}" for each in settings]
+    web02.must(["sysctl", "-w", *words, "net.ipv4.neigh.eth1.proxy_delay=0"])
+    web02.must(["ip", "link", "add", "other", "up", "type", "veth"])
+    web02.must(["ip", "route", "add", f"{FIRST}/32", "dev", "other"])
     neighbours.watch([FIRST, END])
-    mac = bytes.fromhex(
-        web01.run(["cat", "/sys/class/net/eth1/address"]).stdout.strip().replace(":", "")
+    mac, theirs = (
+        bytes.fromhex(each.must(["cat", "/sys/class/net/eth1/address"]).strip().replace(":", ""))
+        for each in (web01, web02)
     )
-    send(web01, probe(FIRST, mac))
+    send(web01, probe(FIRST, mac), question(FIRST, mac, IPv4Address(WEB01)))
+    assert select.select(neighbours.filenos(), [], [], 5)[0], "it is no proxy"
+    assert list(neighbours.receive()) == [(FIRST, theirs)]
     assert heard(neighbours, web02) == []
 
 

@@ -15,7 +15,9 @@ Ring = Callable[[int, Outbox], None]
 class Scene:
     """VIPs that each post one frame when their alarm rings; what happens is told in order."""
 
-    def __init__(self, refused: dict[int, int] | None = None) -> None:
+    def __init__(self, refused: dict[int, int] | None = None, late: float = 5.0) -> None:
+        """``late``: what counts as a stop, seconds; this machine may make some of its own."""
+        self.late = late
         self.told: list[str] = []
         self.refused = refused or {}
         self.fates: dict[int, tuple[int | None, Collection[int]]] = {}
@@ -30,6 +32,7 @@ class Scene:
     async def _play(self, number: int, ring: Ring) -> None:
         loop = asyncio.get_running_loop()
         timers = Timers(loop)
+        timers.LATE = self.late
         outbox = Outbox(timers, loop.time)
         timers.catch_up = lambda _late: self.told.append("hears")
         done = asyncio.Event()
@@ -69,8 +72,8 @@ def test_each_learns_what_became_of_its_own() -> None:
 
 def test_who_was_stopped_since_it_decided_listens_and_sends_nothing() -> None:
     """The guard, or another host, may have spoken meanwhile."""
-    scene = Scene()
-    scene.play(3, lambda vip, _: sleep(0.3) if vip == 1 else None)
+    scene = Scene(late=0.5)
+    scene.play(3, lambda vip, _: sleep(0.8) if vip == 1 else None)
     at = scene.told.index("0 departed")
     assert scene.told[at - 3 : at + 2] == [
         *("0 rings", "1 rings", "hears"),
@@ -103,11 +106,11 @@ def test_what_is_said_at_once_comes_after_what_waits() -> None:
 
 def test_a_vip_that_acts_after_a_stop_hears_nothing_in_between() -> None:
     """What it is just doing was decided before that."""
-    scene = Scene()
+    scene = Scene(late=0.5)
 
     def ring(vip: int, outbox: Outbox) -> None:
         if vip == 1:
-            sleep(0.3)
+            sleep(0.8)
             outbox.flush()
             scene.told.append("1 acts")
 

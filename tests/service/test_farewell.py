@@ -122,11 +122,12 @@ def test_a_backup_has_no_will(group: Group) -> None:
 
 def test_who_took_over_when_the_lease_ended_is_not_deposed(group: Group) -> None:
     first, second = group.pair()
-    group.vipd("web03", "--advskew=20")
+    group.vipd("web03", "--advskew=200")  # so late that the second is first, however busy it is
     has_will(group.host("web01"))
     first.freeze()
     signal_guards(group.host("web01"), SIGKILL)
     group.belongs_to("web02")
+    second.wait_for("state: MASTER", timeout=PATIENCE)  # its address is seen before that
     mark = second.mark()
     die_with_guard(group.host("web01"), first)
     assert "had ended already" in carry_out(group.host("web01"))

@@ -10,7 +10,7 @@ import pytest
 from helpers.advertising import go_on
 from helpers.captured import capture
 from helpers.configured import QUICK, VIP, write_vip
-from helpers.forging import frame, send, signed
+from helpers.forging import advertise, frame, send, signed
 from helpers.hosts import until
 from helpers.journald import entries, start_journald, start_service, wait_for_entry
 
@@ -28,10 +28,10 @@ def structured(text: str) -> list[dict[str, object]]:
 def test_each_event_is_one_json_object_with_its_reason(
     lab: Lab, web01: Host, web02: Host, files: Path
 ) -> None:
-    write_vip(files, OPTIONS=f"{QUICK} --advskew=10")
+    write_vip(files, OPTIONS="--advskew=10")
     daemon = web01.vipd(files, "--log-format", "json")
     lab.wait_owner(VIP, "web01")
-    send(web02, frame(BETTER.build()))
+    advertise(web02, BETTER)  # again and again, so that it stays backup
     daemon.wait_for("PREFERRED_MASTER")
     web01.cut()
     daemon.wait_for("LINK_DOWN")

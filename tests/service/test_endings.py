@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from helpers.asking import ask
+from helpers.asking import Client
 from helpers.configured import QUICK, VIP, write_script, write_vip
 from helpers.faults import faulty
 from helpers.hosts import address_of, until
@@ -87,10 +87,16 @@ def test_a_downscript_that_takes_its_time_holds_up_nobody_elses_reload(
     daemon = web01.vipd(files)
     for address in (VIP, SECOND):
         lab.wait_owner(address, "web01", timeout=PATIENCE)
-    (files / "vip-001.conf").unlink()
-    write_vip(files, "002", VIP_ADDRESS=SECOND, OPTIONS=f"{QUICK} --advskew=10")
-    write_vip(files, "003", VIP_ADDRESS=THIRD, OPTIONS=QUICK)
-    outcomes = {each["id"]: each["result"] for each in ask(daemon, "Reload")["outcomes"]}
+    with Client(daemon) as client:
+        assert client.vips().keys() == {"001", "002"}
+        daemon.freeze()  # else it may read the files by itself, before it is asked to
+        (files / "vip-001.conf").unlink()
+        write_vip(files, "002", VIP_ADDRESS=SECOND, OPTIONS=f"{QUICK} --advskew=10")
+        write_vip(files, "003", VIP_ADDRESS=THIRD, OPTIONS=QUICK)
+        client.send("Reload")
+        daemon.thaw()
+        answer = client.answer()["parameters"]
+    outcomes = {each["id"]: each["result"] for each in answer["outcomes"]}
     assert outcomes == {"001": "STOPPED", "002": "CHANGED", "003": "STARTED"}
     until(begun.exists, daemon.tail, PATIENCE)
     lab.wait_owner(THIRD, "web01", timeout=PATIENCE)

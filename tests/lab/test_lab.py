@@ -74,12 +74,15 @@ def test_a_lab_is_quick_to_make() -> None:
     assert took < 20 * control  # about 0.25 s, 0.1 s to compare with: 2 s
 
 
-def test_a_process_has_a_log_a_status_and_a_pid_of_this_machine(lab: Lab) -> None:
+def test_a_process_has_a_log_a_status_and_a_pid_of_this_machine(lab: Lab, tmp_path: Path) -> None:
     host = lab.host("web01", "198.51.100.179/24")
-    process = host.start(["sh", "-c", "echo out; echo err >&2; sleep 0.5; exit 3"])
+    gate = tmp_path / "gate"
+    waits = f"until [ -e {gate} ]; do sleep 0.01; done"
+    process = host.start(["sh", "-c", f"echo out; echo err >&2; {waits}; exit 3"])
     process.wait_for("out")
     assert Path(f"/proc/{process.pid}/comm").read_text() == "sh\n"
     assert process.wait_for("^e(r+)$").group(1) == "rr"
+    gate.touch()
     assert process.wait() == 3
     assert process.log() == "out\nerr\n"
     assert not process.alive
@@ -106,6 +109,7 @@ def test_freeze_thaw_stop_and_kill(lab: Lab) -> None:
 def test_waiting_in_vain_ends_and_shows_the_log(lab: Lab) -> None:
     host = lab.host("web01", "198.51.100.179/24")
     process = host.start(["sh", "-c", "echo about me; sleep 1000"], name="mine")
+    process.wait_for("about me")
     with pytest.raises(TimeoutError, match=r"(?s)mine on web01.*'never'.*about me"):
         process.wait_for("never", timeout=0.1)
     with pytest.raises(TimeoutError, match="did not end"):

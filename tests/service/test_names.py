@@ -23,13 +23,14 @@ def test_a_vip_runs_on_the_interface_and_its_scripts_get_the_name_as_written(
 ) -> None:
     ip(web01, f"link property add dev eth1 altname {ALTNAME}")
     dump = capture(web02, "proto", "112")
-    up = write_script(tmp_path / "up", f'echo "$* $INTERFACE" >{tmp_path}/said')
+    said = tmp_path / "said"
+    up = write_script(tmp_path / "up", f'echo "$* $INTERFACE" >{said}')
     write_vip(files, BIND_INTERFACE=name, UPSCRIPT=str(up), MANAGE_ADDRESS="yes", OPTIONS=QUICK)
     daemon = web01.vipd(files)
     lab.wait_owner(VIP, "web01")
     seen(dump, 1, times=2)
-    until((tmp_path / "said").exists, daemon.tail)
-    assert (tmp_path / "said").read_text() == f"{name} {VIP} {name}\n"
+    until(lambda: said.exists() and said.read_text().endswith("\n"), daemon.tail)
+    assert said.read_text() == f"{name} {VIP} {name}\n"
     assert daemon.stop() == 0
     lab.wait_owner(VIP, None)
 
@@ -71,6 +72,7 @@ def test_an_interface_that_is_renamed_is_the_same_by_its_altname(
     write_vip(files, BIND_INTERFACE=ALTNAME, OPTIONS=QUICK)
     daemon = web01.vipd(files)
     lab.wait_owner(VIP, "web01")
+    daemon.wait_for("state: MASTER")
     mark = daemon.mark()
     ip(web01, "link set eth1 down", "link set eth1 name lan", "link set lan up")
     daemon.wait_for("state: MASTER", since=mark)

@@ -28,7 +28,8 @@ class RefusedError(Exception):
 class Client:
     """One connection; `with` closes it."""
 
-    def __init__(self, daemon: Process, timeout: float = 30) -> None:
+    def __init__(self, daemon: Process, timeout: float = 30, patience: float = 60) -> None:
+        """``patience``: how long it may take until the daemon listens, seconds."""
         path = str(socket_of(daemon))
 
         def connect() -> socket.socket | None:
@@ -43,7 +44,7 @@ class Client:
             return connection
 
         self.socket = wait_until(
-            connect, timeout=60, complaint=lambda: f"nobody listens on {path}{daemon.tail()}"
+            connect, timeout=patience, complaint=lambda: f"nobody listens on {path}{daemon.tail()}"
         )
         self._rest = b""
 

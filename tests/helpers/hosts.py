@@ -6,12 +6,14 @@ A conftest.py takes the fixtures by importing them.
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import sleep
 from typing import Any
 
 import pytest
 
+from helpers.asking import Client, RefusedError
 from helpers.configured import WEB01, WEB02
 from vipd.lab import Host, Lab, Process
 from vipd.lab.waiting import wait_until
@@ -59,9 +61,10 @@ def address_of(host: Host, address: str, interface: str = "eth1") -> dict[str, A
 def transitions(daemon: Process, vip: str = "001", since: int = 0) -> list[str]:
     """The states that a VIP switched to, in order, as the log has them.
 
-    An address is seen before the line about it: that comes last in a transition. So the log has to
-    be quiet for a moment.
+    An address is seen before the line about it: that comes last in a transition. So the daemon has
+    to answer something first; and the log has to be quiet for a moment, for one that cannot.
     """
+    _answers(daemon)
     size = -1
     for _ in range(20):
         if not daemon.alive or daemon.mark() == size:
@@ -70,6 +73,16 @@ def transitions(daemon: Process, vip: str = "001", since: int = 0) -> list[str]:
         sleep(0.15)
     lines = re.findall(rf"^<4>{vip}: Switching to state: (\w+)", daemon.log(since), re.MULTILINE)
     return list(lines)
+
+
+def _answers(daemon: Process) -> None:
+    """Wait until it has done what it was at. One that is stopped, or listens elsewhere, is not
+    waited for."""
+    with suppress(OSError, EOFError, RefusedError):
+        state = Path(f"/proc/{daemon.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        if state not in "TZX":
+            with Client(daemon, patience=0) as client:
+                client.vips()
 
 
 def complaints(daemon: Process, about: str, since: int = 0) -> list[str]:

@@ -165,7 +165,7 @@ def test_a_will_that_was_not_finished_is_thrown_away(group: Group) -> None:
     host = group.host("web01")
     has_will(host)
     die_with_guard(group.host("web01"), first)
-    host.run(["sh", "-c", f"echo interface eth1 >{WILLS}/new; printf inter >{WILLS}/vip-001"])
+    host.must(["sh", "-ec", f"echo interface eth1 >{WILLS}/new; printf inter >{WILLS}/vip-001"])
     said = carry_out(host)
     assert "while it wrote its will" in said
     assert wills(host) == []
@@ -217,7 +217,7 @@ NO_WILLS = {
 
 
 def put(host: Host, wills: dict[str, str]) -> None:
-    host.run(["sh", "-c", "echo precious >/run/lab/precious"])
+    host.must(["sh", "-c", "echo precious >/run/lab/precious"])
     for name, how in wills.items():
         done = host.run(["env", "-C", WILLS, f"F={name}", "sh", "-c", how.replace("$F", '"$F"')])
         assert done.returncode == 0, done.stderr
@@ -261,13 +261,8 @@ def test_vipd_starts_whatever_it_finds_in_its_runtime_directory(group: Group) ->
     until(lambda: wills(host) == ["vip-001"], lambda: f"no will: {wills(host)}")
     put(host, NO_WILLS)
     die_with_guard(group.host("web01"), first)
-    host.run(
-        [
-            "sh",
-            "-c",
-            f"cd {RUNTIME_DIR}; rm counter; mkfifo counter; ln -s /run/lab/precious counter.new",
-        ]
-    )
+    traps = "rm sequence; mkfifo sequence; ln -s /run/lab/precious sequence.new"
+    host.must(["sh", "-ec", f"cd {RUNTIME_DIR}; {traps}"])
     group.vipd("web01")
     group.belongs_to("web01", lasting=1)
     assert host.run(["cat", "/run/lab/precious"]).stdout == "precious\n"
@@ -300,15 +295,15 @@ def test_a_directory_of_wills_that_is_not_ours_is_set_aside(group: Group, how: s
 
 def test_the_lock_is_no_link_and_no_user_can_hold_it(group: Group) -> None:
     host = group.host("web01")
-    host.run(["sh", "-c", f"echo precious >/run/lab/precious; mkdir -p {RUNTIME_DIR}"])
+    host.must(["sh", "-ec", f"echo precious >/run/lab/precious; mkdir -p {RUNTIME_DIR}"])
     lock = f"{RUNTIME_DIR}/vipd.pid"
     write_vip(group.directory / "web01")
     for how in ("ln -s", "ln"):
-        host.run(["sh", "-c", f"{how} /run/lab/precious {lock}"])
+        host.must(["sh", "-c", f"{how} /run/lab/precious {lock}"])
         refused = host.vipd(group.directory / "web01")
         assert refused.wait() == 1
         assert "remove it" in refused.log() or "symbolic links" in refused.log()
-        host.run(["rm", lock])
+        host.must(["rm", lock])
     assert host.run(["cat", "/run/lab/precious"]).stdout == "precious\n"
     first = group.vipd("web01")
     group.belongs_to("web01")

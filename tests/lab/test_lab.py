@@ -191,8 +191,8 @@ def test_a_cut_cable_takes_the_carrier_and_a_partition_does_not(lab: Lab) -> Non
 def test_a_crash_kills_everything_and_a_boot_brings_an_empty_host_back(lab: Lab) -> None:
     web01 = lab.host("web01", "198.51.100.179/24")
     process = web01.start(["sleep", "1000"])
-    web01.run(["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 &"])
-    web01.run(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
+    web01.must(["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 &"])
+    web01.must(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
     assert lab.owners(VIP) == ["web01"]
     web01.crash()
     assert process.wait(0) == -signal.SIGKILL
@@ -203,7 +203,7 @@ def test_a_crash_kills_everything_and_a_boot_brings_an_empty_host_back(lab: Lab)
     web01.boot()
     assert "198.51.100.179" in web01.addresses()
     assert web01.run(["ps", "-e", "-o", "comm="]).stdout.count("sleep") == 0
-    web01.run(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
+    web01.must(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
     assert lab.ownership(VIP).owners() == ["web01"]
 
 
@@ -255,18 +255,19 @@ def test_ownership_is_a_timeline_of_the_kernels_events(lab: Lab) -> None:
     web01 = lab.host("web01", "198.51.100.179/24")
     web02 = lab.host("web02", "198.51.100.180/24")
     before = time.time()
-    web01.run(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
+    web01.must(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
     first = time.time()
     time.sleep(0.2)
     two = time.time()
-    web02.run(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
+    web02.must(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
     time.sleep(0.1)
-    web02.run(["ip", "addr", "change", f"{VIP}/32", "dev", "eth1", "valid_lft", "60"])
-    web01.run(["ip", "addr", "del", f"{VIP}/32", "dev", "eth1"])
+    lifetimes = ["valid_lft", "60", "preferred_lft", "60"]
+    web02.must(["ip", "addr", "change", f"{VIP}/32", "dev", "eth1", *lifetimes])
+    web01.must(["ip", "addr", "del", f"{VIP}/32", "dev", "eth1"])
     one, none = time.time(), time.time()
-    web02.run(["ip", "addr", "del", f"{VIP}/32", "dev", "eth1"])
+    web02.must(["ip", "addr", "del", f"{VIP}/32", "dev", "eth1"])
     time.sleep(0.3)
-    web01.run(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
+    web01.must(["ip", "addr", "add", f"{VIP}/32", "dev", "eth1"])
     again = time.time()
     lab.wait_owner(VIP, "web01", stable=0.1)
     seen = lab.ownership(VIP)
@@ -292,7 +293,7 @@ def test_the_timeline_is_complete_when_it_is_asked_for(lab: Lab) -> None:
     bystander.freeze()
     for owners in (["web01"], []) * 10:
         verb = "add" if owners else "del"
-        web01.run(["ip", "addr", verb, f"{VIP}/32", "dev", "eth1"])
+        web01.must(["ip", "addr", verb, f"{VIP}/32", "dev", "eth1"])
         assert lab.ownership(VIP).owners() == owners
 
 
@@ -441,7 +442,7 @@ def test_an_ordinary_user_can_have_a_lab() -> None:
         with Lab() as lab:
             web01 = lab.host("web01", "198.51.100.179/24")
             lab.host("web02", "198.51.100.180/24")
-            web01.run(["ip", "addr", "add", "198.51.100.154/32", "dev", "eth1"])
+            web01.must(["ip", "addr", "add", "198.51.100.154/32", "dev", "eth1"])
             lab.wait_owner("198.51.100.154", "web01")
             with lab.observer("198.51.100.200/24").watch("198.51.100.154") as watch:
                 time.sleep(0.3)

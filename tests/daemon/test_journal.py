@@ -79,7 +79,7 @@ def test_a_pipe_that_nobody_reads_delays_no_advertisement(
 ) -> None:
     write_vip(files, OPTIONS=QUICK)
     dump = capture(web02, "proto", "112")
-    web01.run(["mkfifo", "/run/log"])
+    web01.must(["mkfifo", "/run/log"])
     web01.start(["sh", "-c", "exec 3<>/run/log; exec sleep 600"])
     until(
         lambda: (

@@ -262,13 +262,13 @@ def test_the_counter_grows_over_restarts_and_crashes(web01: Host, web02: Host, f
 
     live(seen=0).stop()
     live(seen=len(advertisements(dump))).kill()
-    web01.run(["ip", "addr", "flush", "to", f"{VIP}/32"])
+    web01.must(["ip", "addr", "flush", "to", f"{VIP}/32"])
     # as if the clock had been set back by a century since the last life
     future = 5_000_000_000
-    web01.run(["sh", "-c", f"echo {future} >/run/vipd/sequence"])
+    web01.must(["sh", "-c", f"echo {future} >/run/vipd/sequence"])
     live(seen=len(advertisements(dump))).stop()
     # and a file that holds nonsense is no reason not to start
-    web01.run(["sh", "-c", "echo nonsense >/run/vipd/sequence"])
+    web01.must(["sh", "-c", "echo nonsense >/run/vipd/sequence"])
     counters = [sequence_of(ad.counter) for ad in advertisements(dump)]
     assert counters == sorted(set(counters))
     assert counters[-1] > future
@@ -277,7 +277,7 @@ def test_the_counter_grows_over_restarts_and_crashes(web01: Host, web02: Host, f
 
 def test_one_failing_vip_does_not_stop_another(lab: Lab, web01: Host, files: Path) -> None:
     # IPv6 switched off: the kernel refuses the second VIP's addresses, whenever it is tried
-    web01.run(["sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6"])
+    web01.must(["sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6"])
     write_vip(files, OPTIONS=QUICK)
     write_vip(files, "002", VIP_ADDRESS=f"{SECOND} 2001:db8::155", OPTIONS=QUICK)
     daemon = web01.vipd(files)
@@ -286,7 +286,7 @@ def test_one_failing_vip_does_not_stop_another(lab: Lab, web01: Host, files: Pat
     daemon.wait_for(r"^<3>002: failed: .*; starts again in 2 s")
     assert lab.owners(SECOND) == []  # not half of them
     assert len(lab.ownership(VIP).changes) == 1
-    web01.run(["sh", "-c", "echo 0 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6"])
+    web01.must(["sh", "-c", "echo 0 >/proc/sys/net/ipv6/conf/eth1/disable_ipv6"])
     lab.wait_owner("2001:db8::155", "web01", timeout=60)
     lab.wait_owner(SECOND, "web01")
     assert daemon.stop() == 0

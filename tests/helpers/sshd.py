@@ -56,7 +56,7 @@ class Keys:
             "PermitRootLogin prohibit-password\nPasswordAuthentication no\n"
             f"SetEnv PATH={self.directory / 'bin'}:{search_path()}\n"
         )
-        host.run(["mkdir", "-p", "/run/sshd"])
+        host.must(["mkdir", "-p", "/run/sshd"])
         program = shutil.which("sshd", path=search_path())
         assert program  # by its whole path, as sshd wants to be called
         process = host.start([program, "-D", "-e", "-f", settings], name="sshd")

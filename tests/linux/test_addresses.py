@@ -72,7 +72,7 @@ def test_the_first_lease_may_be_another(
 
 
 def test_an_ipv6_address_is_usable_at_once(web01: Host, netlink: Netlink, index: int) -> None:
-    web01.run(["sh", "-c", "echo 2 >/proc/sys/net/ipv6/conf/eth1/accept_dad"])
+    web01.must(["sh", "-c", "echo 2 >/proc/sys/net/ipv6/conf/eth1/accept_dad"])
     Address(index, ip_interface("2001:db8::154/128"), None).add(netlink)
     (info,) = shown(web01, "2001:db8::154/128")
     assert "tentative" not in info

@@ -78,9 +78,9 @@ def test_a_probe_is_answered_by_the_owner_and_changes_nobody(
     web01: Host, web02: Host, neighbours: Neighbours
 ) -> None:
     """The kernel of another owner answers; what it and others know of us stays as it is."""
-    web02.run(["ip", "addr", "add", f"{FIRST}/32", "dev", "eth1"])
+    web02.must(["ip", "addr", "add", f"{FIRST}/32", "dev", "eth1"])
     wrong = "lladdr 02:00:00:00:bb:bb dev eth1 nud stale"
-    web02.run(["sh", "-c", f"ip neigh add {web01.cable().addresses[0].split('/')[0]} {wrong}"])
+    web02.must(["sh", "-c", f"ip neigh add {web01.cable().addresses[0].split('/')[0]} {wrong}"])
     before = web02.run(["ip", "neigh"]).stdout
     neighbours.watch([FIRST, END])
     mac = bytes.fromhex(

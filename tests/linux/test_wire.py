@@ -114,7 +114,7 @@ def test_a_priority_tag_is_no_vlan(wire: Wire, web02: Host) -> None:
 def test_frames_for_other_hosts_are_not_heard_by_a_card_that_shows_them(
     wire: Wire, web01: Host, web02: Host
 ) -> None:
-    web01.run(["ip", "link", "set", "eth1", "promisc", "on"])
+    web01.must(["ip", "link", "set", "eth1", "promisc", "on"])
     wire.listen({IPV4: {1, 200}})
     stranger = bytes.fromhex("02000000bbbb")
     assert received(wire, web02, frame(FLAWLESS.build(), to=stranger)) == []
@@ -273,11 +273,11 @@ def test_announcements_are_what_tcpdump_calls_so(
 
 
 def test_announcements_fill_the_neighbours_tables(wire: Wire, web01: Host, web02: Host) -> None:
-    web01.run(["ip", "addr", "add", "2001:db8::1/64", "dev", "eth1"])
-    web02.run(["ip", "addr", "add", "2001:db8::2/64", "dev", "eth1"])
+    web01.must(["ip", "addr", "add", "2001:db8::1/64", "dev", "eth1"])
+    web02.must(["ip", "addr", "add", "2001:db8::2/64", "dev", "eth1"])
     wrong = "lladdr 02:00:00:00:bb:bb dev eth1 nud stale"
     for address in ("198.51.100.154", "2001:db8::154"):
-        web02.run(["sh", "-c", f"ip neigh add {address} {wrong}"])
+        web02.must(["sh", "-c", f"ip neigh add {address} {wrong}"])
         wire.send_frame(announcement(ip_address(address), OUR_MAC))
         for _ in range(100):
             table = web02.run(["ip", "neigh", "show", address]).stdout
@@ -311,9 +311,9 @@ def test_an_interface_that_is_not_there_is_an_error(web01: Host) -> None:
 
 
 def test_sending_on_an_interface_that_is_down_is_an_error(wire: Wire, web01: Host) -> None:
-    web01.run(["ip", "link", "set", "eth1", "down"])
+    web01.must(["ip", "link", "set", "eth1", "down"])
     with pytest.raises(OSError, match="Network is down"):
         wire.send(wire.header(BROADCAST, IPV4) + FLAWLESS.build())
     assert frames(wire) == []  # the socket is told of it once, which is no packet
-    web01.run(["ip", "link", "set", "eth1", "up"])
+    web01.must(["ip", "link", "set", "eth1", "up"])
     wire.send(wire.header(BROADCAST, IPV4) + FLAWLESS.build())

@@ -68,7 +68,7 @@ def test_a_second_start_by_name_runs_nothing(web01: Host, program: Path) -> None
     start(web01, program)
     words = f"-i eth1 -s {WEB01} -v 1 -p geheim -a {VIP}"
     command = f"start-stop-daemon --start --oknodo --name ucarp --pidfile /run/ucarp.pid --make-pidfile --background --startas {program} -- {words}"  # noqa: E501
-    web01.run(["sh", "-c", "pidof ucarp >/run/ucarp.pid"])
+    web01.must(["sh", "-c", "pidof ucarp >/run/ucarp.pid"])
     before = web01.run(["cat", "/run/ucarp.pid"]).stdout
     done = web01.run(["sh", "-c", command])
     assert done.returncode == 0, done.stderr

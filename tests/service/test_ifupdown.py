@@ -117,7 +117,7 @@ def test_ifdown_and_ifup_bring_the_new_settings_and_leave_one_process(
     def running() -> list[str]:
         return web01.run(["pgrep", "-f", "eth1 -s .* -B"]).stdout.split()
 
-    web01.run(["mkdir", "-p", "/run/network"])
+    web01.must(["mkdir", "-p", "/run/network"])
     configure("love", 10)
     ip(web01, "addr flush dev eth1", "link set eth1 down")
     ifupdown("ifup")

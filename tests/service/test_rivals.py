@@ -174,10 +174,10 @@ def test_a_users_program_called_ucarp_does_not_keep_us_from_running(
 ) -> None:
     """Named so in every respect: its file, what it calls itself, its options."""
     shell = Path("/bin/sh").resolve()
-    web01.run(["sh", "-c", f"mkdir /run/lab/user; cp {shell} /run/lab/user/ucarp"])
+    web01.must(["sh", "-c", f"mkdir /run/lab/user; cp {shell} /run/lab/user/ucarp"])
     # To a shell: interactive, read the file eth1, verbose.
-    web01.run(["sh", "-c", "echo 'echo at it; sleep 1000; :' >/run/lab/user/eth1"])
-    web01.run(["chmod", "-R", "a+rX", "/run/lab"])
+    web01.must(["sh", "-c", "echo 'echo at it; sleep 1000; :' >/run/lab/user/eth1"])
+    web01.must(["chmod", "-R", "a+rX", "/run/lab"])
     at_it = web01.start(
         [*AS_A_USER, *space, "env", "-C", "/run/lab/user", "./ucarp", "-i", "eth1", "-v", "1"]
     )
@@ -191,8 +191,8 @@ def test_a_users_program_called_ucarp_does_not_keep_us_from_running(
 
 def test_a_link_called_ucarp_to_a_program_of_roots_does_not_count(web01: Host, files: Path) -> None:
     """As a user can have sudo or su wait for a password under that name."""
-    web01.run(["ln", "-s", Path("/bin/sh").resolve(), "/run/lab/ucarp"])
-    web01.run(["sh", "-c", "echo 'echo at it; sleep 1000; :' >/run/lab/eth1"])
+    web01.must(["ln", "-s", str(Path("/bin/sh").resolve()), "/run/lab/ucarp"])
+    web01.must(["sh", "-c", "echo 'echo at it; sleep 1000; :' >/run/lab/eth1"])
     web01.start(["env", "-C", "/run/lab", "./ucarp", "-i", "eth1", "-v", "1"]).wait_for("at it")
     write_vip(files)
     daemon = web01.vipd(files)

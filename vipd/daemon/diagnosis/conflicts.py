@@ -1,7 +1,6 @@
 """What a VIP notices about the other hosts of its group, and tells people."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from vipd.carp import timing
@@ -51,7 +50,7 @@ class ConflictDetector:
         self._clock = clock
         self._announce = announce
         self._since = clock()  # the last transition
-        self._ascents: deque[float] = deque(maxlen=_OSCILLATION)
+        self._ascents: list[float] = []  # when we became master, the last few times
         self._others = 0  # advertisements of another, in a row, while we are master
         self._other_at = 0.0  # when the last one of these was heard
         self._claim: asyncio.TimerHandle | None = None
@@ -72,7 +71,7 @@ class ConflictDetector:
         self._others = 0
         self._complaints.forget("second master")
         if transition.new is State.MASTER:
-            self._ascents.append(self._since)
+            self._ascents = [*self._ascents, self._since][-_OSCILLATION:]
             if len(self._ascents) == _OSCILLATION:
                 took = self._since - self._ascents[0]
                 if took < 1.5 * _OSCILLATION * self._machine.parameters.master_down:

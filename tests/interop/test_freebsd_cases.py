@@ -4,6 +4,7 @@ they set up and what they assert. Those for unicast and VRRP are left out."""
 import sys
 from ipaddress import ip_interface
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from helpers.configured import write_vip
@@ -28,20 +29,31 @@ class Jails:
     def address(self) -> str:
         return str(ip_interface(self.vip).ip)
 
-    def start(self, *, one: str = "", two: str = "", **keys: str) -> dict[str, Process]:
+    def start(self, *, one: str = "", two: str = "", in_turn: bool = False) -> dict[str, Process]:
+        """``in_turn``: two when one listens already, so that its advskew decides, and not who was
+        let run first."""
         daemons = {}
         for name, options in (("one", one), ("two", two)):
             directory = self.files / name
-            write_vip(directory, VIP_ADDRESS=self.vip, OPTIONS=options, **keys)
+            write_vip(directory, VIP_ADDRESS=self.vip, OPTIONS=options)
             daemons[name] = self.hosts[name].vipd(directory)
+            if in_turn:
+                daemons[name].wait_for("state: BACKUP", timeout=PATIENCE)
         return daemons
 
     def master(self) -> str:
-        """Wait until one of them is (`wait_for_carp`)."""
-        until(lambda: len(self.lab.owners(self.address)) == 1, self.lab.tails, PATIENCE)
-        (owner,) = self.lab.owners(self.address)
-        self.lab.wait_owner(self.address, owner, stable=3.5)
-        return owner
+        """Wait until one of them is, and stays it (`wait_for_carp`). Equal ones may both be for a
+        moment."""
+        owners, since = list[str](), monotonic()
+
+        def lasting() -> bool:
+            nonlocal owners, since
+            if (now := self.lab.owners(self.address)) != owners:
+                owners, since = now, monotonic()
+            return len(owners) == 1 and monotonic() - since >= 3.5
+
+        until(lasting, self.lab.tails, PATIENCE)
+        return owners[0]
 
     def answers(self, host: Host, *options: str) -> bool:
         done = host.run(["ping", "-c3", "-i0.2", "-W1", *options])
@@ -72,7 +84,7 @@ def test_two_equal_hosts_have_one_master_that_answers(
 
 def test_the_master_alone_sends_from_the_address(basic_v6: Jails) -> None:
     """nd6_ns_source_mac; the neighbour has the master's own MAC address, not a virtual one."""
-    basic_v6.start(two="--advskew=100")
+    basic_v6.start(two="--advskew=100", in_turn=True)
     assert basic_v6.master() == "one"
     from_vip = "-I", basic_v6.address, "2001:db8::4"
     assert not basic_v6.answers(basic_v6.hosts["two"], *from_vip)
@@ -84,7 +96,9 @@ def test_the_master_alone_sends_from_the_address(basic_v6: Jails) -> None:
 def test_a_change_of_skew_makes_no_second_master(basic_v4: Jails) -> None:
     """negative_demotion (PR 259528): vipd has no negative demotion, and a lower advskew is what it
     does to the advertisements."""
-    daemons = basic_v4.start(one="--preempt --advskew=1", two="--preempt --advskew=100")
+    daemons = basic_v4.start(
+        one="--preempt --advskew=1", two="--preempt --advskew=100", in_turn=True
+    )
     assert basic_v4.master() == "one"
     options = "--preempt --advskew=0"
     write_vip(basic_v4.files / "one", VIP_ADDRESS=basic_v4.vip, OPTIONS=options)

@@ -48,7 +48,9 @@ def sick() -> Iterator[Sick]:
             f"echo looking; [ ! -e {trouble} ] || {{ echo 'no answer from port 80'; exit 7; }}",
         )
         keys = {"CHECK_WEB": str(check), "CHECK_INTERVAL": "0.2", "CHECK_USER": "root"}
-        write_vip(place / "ucarp", OPTIONS=QUICK, CHECK_FALL="2", CHECK_HOLD="1000", **keys)
+        # As long as a run may take on a busy machine; else it would be killed after an interval.
+        keys |= {"CHECK_TIMEOUT": "20", "CHECK_FALL": "2", "CHECK_HOLD": "1000"}
+        write_vip(place / "ucarp", OPTIONS=QUICK, **keys)
         host = lab.host("web01", "198.51.100.179/24")
         made = Sick(host, host.vipd(place / "ucarp"), trouble)
         made.daemon.wait_for("state: MASTER", timeout=60)

@@ -102,8 +102,8 @@ def test_history_survives_a_reload_and_what_becomes_of_the_vip(web01: Host, file
         until(lambda: client.vips() == {}, daemon.tail)  # it hands over first
         reasons = [e["transition"]["reason"] for e in client.history("001") if e.get("transition")]
         assert reasons == ["LINK_UP", "MASTER_DOWN", "STOPPED"]
-        kinds = [event["kind"] for event in client.history("")]
-        assert set(kinds) == {"RELOAD"}
+        kinds = {event["kind"] for event in client.history("")}
+        assert kinds - {"LATE"} == {"RELOAD"}  # a busy machine lets it wait for half a second
         limited = [e for answer in client.stream("History", limit=2) for e in answer["events"]]
         assert limited == client.history()[-2:]
 
@@ -129,7 +129,7 @@ def test_a_script_tells_how_long_it_took_and_when_the_address_was_there(
 
 
 def test_a_script_that_fails_is_a_problem(web01: Host, files: Path, tmp_path: Path) -> None:
-    broken = write_script(tmp_path / "up", "exit 3")
+    broken = write_script(tmp_path / "up", f'{VIP_UP} "$@"; exit 3')
     write_vip(files, UPSCRIPT=str(broken), OPTIONS="--deadratio=1 --neutral")
     daemon = web01.vipd(files)
     daemon.wait_for("upscript failed: exit status 3", timeout=60)

@@ -69,7 +69,9 @@ def test_checks_and_sickness(web01: Host, files: Path, tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.write_text("exit 0\n")
     check = write_script(tmp_path / "check", f". {state}")
-    times = {"CHECK_INTERVAL": "0.2", "CHECK_FALL": "1", "CHECK_USER": "root"}
+    # As long as a run may take on a busy machine; else it would be killed after an interval.
+    times = {"CHECK_INTERVAL": "0.2", "CHECK_TIMEOUT": "20", "CHECK_FALL": "1"}
+    times |= {"CHECK_USER": "root"}
     write_vip(files, CHECK_Web=str(check), CHECK_DB="/bin/true", **times)
     served(web01.vipd(files))
     web, db = ONE | {"check": "web"}, ONE | {"check": "db"}

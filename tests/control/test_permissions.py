@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from helpers.asking import ask, socket_of
 from helpers.configured import write_vip
-from helpers.hosts import until
 
 from vipd.daemon.control.connections import CONNECTIONS
 from vipd.lab import Host, Process
@@ -62,7 +61,8 @@ def daemon(web01: Host, files: Path) -> Process:
 
 
 def until_there(daemon: Process) -> None:
-    until(lambda: socket_of(daemon).exists(), daemon.tail, timeout=60)
+    """The socket is there before it has its mode; who is answered comes after that."""
+    ask(daemon, "Describe")
 
 
 def test_members_of_the_group_may_read_and_change(web01: Host, daemon: Process) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from helpers.asking import ask
 from helpers.configured import WEB01, write_script, write_vip
 
 from cli.conftest import COMMAND, Vipctl
@@ -132,6 +133,7 @@ def test_doctor_tells_the_same_of_what_runs(lonely: Host, vipctl: Vipctl, tmp_pa
     write_vip(tmp_path, **keys, TRACK_GATEWAY=f"198.51.100.1 {WEB01}")
     daemon = lonely.vipd(tmp_path)
     daemon.wait_for("state: BACKUP")
+    ask(daemon, "Describe")  # a moment later it can be asked
     done = vipctl("doctor")
     daemon.stop()
     assert done.returncode == 1

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.asking import ask
 from helpers.configured import PASSWORD, QUICK, VIP, write_script, write_vip
 from helpers.forging import frame, send, signed
 from helpers.hosts import ip
@@ -239,6 +240,7 @@ def test_a_vip_that_broke_is_told_of(web01: Host, lab: Lab, files: Path) -> None
 
 def test_maintenance_is_told_of(daemon: Process, lab: Lab, web01: Host) -> None:
     assert scrape(web01).value("vipd_maintenance", **ONE) == 0
+    ask(daemon, "Describe")  # it can be asked
     vipctl = [sys.executable, "-m", "vipd.cli.main", "--runtime-dir", "/run/vipd"]
     done = web01.run([*vipctl, "maintenance", "on"])
     assert "stays backup until" in done.stdout, done.stdout + done.stderr

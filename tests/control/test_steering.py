@@ -89,8 +89,10 @@ def start_anew(host: Host, daemon: Process, files: Path) -> Process:
 def test_maintenance_lasts_until_it_is_switched_off(
     pair: Pair, web01: Host, files: Path, happens: Callable[[Host, Process, Path], Process]
 ) -> None:
+    mark = pair.second.mark()
     (handover,) = ask(pair.first, "Maintenance", on=True, ids=["001"])["handovers"]
     assert (handover["before"], handover["successor"]) == ("MASTER", WEB02)
+    pair.second.wait_for("Switching to state: MASTER", since=mark)  # it says so after it is
     daemon = happens(web01, pair.first, files)
     mark = pair.second.mark()
     until(lambda: vip_of(daemon)["state"] == "BACKUP", daemon.tail, timeout=60)

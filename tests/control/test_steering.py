@@ -17,7 +17,13 @@ pytestmark = pytest.mark.lab
 
 
 def becomes(daemon: Process, state: str, identifier: str = "001", timeout: float = 30) -> None:
-    until(lambda: vip_of(daemon, identifier)["state"] == state, daemon.tail, timeout=timeout)
+    """Also when it is not there yet, or not again."""
+
+    def is_so() -> bool:
+        with Client(daemon) as client:
+            return client.vips().get(identifier, {}).get("state") == state
+
+    until(is_so, daemon.tail, timeout=timeout)
 
 
 def test_a_demoted_master_hands_over_without_a_moment_without_an_owner(
@@ -95,7 +101,7 @@ def test_maintenance_lasts_until_it_is_switched_off(
     pair.second.wait_for("Switching to state: MASTER", since=mark)  # it says so after it is
     daemon = happens(web01, pair.first, files)
     mark = pair.second.mark()
-    until(lambda: vip_of(daemon)["state"] == "BACKUP", daemon.tail, timeout=60)
+    becomes(daemon, "BACKUP", timeout=60)
     time.sleep(5)  # master-down is 3 s, and the host preempts
     vip = vip_of(daemon)
     assert (vip["state"], vip["mode"], vip["maintenance"]) == ("BACKUP", "HOLDING", True)
@@ -110,7 +116,7 @@ def test_a_hold_lasts_through_a_reload_that_starts_the_vip_anew(
 ) -> None:
     ask(pair.first, "Demote", ids=["001"], hold=60)
     start_anew(web01, pair.first, files)
-    until(lambda: vip_of(pair.first)["state"] == "BACKUP", pair.first.tail)
+    becomes(pair.first, "BACKUP")
     assert 30 < vip_of(pair.first)["hold_left"] <= 60
 
 

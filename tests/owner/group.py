@@ -135,6 +135,7 @@ class Group:
         first = self.vipd("web01", *common, **keys)
         second = self.vipd("web02", SECOND, *common, **keys)
         self.belongs_to("web01")
+        first.wait_for("state: MASTER", timeout=PATIENCE)  # which it says last
         return first, second
 
     def belongs_to(self, name: str, *, lasting: float = 0.0) -> None:

@@ -136,6 +136,7 @@ def test_one_that_an_interface_loses_with_ipv6_is_back_with_it(pair: Pair, inter
     where = "" if interface == "eth1" else f"@{interface}"
     daemon = pair.start("web01", extras=f"{HERE} {extra}/64{where}")
     pair.lab.wait_owner(extra, "web01", timeout=PATIENCE)
+    daemon.wait_for("state: MASTER", timeout=PATIENCE)  # which it says last
     mark = daemon.mark()
 
     def ipv6(off: int) -> None:

@@ -174,18 +174,18 @@ def test_multicast_is_not_heard_beside_peers(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_peers_change_while_it_runs(ipv4: Network) -> None:
-    first, second = ipv4.pair()
+    daemons = ipv4.pair()
+    marks = [daemon.mark() for daemon in daemons]  # it may find out by itself, before it is told
     for name, peers in (("web01", HOSTS), ("web02", HOSTS)):
         listed = " ".join(ipv4.own(each) for each in peers if each != name)
         options = SECOND if name == "web02" else ""
         write_vip(ipv4.group.directory / name, OPTIONS=options, PEERS=listed)
-    for daemon in (first, second):
-        mark = daemon.mark()
+    for daemon, mark in zip(daemons, marks, strict=True):
         daemon.signal(SIGHUP)
         daemon.wait_for("changed in place: peers", since=mark)
     third = ipv4.vipd("web03", THIRD, peers=HOSTS)
     ipv4.group.belongs_to("web01", lasting=4)
-    assert first.stop() == 0
+    assert daemons[0].stop() == 0
     ipv4.group.belongs_to("web02", lasting=4)
     assert transitions(third) == ["BACKUP"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from signal import SIGKILL
 
 import pytest
-from helpers.asking import Client
+from helpers.asking import Client, vip_of
 from helpers.configured import VIP
 from helpers.hosts import complaints, ip, transitions, until
 
@@ -97,6 +97,7 @@ def test_a_family_that_is_lost_moves_nothing_and_is_reported_until_it_is_back(
     group: Group, lost: int
 ) -> None:
     first, second = group.pair()
+    until(lambda: vip_of(second)["received"] > 1, second.tail)  # so it knows who sends IPv6, too
     until(lambda: problems(second) == [], second.tail)
     mark = second.mark()
     deaf(group.host("web02"), lost)

@@ -157,6 +157,7 @@ def test_a_new_password_on_one_of_two_hosts_is_told_with_its_cure(
     mark = backup.mark()
     delays = Delay(master), Delay(backup)
     write_vip(tmp_path / "web02", "255", VIP_ADDRESS="203.0.113.255", PASSWORD="hope")
+    backup.wait_for("^<4>255: Switching to state: BACKUP", since=mark, timeout=PATIENCE)
     write_all(tmp_path / "web01", password="hope")
     backup.wait_for("bad digest", since=mark, timeout=PATIENCE)
     cure = "It has the PASSWORD of our VIP 255: correct it on one of the hosts"

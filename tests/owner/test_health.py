@@ -23,6 +23,7 @@ QUICK = {
     "CHECK_FALL": "2",
     "CHECK_RISE": "2",
     "CHECK_HOLD": "0",
+    "CHECK_TIMEOUT": "10",  # a shell may take longer than an interval on a busy machine
     "CHECK_USER": "root",
 }
 
@@ -162,7 +163,7 @@ CANNOT = {
 def test_a_check_that_does_not_end_well_has_failed(
     group: Group, service: Service, other: Service, how: str
 ) -> None:
-    first = group.vipd("web01", **service.keys)
+    first = group.vipd("web01", **{**service.keys, "CHECK_TIMEOUT": "0.2"})
     group.vipd("web02", SECOND, **other.keys)
     group.belongs_to("web01")
     health(first, "WELL")
@@ -270,11 +271,13 @@ def test_a_reload_changes_checks_in_place(group: Group, service: Service, place:
     sleep(1)
     assert vip_of(first)["health"] == "SICK"
     # Another question: nothing is known until it is answered.
-    new = write_script(place / "new", "sleep 1")
+    answered = place / "answered"
+    new = write_script(place / "new", f"while [ ! -e {answered} ]; do sleep 0.05; done")
     mark = first.mark()
-    write_vip(files, **{**service.keys, "CHECK_WEB": str(new), "CHECK_TIMEOUT": "10"})
+    write_vip(files, **{**service.keys, "CHECK_WEB": str(new), "CHECK_TIMEOUT": "100"})
     first.wait_for("changed in place: checks$", since=mark)
     assert vip_of(first)["health"] == "UNKNOWN"
+    answered.touch()
     health(first, "WELL")
     mark = first.mark()
     write_vip(files)

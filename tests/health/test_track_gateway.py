@@ -84,16 +84,18 @@ def test_a_gateway_that_comes_and_goes_is_held(web01: Host, web02: Host, links: 
 
     async def story(seen: Witness) -> None:
         await seen.sees(True)
-        for _ in range(2):
-            web02.isolate()
-            await seen.sees(False, f"{WEB02} does not answer")
-            web02.rejoin()
-            await asyncio.sleep(1)  # ten answers
+        web02.isolate()
+        await seen.sees(False, f"{WEB02} does not answer")
+        web02.rejoin()
+        await seen.sees(True)
+        web02.isolate()
+        await seen.sees(False, f"{WEB02} does not answer")
+        web02.rejoin()
+        await asyncio.sleep(1)  # ten answers
         assert seen.now.well is False
         assert seen.now.ends.endswith("(CHECK_HOLD)")
 
-    seen = play(track(WEB02, links, hold=1000), story)
-    assert True in [verdict.well for verdict in seen.told[1:]]
+    play(track(WEB02, links, hold=1000), story)
 
 
 def test_other_times_do_not_bring_it_back(web01: Host, web02: Host, links: Links) -> None:
@@ -288,7 +290,7 @@ def test_a_round_that_ends_late_says_nothing(web01: Host, web02: Host, links: Li
 
 def test_without_an_ipv6_address_it_cannot_be_asked(web01: Host, links: Links) -> None:
     ip(web01, "addr flush dev eth1")
-    web01.run(["sysctl", "-w", "net.ipv6.conf.eth1.disable_ipv6=1"])
+    web01.must(["sysctl", "-w", "net.ipv6.conf.eth1.disable_ipv6=1"])
 
     async def story(seen: Witness) -> None:
         await seen.sees(False, f"eth1 has no IPv6 address to ask {GATEWAY6} from")

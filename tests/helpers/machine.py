@@ -58,5 +58,17 @@ class Delay:
 
 def children(process: Process) -> list[int]:
     """The processes that it has started, in whichever of its threads."""
-    threads = Path(f"/proc/{process.pid}/task").glob("*/children")
-    return [int(child) for thread in threads for child in thread.read_text().split()]
+    found: list[int] = []
+    for thread in Path(f"/proc/{process.pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has ended
+            found += map(int, thread.read_text().split())
+    return found
+
+
+def about_children(process: Process, file: str) -> dict[int, str]:
+    """What is in this file of /proc about each of them that is still there."""
+    found: dict[int, str] = {}
+    for child in children(process):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found[child] = Path(f"/proc/{child}/{file}").read_text()
+    return found

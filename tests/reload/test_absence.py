@@ -14,7 +14,7 @@ from helpers.captured import capture
 from helpers.configured import PASSWORD, VIP, write_vip
 from helpers.hanging import hang
 from helpers.hosts import transitions, until
-from helpers.machine import children
+from helpers.machine import about_children
 
 from vipd.lab import Host, Lab, Process
 
@@ -273,7 +273,7 @@ def test_a_daemon_whose_disk_hangs_ends_when_it_is_told_to(
 
 def hangs(daemon: Process) -> bool:
     """Whether the process that reads the files waits for the disk, in the kernel."""
-    waits = [Path(f"/proc/{child}/wchan").read_text() for child in children(daemon)]
+    waits = about_children(daemon, "wchan").values()
     return any("fuse" in each or "request_wait" in each for each in waits)
 
 

@@ -12,7 +12,7 @@ import pytest
 from helpers.configured import VIP, write_vip
 from helpers.hanging import hang
 from helpers.hosts import transitions, until
-from helpers.machine import children
+from helpers.machine import about_children
 
 from vipd.daemon.files.reading import DAEMON, Found, Order, shape
 from vipd.lab import Host, Lab, Process
@@ -72,8 +72,8 @@ main()
 
 def reading(daemon: Process) -> list[int]:
     """The processes that read the files."""
-    commands = {child: Path(f"/proc/{child}/cmdline").read_bytes() for child in children(daemon)}
-    return [child for child, command in commands.items() if b"files.reading" in command]
+    commands = about_children(daemon, "cmdline")
+    return [child for child, command in commands.items() if "files.reading" in command]
 
 
 def test_no_process_is_left_when_the_files_are_read(web01: Host, files: Path) -> None:

@@ -14,6 +14,7 @@ from time import sleep, time
 import pytest
 from helpers import captured, forging
 from helpers.configured import VIP, WEB01, WEB02, write_vip
+from helpers.hosts import until
 from helpers.machine import Delay
 
 from owner import flood
@@ -52,13 +53,14 @@ def saturated(host: Host) -> Iterator[None]:
 
 
 def longest_pause(dump: Process, start: float, delay: Delay | None = None) -> float:
-    """Seconds of the longest time between two advertisements since `start`, up to now; without
-    those in which their sender was not let run, if `delay` knows of them."""
+    """Seconds of the longest time between two advertisements since `start`, up to the next one from
+    now; without those in which their sender was not let run, if `delay` knows of them."""
+    now = time()
+    until(lambda: bool(captured.advertisements(dump, now)), dump.tail, PATIENCE)
     times = [ad.time for ad in captured.advertisements(dump, start)]
-    assert times, dump.tail()
     return max(
         later - earlier - (delay.between(earlier, later) if delay else 0.0)
-        for earlier, later in pairwise([start, *times, time()])
+        for earlier, later in pairwise([start, *times])
     )
 
 

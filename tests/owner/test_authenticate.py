@@ -125,14 +125,14 @@ def test_clocks_that_are_an_hour_apart_and_set_back_cut_off_nobody(
     it, the same host is an hour behind what the other remembers of it."""
     file = Path(RUNTIME_DIR) / "sequence"
     hour = f"expr $(date +%s) '*' 4 - 7068902400 + {HOUR}"
-    group.host(ahead).run(["sh", "-c", f"mkdir -p {RUNTIME_DIR}; {hour} >{file}"])
+    group.host(ahead).must(["sh", "-c", f"set -e; mkdir -p {RUNTIME_DIR}; {hour} >{file}"])
     first, second = group.vipd("web01", FIRST), group.vipd("web02", SECOND, FIRST)
     group.belongs_to("web01")
     for _ in range(2):
         assert first.stop() == 0
         group.belongs_to("web02")
         for name in ("web01", "web02"):  # for the second round
-            group.host(name).run(["rm", "-f", str(file)])
+            group.host(name).must(["rm", "-f", str(file)])
         first = group.vipd("web01", FIRST)
         group.belongs_to("web01")
         goes_on(second)

@@ -193,7 +193,7 @@ def test_an_address_that_is_put_back_is_held_for_no_longer_than_before(
     with group.seen() as seen:
         stop_advertisements(group.host("web01"))
         sleep(SHORT)
-        group.host("web01").run(["ip", "address", "flush", "dev", "eth1", "to", VIP])
+        group.host("web01").must(["ip", "address", "flush", "dev", "eth1", "to", VIP])
         group.belongs_to("web02", lasting=2)
     report(overlap=seen.overlap, none=seen.none)
     assert seen.overlap < OVERLAP
@@ -234,7 +234,7 @@ def test_a_master_on_a_downed_interface_that_it_is_to_ignore_lets_go(
     """ENETDOWN: nothing leaves, whatever --ignoreifstate says."""
     first, _ = group.pair("--ignoreifstate")
     with group.seen() as seen:
-        group.host("web01").run(["ip", "link", "set", "eth1", "down"])
+        group.host("web01").must(["ip", "link", "set", "eth1", "down"])
         group.belongs_to("web02", lasting=1)
     report(overlap=seen.overlap, none=seen.none)
     assert seen.overlap < OVERLAP

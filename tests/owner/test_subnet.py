@@ -135,7 +135,7 @@ def test_what_the_kernel_deleted_with_an_address_whose_lease_ended_is_back_at_on
 ) -> None:
     neighbours = Neighbours(lab, tmp_path / "files", "auto", {})
     neighbours.start(apart=True)
-    neighbours.host.run(["sysctl", "-w", "net.ipv4.conf.eth1.promote_secondaries=0"])
+    neighbours.host.must(["sysctl", "-w", "net.ipv4.conf.eth1.promote_secondaries=0"])
     leave(neighbours, "frozen")
     neighbours.daemons[1].wait_for(
         rf"^<4>002: {OTHER} went from eth1 together with {VIP}/24, the primary address of its "

@@ -81,7 +81,7 @@ def test_an_address_that_goes_with_the_primary_one_of_its_subnet_is_put_back(
     write_vip(files, VIP_ADDRESS=f"{VIP}/24", OPTIONS=QUICK)
     daemon = web01.vipd(files)
     lab.wait_owner(VIP, "web01")
-    web01.run(["sysctl", "-w", "net.ipv4.conf.eth1.promote_secondaries=0"])  # vipd has set it
+    web01.must(["sysctl", "-w", "net.ipv4.conf.eth1.promote_secondaries=0"])  # vipd has set it
     ip(web01, f"addr del {WEB01}/24 dev eth1")
     daemon.wait_for("taken off eth1 by somebody; put back")
     lab.wait_owner(VIP, "web01", stable=1.5)  # longer than its lease

@@ -3,6 +3,7 @@
 from pathlib import Path
 from signal import SIGKILL, Signals
 
+from helpers.hosts import until
 from vipd.daemon.guard.guard import NAME
 from vipd.lab import Host, Process
 
@@ -23,8 +24,11 @@ def guard_of(daemon: Process) -> int | None:
 
 
 def signal_guards(host: Host, number: Signals) -> None:
+    """Send it to every guard on a host, when there is one: it gets its name a while after the
+    daemon has started it."""
+    until(lambda: guards(host) != [], lambda: f"no guard on {host.name}", timeout=60)
     for process in guards(host):
-        host.run(["kill", f"-{number.name.removeprefix('SIG')}", str(process)])
+        host.must(["kill", f"-{number.name.removeprefix('SIG')}", str(process)])
 
 
 def die_with_guard(host: Host, process: Process) -> None:

@@ -31,6 +31,12 @@ def signal_guards(host: Host, number: Signals) -> None:
         host.must(["kill", f"-{number.name.removeprefix('SIG')}", str(process)])
 
 
+def says(process: Process, words: str) -> None:
+    """Wait until the guard of a daemon has written that: it does so last, and the daemon itself may
+    have ended."""
+    until(lambda: words in process.log(), process.tail, timeout=60)
+
+
 def die_with_guard(host: Host, process: Process) -> None:
     """Kill a daemon and its guard: neither can do anything about the other's death."""
     process.freeze()

@@ -8,7 +8,7 @@ from signal import SIGKILL
 import pytest
 from helpers.asking import vip_of
 from helpers.configured import VIP, write_script, write_vip
-from helpers.guarding import die_with_guard, guards, signal_guards
+from helpers.guarding import die_with_guard, guards, says, signal_guards
 from helpers.hosts import address_of, until
 
 from owner.group import OVERLAP, PATIENCE, SECOND, Group, Report
@@ -77,11 +77,6 @@ def patient(group: Group, scripts: Scripts, *options: str, **keys: str) -> Proce
     first = master(group, scripts, *options, **keys)
     group.vipd("web02", SECOND, f"--deadratio={LONG}")
     return first
-
-
-def says(process: Process, words: str) -> None:
-    """Wait until its guard has written that: it may have ended itself."""
-    until(lambda: words in process.log(), process.tail, PATIENCE)
 
 
 def no_guard(host: Host) -> None:

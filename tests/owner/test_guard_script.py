@@ -285,6 +285,7 @@ def test_the_next_daemon_takes_the_script_over(group: Group, scripts: Scripts) -
     scripts.wait("down", 2)
     no_guard_of(host, 2)
     scripts.gate.unlink()
+    scripts.wait("up", 2)  # until then it is still the old one that is there
     group.belongs_to("web01", lasting=1)
     assert scripts.times("up") == 2
     assert Path(f"{scripts.ran}.down").read_text().count("\n") == 1  # the first one was ended

@@ -92,7 +92,7 @@ def test_what_was_decided_before_a_stop_is_not_said_after_it(
     file = tmp_path / "stop"
     env = faulty(tmp_path / "faults", stops.format(file=str(file)))
     for host in (web01, web02):
-        write_vip(tmp_path / host.name, OPTIONS=QUICK)
+        write_vip(tmp_path / host.name)  # QUICK would have them take it from each other by chance
     first = web01.vipd(tmp_path / "web01", env=env)
     lab.wait_owner(VIP, "web01", timeout=PATIENCE)
     second = web02.vipd(tmp_path / "web02")

@@ -59,7 +59,7 @@ class Stage:
 
     def says(self, advbase: int = 1, advskew: int = 0) -> Advertisement:
         """What left; it has to be authentic."""
-        assert self.advertiser.send(advbase, advskew, self.ours)
+        assert self.advertiser.send(advbase, advskew, self.ours, lambda: False)
         return self.last()
 
     def goes_on(self) -> Advertisement:

@@ -82,17 +82,23 @@ VipRunner._tick, Machine.tick = ring, decide
 """
 
 
-@pytest.mark.parametrize("stops", [BEFORE_SENDING, SIGNED], ids=["before sending", "signed"])
+#: To PEERS each advertisement is sent by itself.
+@pytest.mark.parametrize(
+    ("stops", "peers"),
+    [(BEFORE_SENDING, False), (SIGNED, False), (SIGNED, True)],
+    ids=["before sending", "signed", "signed for a peer"],
+)
 def test_what_was_decided_before_a_stop_is_not_said_after_it(
-    lab: Lab, tmp_path: Path, stops: str
+    lab: Lab, tmp_path: Path, stops: str, peers: bool
 ) -> None:
     """Clients and switches would believe the old master again."""
     web01 = lab.host("web01", f"{WEB01}/24")
     web02 = lab.host("web02", "198.51.100.180/24")
     file = tmp_path / "stop"
     env = faulty(tmp_path / "faults", stops.format(file=str(file)))
-    for host in (web01, web02):
-        write_vip(tmp_path / host.name)  # QUICK would have them take it from each other by chance
+    for host, peer in ((web01, "198.51.100.180"), (web02, WEB01)):
+        # QUICK would have them take it from each other by chance
+        write_vip(tmp_path / host.name, **({"PEERS": peer} if peers else {}))
     first = web01.vipd(tmp_path / "web01", env=env)
     lab.wait_owner(VIP, "web01", timeout=PATIENCE)
     second = web02.vipd(tmp_path / "web02")

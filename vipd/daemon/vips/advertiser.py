@@ -88,14 +88,19 @@ class Advertiser:
         self._outbox.post(wire, [data for _, data in made], departed)
         return True
 
-    def send(self, advbase: int, advskew: int, ours: Parameters) -> bool:
-        """Whether the advertisement left."""
+    def send(
+        self, advbase: int, advskew: int, ours: Parameters, lapsed: Callable[[], bool]
+    ) -> bool:
+        """Whether the advertisement left. It does not when our lease has ``lapsed``: what was
+        decided before a stop is not said after it, because another host may own by then."""
         wire = self._interface.wire
         if wire is None:
             return False
         words = advbase, advskew, ours.demotion
         left = False
         for destination, data in self._made(wire, ours, words, next(self._sequence)):
+            if lapsed():
+                return False
             try:
                 if self._config.peers is None:
                     wire.send(data)

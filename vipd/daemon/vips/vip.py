@@ -157,7 +157,7 @@ class VipRunner:
         """The last resort, for a run that ends in an exception: nothing of ours stays behind."""
         self.owned.abandon()
         if self.machine.state is State.MASTER:
-            self.advertiser.send(*BOW_OUT, self.machine.parameters)
+            self.advertiser.send(*BOW_OUT, self.machine.parameters, self._lapsed)
 
     # What happens to it
 
@@ -189,8 +189,7 @@ class VipRunner:
 
     def _tick(self, now: float) -> None:
         try:  # see received()
-            # Not ``now``: we may have been stopped since.
-            if self.owned.lapsed(self._services.clock()):
+            if self._lapsed():
                 self.lapse(now)
                 return
             if self.machine.state is State.BACKUP:
@@ -240,6 +239,10 @@ class VipRunner:
             self.complaints.forget("send")
         return self.machine.sent(left, self._services.clock())
 
+    def _lapsed(self) -> bool:
+        """Whether the lease has ended by now: we may have been stopped since we looked last."""
+        return self.owned.lapsed(self._services.clock())
+
     def lapse(self, now: float) -> None:
         """No advertisement left for so long that the kernel has let go, and others may own."""
         self.carry_out(self.machine.lapse(now))
@@ -269,7 +272,8 @@ class VipRunner:
             match effect:
                 case SendAdvertisement(advbase, advskew):
                     ours, now = self.machine.parameters, self._services.clock()
-                    todo += self._sent(self.advertiser.send(advbase, advskew, ours), now)
+                    left = self.advertiser.send(advbase, advskew, ours, self._lapsed)
+                    todo += self._sent(left, now)
                 case Announce():
                     self.announce()
                 case Acquire():

@@ -2,13 +2,14 @@
 
 import signal
 from pathlib import Path
+from time import time
 
 import pytest
 from helpers.configured import QUICK, VIP, WEB01, write_vip
 from helpers.faults import faulty
 from helpers.hosts import address_of, until
 
-from vipd.lab import Lab
+from vipd.lab import Host, Lab
 
 pytestmark = pytest.mark.lab
 
@@ -49,6 +50,22 @@ def stop(self, *rest):
     return out
 
 advertiser.Advertiser._made = stop
+"""
+#: The same when it calls a function, {name} of {owner} in {module}.
+CALLED = """
+import importlib, os, pathlib, signal
+
+owner = getattr(importlib.import_module({module!r}), {owner!r})
+file = pathlib.Path({file!r})
+whole = getattr(owner, {name!r})
+
+def stop(self, *arguments, **options):
+    if file.exists():
+        file.unlink()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return whole(self, *arguments, **options)
+
+setattr(owner, {name!r}, stop)
 """
 #: 002 stops when it has decided to take over, in a turn in which 001 has decided to advertise.
 DECIDED = """
@@ -114,6 +131,62 @@ def test_what_was_decided_before_a_stop_is_not_said_after_it(
     assert address_of(web01, VIP) is None
     assert WEB01 not in dump.log().partition("listening")[2]
     assert address_of(web02, VIP)
+
+
+def repeat(_web01: Host, _files: Path) -> None:
+    """ANNOUNCE_EVERY has it do so soon."""
+
+
+def take_off(web01: Host, _files: Path) -> None:
+    web01.must(["ip", "addr", "del", f"{VIP}/32", "dev", "eth1"])
+
+
+def put_on(web01: Host, _files: Path) -> None:
+    web01.must(["ip", "addr", "replace", f"{VIP}/32", "dev", "eth1"])
+
+
+def another_lease(_web01: Host, files: Path) -> None:
+    write_vip(files, LEASE="4")
+
+
+ACTS = {
+    "announces": (repeat, "vipd.daemon.vips.vip", "VipRunner", "announce"),
+    "puts back": (take_off, "vipd.daemon.vips.address_watch", "AddressWatch", "_put_back"),
+    "holds": (put_on, "vipd.daemon.vips.address_watch", "AddressWatch", "_follow_addresses"),
+    "changes": (another_lease, "vipd.daemon.vips.vip", "VipRunner", "change"),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_who_was_stopped_before_it_acted_on_its_addresses_does_not_when_others_own_them(
+    lab: Lab, tmp_path: Path, act: str
+) -> None:
+    cause, module, owner, name = ACTS[act]
+    web01 = lab.host("web01", f"{WEB01}/24")
+    web02 = lab.host("web02", "198.51.100.180/24")
+    file = tmp_path / "stop"
+    stop = CALLED.format(file=str(file), module=module, owner=owner, name=name)
+    write_vip(tmp_path / "web01", **({"ANNOUNCE_EVERY": "1"} if act == "announces" else {}))
+    write_vip(tmp_path / "web02")
+    first = web01.vipd(tmp_path / "web01", env=faulty(tmp_path / "faults", stop))
+    lab.wait_owner(VIP, "web01", timeout=PATIENCE)
+    second = web02.vipd(tmp_path / "web02")
+    second.wait_for("Switching to state: BACKUP", timeout=PATIENCE)
+    file.touch()
+    cause(web01, tmp_path / "web01")
+    until(lambda: not file.exists(), first.tail, PATIENCE)
+    second.wait_for("Switching to state: MASTER", timeout=PATIENCE)
+    until(lambda: address_of(web01, VIP) is None, first.tail, PATIENCE)  # its lease has ended
+    mac = web01.must(["cat", "/sys/class/net/eth1/address"]).strip()
+    said = "ether", "src", mac, "and", "(proto", "112", "or", "arp", "src", "host", f"{VIP})"
+    dump = web02.capture(*said)
+    mark, began = first.mark(), time()
+    first.signal(signal.SIGCONT)
+    until(lambda: "Switching to state: BACKUP" in first.log(mark), first.tail, PATIENCE)
+    assert address_of(web01, VIP) is None
+    changes = [each for each in lab.ownership(VIP).changes if each.time > began]
+    assert changes == []
+    assert dump.log().partition("listening")[2].count("\n") == 1  # that it listens
 
 
 def test_a_take_over_that_was_decided_before_a_stop_ends_with_one_owner(

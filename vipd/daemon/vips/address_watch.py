@@ -92,7 +92,7 @@ class AddressWatch:
 
     def _follow_addresses(self) -> None:
         self._following = False
-        if not self._master:
+        if not self._master or self._lapsed():
             return
         self._owned.hold()
         self._tell_places()
@@ -126,9 +126,7 @@ class AddressWatch:
         losses = [
             loss for loss in losses if loss.index == ours or (loss.index, loss.address.ip) in held
         ]
-        now = self._clock()
-        if losses and self._owned.lapsed(now):
-            self._vip.lapse(now)
+        if losses and self._lapsed():
             return
         taken_off = [loss for loss in losses if loss.cause is Cause.OTHERS]
         if gone := {loss.address.ip: loss for loss in losses if loss.cause is not Cause.OTHERS}:
@@ -161,16 +159,22 @@ class AddressWatch:
 
     def _put_back(self) -> None:
         lost, self._regaining = self._regaining, set()
-        if not self._master:
+        if not self._master or self._lapsed():
             return
         if self._vip.config.manages_address or not all(map(self._owned.places.knows, lost)):
             self._vip.acquire()
         self._vip.announce()
 
-    def _restore_all(self) -> None:
+    def _lapsed(self) -> bool:
+        """Whether the lease has ended, and with it that we are master: if we were stopped, others
+        may own, and nothing must be put back."""
         now = self._clock()
-        if self._owned.lapsed(now):
+        if lapsed := self._owned.lapsed(now):
             self._vip.lapse(now)
+        return lapsed
+
+    def _restore_all(self) -> None:
+        if self._lapsed():
             return
         if restored := [address.ip for address in self._owned.restore()]:
             for ip in restored:

@@ -146,7 +146,7 @@ class VipRunner:
             self.owned.will.leave()
         if _held_how(config) != _held_how(old):
             self.owned.change(config, self._interface.link)
-            if self.machine.state is State.MASTER:
+            if self.machine.state is State.MASTER and not self._lapsed():
                 self.owned.hold()
                 self.addresses.look_later()
         else:
@@ -330,8 +330,10 @@ class VipRunner:
             self.scripts.want(Wanted.DOWN, begun)
 
     def announce(self, only: Collection[AnyAddress] | None = None, *, reply: bool = False) -> None:
-        """Announce the addresses, or ``only`` these of them. ``reply``: by ARP replies."""
-        self.advertiser.announce(self.owned.places.link, only, reply=reply)
+        """Announce the addresses, or ``only`` these of them, unless our lease has ended: others may
+        own by then. ``reply``: by ARP replies."""
+        if not self._lapsed():
+            self.advertiser.announce(self.owned.places.link, only, reply=reply)
 
 
 def _heard_at(config: VipConfig) -> tuple[object, ...]:

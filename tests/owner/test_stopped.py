@@ -216,3 +216,51 @@ def test_a_take_over_that_was_decided_before_a_stop_ends_with_one_owner(
     second.signal(signal.SIGKILL)
     lab.wait_owner(OTHER, "web01", timeout=PATIENCE)
     assert len(first.log(mark).splitlines()) < 100
+
+
+#: It fails while it looks at its lease, and is stopped before it hands over for that.
+BROKEN = """
+import os, pathlib, signal
+
+from vipd.daemon.vips.vip import VipRunner
+
+file = pathlib.Path({file!r})
+ring, let_go = VipRunner._tick, VipRunner._let_go
+
+def fail(self, now):
+    if file.exists():
+        self._failed(RuntimeError("by a test"))
+    else:
+        ring(self, now)
+
+def stop(self):
+    if file.exists():
+        file.unlink()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    let_go(self)
+
+VipRunner._tick, VipRunner._let_go = fail, stop
+"""
+
+
+def test_who_failed_before_a_stop_does_not_hand_over_after_it(lab: Lab, tmp_path: Path) -> None:
+    """A host of another make would take over from the new master."""
+    web01 = lab.host("web01", f"{WEB01}/24")
+    web02 = lab.host("web02", "198.51.100.180/24")
+    file = tmp_path / "stop"
+    for host in (web01, web02):
+        write_vip(tmp_path / host.name)
+    env = faulty(tmp_path / "faults", BROKEN.format(file=str(file)))
+    first = web01.vipd(tmp_path / "web01", env=env)
+    lab.wait_owner(VIP, "web01", timeout=PATIENCE)
+    second = web02.vipd(tmp_path / "web02")
+    second.wait_for("Switching to state: BACKUP", timeout=PATIENCE)
+    file.touch()
+    second.wait_for("Switching to state: MASTER", timeout=PATIENCE)
+    until(lambda: address_of(web01, VIP) is None, first.tail, PATIENCE)  # its lease has ended
+    dump = web02.capture("proto", "112", "and", "src", WEB01)
+    mark = first.mark()
+    first.signal(signal.SIGCONT)
+    until(lambda: "Switching to state: BACKUP" in first.log(mark), first.tail, PATIENCE)
+    assert WEB01 not in dump.log().partition("listening")[2]
+    assert address_of(web02, VIP)

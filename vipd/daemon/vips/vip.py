@@ -155,9 +155,11 @@ class VipRunner:
 
     def _let_go(self) -> None:
         """The last resort, for a run that ends in an exception: nothing of ours stays behind."""
+        lapsed, until = self._lapsed(), self.owned.lease_until  # not known when it is given up
         self.owned.abandon()
         if self.machine.state is State.MASTER:
-            self.advertiser.send(*BOW_OUT, self.machine.parameters, self._lapsed)
+            over = lambda: lapsed or self._services.clock() >= until  # noqa: E731
+            self.advertiser.send(*BOW_OUT, self.machine.parameters, over)
 
     # What happens to it
 

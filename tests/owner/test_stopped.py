@@ -264,3 +264,41 @@ def test_who_failed_before_a_stop_does_not_hand_over_after_it(lab: Lab, tmp_path
     until(lambda: "Switching to state: BACKUP" in first.log(mark), first.tail, PATIENCE)
     assert WEB01 not in dump.log().partition("listening")[2]
     assert address_of(web02, VIP)
+
+
+#: The guard writes that it takes the addresses when the daemon has just let go of them.
+TAKEN_LATE = """
+import pathlib
+
+from vipd.daemon.guard.keeper import Place
+
+file = pathlib.Path({file!r})
+clear = Place.clear
+
+def late(self):
+    clear(self)
+    if file.exists() and self._leases:
+        file.unlink()
+        self._leases.take(self._number)
+
+Place.clear = late
+"""
+
+
+def test_a_guard_that_took_what_was_given_up_in_that_moment_does_not_keep_the_vip_from_owning(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """It looked at its lease again and again, and did nothing else, as a backup for ever."""
+    web01 = lab.host("web01", f"{WEB01}/24")
+    file = tmp_path / "late"
+    write_vip(tmp_path / "web01", OPTIONS=QUICK)
+    env = faulty(tmp_path / "faults", TAKEN_LATE.format(file=str(file)))
+    first = web01.vipd(tmp_path / "web01", env=env)
+    lab.wait_owner(VIP, "web01", timeout=PATIENCE)
+    file.touch()
+    mark = first.mark()
+    first.signal(signal.SIGUSR2)  # it steps down for 3 s
+    until(lambda: "Switching to state: MASTER" in first.log(mark), first.tail, 20.0)
+    assert not file.exists()
+    lab.wait_owner(VIP, "web01", timeout=PATIENCE)
+    assert first.log(mark).count("Switching to state: MASTER") == 1

@@ -126,6 +126,8 @@ class Ownership:
         took its time, not an address that is put back, not another configuration. Raises
         NetlinkError when the kernel refuses to add one."""
         self.removal.stop()
+        if not self._owning:
+            self.will.place.clear()
         self._owning = True
         now, lease = self._services.clock(), self._lease
         wanted = self._managed() if self.config.manages_address else self._found()
@@ -259,8 +261,9 @@ class Ownership:
         self.will.place.hold(until, believed)
 
     def lapsed(self, now: float) -> bool:
-        """Whether the lease has ended; the guard may have taken the addresses off already."""
-        return now >= self.lease_until or self.will.place.taken
+        """Whether the lease has ended; the guard may have taken the addresses off already. It may
+        say so a moment after we have let go of them, too."""
+        return now >= self.lease_until or (self._owning and self.will.place.taken)
 
     # Letting go
 

@@ -150,6 +150,7 @@ def another_lease(_web01: Host, files: Path) -> None:
 
 
 ACTS = {
+    "renews": (repeat, "vipd.daemon.vips.renewals", "Renewals", "_post"),
     "announces": (repeat, "vipd.daemon.vips.vip", "VipRunner", "announce"),
     "puts back": (take_off, "vipd.daemon.vips.address_watch", "AddressWatch", "_put_back"),
     "holds": (put_on, "vipd.daemon.vips.address_watch", "AddressWatch", "_follow_addresses"),

@@ -205,7 +205,7 @@ class Ownership:
         self.will.keep_ahead()
         if self.lease_until != inf:
             self._renewing = self._renewals
-            self._services.leases.renew(self._renewals, self._renewed)
+            self._services.leases.renew(self._renewals, self._renewed, self.lease_until)
         else:
             self._show()
 
@@ -215,10 +215,10 @@ class Ownership:
         before the loop sleeps, that is not known."""
         return inf if self._renewing is self._renewals else self.lease_until
 
-    def _renewed(self, renewals: Sequence[bytes], refused: Mapping[int, int]) -> None:
-        """What became of these renewals: errno, by number of the address."""
+    def _renewed(self, renewals: Sequence[bytes], refused: Mapping[int, int] | None) -> None:
+        """What became of these renewals: errno, by number of the address; None: too late."""
         self._renewing = ()
-        if renewals is self._renewals and self.lease_until != inf:
+        if refused is not None and renewals is self._renewals and self.lease_until != inf:
             self._answered(refused)
         self._renewed_vip()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from vipd.linux.netlink import Netlink
 
-Done = Callable[[Sequence[bytes], Mapping[int, int]], None]
+Done = Callable[[Sequence[bytes], Mapping[int, int] | None], None]
 
 
 class Renewals:
@@ -18,15 +18,16 @@ class Renewals:
     def __init__(self, netlink: Netlink, loop: asyncio.AbstractEventLoop) -> None:
         self._netlink = netlink
         self._loop = loop
-        self._waiting: list[tuple[Sequence[bytes], Done]] = []
+        self._waiting: list[tuple[Sequence[bytes], Done, float]] = []
 
-    def renew(self, messages: Sequence[bytes], done: Done) -> None:
+    def renew(self, messages: Sequence[bytes], done: Done, until: float) -> None:
         """Send ``messages`` (`vipd.linux.addresses.Address.renewal`) before the loop sleeps. Then
         call ``done`` with them, and with the errno of those that the kernel refused, by their
-        position; it must not raise."""
+        position; it must not raise. After ``until`` (the loop's clock) they are not sent, because
+        they would bring back addresses whose lease has ended: ``done`` gets None then."""
         if not self._waiting:
             self._loop.call_soon(self._flush_some)
-        self._waiting.append((messages, done))
+        self._waiting.append((messages, done, until))
 
     def flush(self) -> None:
         """Send all that wait now: an address must not be renewed after it was deleted."""
@@ -43,10 +44,15 @@ class Renewals:
             self._loop.call_soon(self._flush_some)
         self._post(some)
 
-    def _post(self, waiting: Sequence[tuple[Sequence[bytes], Done]]) -> None:
-        refused = self._netlink.post([each for messages, _ in waiting for each in messages])
+    def _post(self, waiting: Sequence[tuple[Sequence[bytes], Done, float]]) -> None:
+        now = self._loop.time()  # we may have been stopped
+        for messages, done, until in waiting:
+            if until <= now:
+                done(messages, None)
+        waiting = [each for each in waiting if each[2] > now]
+        refused = self._netlink.post([each for messages, _, _ in waiting for each in messages])
         begin = 0
-        for messages, done in waiting:
+        for messages, done, _ in waiting:
             end = begin + len(messages)
             its = range(begin, end) if refused else ()
             done(messages, {n - begin: refused[n] for n in its if n in refused})

@@ -50,6 +50,17 @@ def stop(self, *rest):
     return out
 
 advertiser.Advertiser._made = stop
+
+from vipd.carp.machine import Machine
+
+lapse = Machine.lapse
+
+def look(self, now):
+    if self.last_send_failed:
+        raise RuntimeError("takes it for a failure to send")
+    return lapse(self, now)
+
+Machine.lapse = look
 """
 #: The same when it calls a function, {name} of {owner} in {module}.
 CALLED = """

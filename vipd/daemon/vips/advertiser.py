@@ -90,9 +90,10 @@ class Advertiser:
 
     def send(
         self, advbase: int, advskew: int, ours: Parameters, lapsed: Callable[[], bool]
-    ) -> bool:
-        """Whether the advertisement left. It does not when our lease has ``lapsed``: what was
-        decided before a stop is not said after it, because another host may own by then."""
+    ) -> bool | None:
+        """Whether the advertisement left. None: not all of it was tried, because our lease has
+        ``lapsed``: what was decided before a stop is not said after it, because another host may
+        own by then."""
         wire = self._interface.wire
         if wire is None:
             return False
@@ -100,7 +101,7 @@ class Advertiser:
         left = False
         for destination, data in self._made(wire, ours, words, next(self._sequence)):
             if lapsed():
-                return False
+                return None
             try:
                 if self._config.peers is None:
                     wire.send(data)

@@ -275,7 +275,10 @@ class VipRunner:
                 case SendAdvertisement(advbase, advskew):
                     ours, now = self.machine.parameters, self._services.clock()
                     left = self.advertiser.send(advbase, advskew, ours, self._lapsed)
-                    todo += self._sent(left, now)
+                    if left is None:  # that is no failure to send
+                        todo += self.machine.lapse(self._services.clock())
+                    else:
+                        todo += self._sent(left, now)
                 case Announce():
                     self.announce()
                 case Acquire():

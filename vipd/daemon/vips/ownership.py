@@ -127,7 +127,7 @@ class Ownership:
         NetlinkError when the kernel refuses to add one."""
         self.removal.stop()
         if not self._owning:
-            self.will.place.clear()
+            self.will.place.clear()  # the guard may have written that it is taken after `release`
         self._owning = True
         now, lease = self._services.clock(), self._lease
         wanted = self._managed() if self.config.manages_address else self._found()

@@ -155,11 +155,11 @@ class VipRunner:
 
     def _let_go(self) -> None:
         """The last resort, for a run that ends in an exception: nothing of ours stays behind."""
-        lapsed, until = self._lapsed(), self.owned.lease_until  # not known when it is given up
+        clock = self._services.clock
+        until = -inf if self._lapsed() else self.owned.lease_until  # is forgotten with the lease
         self.owned.abandon()
         if self.machine.state is State.MASTER:
-            over = lambda: lapsed or self._services.clock() >= until  # noqa: E731
-            self.advertiser.send(*BOW_OUT, self.machine.parameters, over)
+            self.advertiser.send(*BOW_OUT, self.machine.parameters, lambda: clock() >= until)
 
     # What happens to it
 

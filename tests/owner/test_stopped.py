@@ -1,15 +1,17 @@
 """A host that is stopped between a decision and what follows from it."""
 
 import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import time
+from types import MappingProxyType
 
 import pytest
-from helpers.configured import QUICK, VIP, WEB01, write_vip
+from helpers.configured import QUICK, VIP, WEB01, WEB02, write_vip
 from helpers.faults import faulty
 from helpers.hosts import address_of, until
 
-from vipd.lab import Host, Lab
+from vipd.lab import Host, Lab, Process
 
 pytestmark = pytest.mark.lab
 
@@ -110,6 +112,47 @@ VipRunner._tick, Machine.tick = ring, decide
 """
 
 
+def repeat(_web01: Host, _files: Path) -> None:
+    """ANNOUNCE_EVERY has it do so soon, and an advertisement every second."""
+
+
+def stopped(
+    lab: Lab,
+    directory: Path,
+    code: str,
+    cause: Callable[[Host, Path], None] = repeat,
+    ours: Mapping[str, str] = MappingProxyType({}),
+    theirs: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Process, Host, Host]:
+    """The daemon of web01 and both hosts, when it has been stopped by ``code`` for so long that
+    web02 is master. ``code`` stops it while ``{file}`` is there, when ``cause`` makes it act."""
+    web01 = lab.host("web01", f"{WEB01}/24")
+    web02 = lab.host("web02", f"{WEB02}/24")
+    file = directory / "stop"
+    # QUICK would have them take it from each other by chance.
+    write_vip(directory / "web01", **ours)
+    write_vip(directory / "web02", **theirs)
+    env = faulty(directory / "faults", code.replace("{file!r}", repr(str(file))))
+    first = web01.vipd(directory / "web01", env=env)
+    lab.wait_owner(VIP, "web01", timeout=PATIENCE)
+    second = web02.vipd(directory / "web02")
+    second.wait_for("Switching to state: BACKUP", timeout=PATIENCE)
+    file.touch()
+    cause(web01, directory / "web01")
+    until(lambda: not file.exists(), first.tail, PATIENCE)
+    second.wait_for("Switching to state: MASTER", timeout=PATIENCE)
+    until(lambda: address_of(web01, VIP) is None, first.tail, PATIENCE)  # its lease has ended
+    return first, web01, web02
+
+
+def runs_on(first: Process, web01: Host) -> None:
+    """It goes on, and is backup."""
+    mark = first.mark()
+    first.signal(signal.SIGCONT)
+    until(lambda: "Switching to state: BACKUP" in first.log(mark), first.tail, PATIENCE)
+    assert address_of(web01, VIP) is None
+
+
 #: To PEERS each advertisement is sent by itself.
 @pytest.mark.parametrize(
     ("stops", "peers"),
@@ -120,32 +163,12 @@ def test_what_was_decided_before_a_stop_is_not_said_after_it(
     lab: Lab, tmp_path: Path, stops: str, peers: bool
 ) -> None:
     """Clients and switches would believe the old master again."""
-    web01 = lab.host("web01", f"{WEB01}/24")
-    web02 = lab.host("web02", "198.51.100.180/24")
-    file = tmp_path / "stop"
-    env = faulty(tmp_path / "faults", stops.format(file=str(file)))
-    for host, peer in ((web01, "198.51.100.180"), (web02, WEB01)):
-        # QUICK would have them take it from each other by chance
-        write_vip(tmp_path / host.name, **({"PEERS": peer} if peers else {}))
-    first = web01.vipd(tmp_path / "web01", env=env)
-    lab.wait_owner(VIP, "web01", timeout=PATIENCE)
-    second = web02.vipd(tmp_path / "web02")
-    second.wait_for("Switching to state: BACKUP", timeout=PATIENCE)
-    file.touch()
-    second.wait_for("Switching to state: MASTER", timeout=PATIENCE)
-    assert not file.exists()
-    until(lambda: address_of(web01, VIP) is None, first.tail, PATIENCE)  # its lease has ended
+    ours, theirs = ({"PEERS": WEB02}, {"PEERS": WEB01}) if peers else ({}, {})
+    first, web01, web02 = stopped(lab, tmp_path, stops, ours=ours, theirs=theirs)
     dump = web02.capture("proto", "112", "and", "src", WEB01)
-    mark = first.mark()
-    first.signal(signal.SIGCONT)
-    until(lambda: "Switching to state: BACKUP" in first.log(mark), first.tail, PATIENCE)
-    assert address_of(web01, VIP) is None
+    runs_on(first, web01)
     assert WEB01 not in dump.log().partition("listening")[2]
     assert address_of(web02, VIP)
-
-
-def repeat(_web01: Host, _files: Path) -> None:
-    """ANNOUNCE_EVERY has it do so soon."""
 
 
 def take_off(web01: Host, _files: Path) -> None:
@@ -174,28 +197,15 @@ def test_who_was_stopped_before_it_acted_on_its_addresses_does_not_when_others_o
     lab: Lab, tmp_path: Path, act: str
 ) -> None:
     cause, module, owner, name = ACTS[act]
-    web01 = lab.host("web01", f"{WEB01}/24")
-    web02 = lab.host("web02", "198.51.100.180/24")
-    file = tmp_path / "stop"
-    stop = CALLED.format(file=str(file), module=module, owner=owner, name=name)
-    write_vip(tmp_path / "web01", **({"ANNOUNCE_EVERY": "1"} if act == "announces" else {}))
-    write_vip(tmp_path / "web02")
-    first = web01.vipd(tmp_path / "web01", env=faulty(tmp_path / "faults", stop))
-    lab.wait_owner(VIP, "web01", timeout=PATIENCE)
-    second = web02.vipd(tmp_path / "web02")
-    second.wait_for("Switching to state: BACKUP", timeout=PATIENCE)
-    file.touch()
-    cause(web01, tmp_path / "web01")
-    until(lambda: not file.exists(), first.tail, PATIENCE)
-    second.wait_for("Switching to state: MASTER", timeout=PATIENCE)
-    until(lambda: address_of(web01, VIP) is None, first.tail, PATIENCE)  # its lease has ended
+    code = CALLED.replace("{module!r}", repr(module)).replace("{owner!r}", repr(owner))
+    code = code.replace("{name!r}", repr(name))
+    ours = {"ANNOUNCE_EVERY": "1"} if act == "announces" else {}
+    first, web01, web02 = stopped(lab, tmp_path, code, cause, ours)
     mac = web01.must(["cat", "/sys/class/net/eth1/address"]).strip()
     said = "ether", "src", mac, "and", "(proto", "112", "or", "arp", "src", "host", f"{VIP})"
     dump = web02.capture(*said)
-    mark, began = first.mark(), time()
-    first.signal(signal.SIGCONT)
-    until(lambda: "Switching to state: BACKUP" in first.log(mark), first.tail, PATIENCE)
-    assert address_of(web01, VIP) is None
+    began = time()
+    runs_on(first, web01)
     changes = [each for each in lab.ownership(VIP).changes if each.time > began]
     assert changes == []
     assert dump.log().partition("listening")[2].count("\n") == 1  # that it listens
@@ -207,7 +217,7 @@ def test_a_take_over_that_was_decided_before_a_stop_ends_with_one_owner(
     """It was heard of the new master before the take-over was carried out: the machine was BACKUP
     with an address, for ever."""
     web01 = lab.host("web01", f"{WEB01}/24")
-    web02 = lab.host("web02", "198.51.100.180/24")
+    web02 = lab.host("web02", f"{WEB02}/24")
     file = tmp_path / "stop"
     env = faulty(tmp_path / "faults", DECIDED.format(file=str(file)))
     slow = {"VIP_ADDRESS": OTHER, "OPTIONS": f"{QUICK} --advskew=100"}
@@ -257,23 +267,9 @@ VipRunner._tick, VipRunner._let_go = fail, stop
 
 def test_who_failed_before_a_stop_does_not_hand_over_after_it(lab: Lab, tmp_path: Path) -> None:
     """A host of another make would take over from the new master."""
-    web01 = lab.host("web01", f"{WEB01}/24")
-    web02 = lab.host("web02", "198.51.100.180/24")
-    file = tmp_path / "stop"
-    for host in (web01, web02):
-        write_vip(tmp_path / host.name)
-    env = faulty(tmp_path / "faults", BROKEN.format(file=str(file)))
-    first = web01.vipd(tmp_path / "web01", env=env)
-    lab.wait_owner(VIP, "web01", timeout=PATIENCE)
-    second = web02.vipd(tmp_path / "web02")
-    second.wait_for("Switching to state: BACKUP", timeout=PATIENCE)
-    file.touch()
-    second.wait_for("Switching to state: MASTER", timeout=PATIENCE)
-    until(lambda: address_of(web01, VIP) is None, first.tail, PATIENCE)  # its lease has ended
+    first, web01, web02 = stopped(lab, tmp_path, BROKEN)
     dump = web02.capture("proto", "112", "and", "src", WEB01)
-    mark = first.mark()
-    first.signal(signal.SIGCONT)
-    until(lambda: "Switching to state: BACKUP" in first.log(mark), first.tail, PATIENCE)
+    runs_on(first, web01)
     assert WEB01 not in dump.log().partition("listening")[2]
     assert address_of(web02, VIP)
 
